@@ -1,0 +1,5 @@
+"""The one exception a user is meant to read."""
+
+
+class UserError(Exception):
+    """Bad input, told in one line: the value, the limit, and the way out. The command line prints it without a traceback."""
