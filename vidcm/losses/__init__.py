@@ -1,1 +1,56 @@
+"""Training objectives, one file each. A new file in this folder that registers a class is found by its name.
 
+An objective is a frozen dataclass (its fields are its configuration) whose instances are called as a `Loss`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from vidcm.core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from vidcm.core.circle import Denoiser
+
+
+class Loss(Protocol):
+    """What training calls."""
+
+    def __call__(self, f: "Denoiser", x0: "Tensor", *, stage: int, generator: "torch.Generator") -> "Tensor":
+        """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B]."""
+        ...
+
+
+_registry: dict[str, type[Any]] = {}
+_Class = TypeVar("_Class", bound=type[Any])
+
+
+def register(name: str) -> Callable[[_Class], _Class]:
+    """Class decorator: makes the objective available under `name`."""
+
+    def add(objective: _Class) -> _Class:
+        if name in _registry:
+            raise ValueError(f"two objectives are named {name!r}: {_registry[name].__module__}, {objective.__module__}")
+        _registry[name] = objective
+        return objective
+
+    return add
+
+
+def available() -> list[str]:
+    """Names of all objectives, sorted."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return sorted(_registry)
+
+
+def get(name: str) -> Callable[..., Loss]:
+    """The dataclass registered under `name`: get("ect")(q=4.0) is a Loss. Raises UserError for an unknown name."""
+    known = available()
+    if name not in known:
+        raise UserError(f"unknown objective {name!r}, choose one of: {', '.join(known)}")
+    return _registry[name]

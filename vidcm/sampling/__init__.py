@@ -1,1 +1,1 @@
-
+"""From noise to x0: `consistency.consistency` in a few evaluations of f, `ode.ode` in many of a denoiser."""

@@ -1,0 +1,16 @@
+"""Distances between two batches, one number per sample: [B, ...] x [B, ...] -> [B].
+
+All are per dimension, so learning rates, clipping and logged values carry over between latent sizes.
+"""
+
+from torch import Tensor
+
+
+def mean_square(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).flatten(1).square().mean(dim=1)
+
+
+def root_mean_square(a: Tensor, b: Tensor) -> Tensor:
+    """The Euclidean norm over sqrt(dimensions). Its gradient where a == b is 0."""
+    norm: Tensor = (a - b).flatten(1).norm(dim=1)
+    return norm / a[0].numel() ** 0.5

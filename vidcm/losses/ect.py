@@ -1,0 +1,52 @@
+"""Easy Consistency Tuning (arXiv:2406.14548): from a diffusion model, tighten r towards t.
+
+    x_t = circle(x0, n, t),  x_r = circle(x0, n, r)        same n: the two points share a noise direction
+    L   = w(t, r) * || f(x_t, t) - sg f(x_r, r) ||          w = 1 / (t - r)
+
+Unlike the paper, the norm is divided by sqrt(dimensions): lr and clipping carry over between latent sizes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vidcm.core.circle import Denoiser, circle
+from vidcm.core.distances import root_mean_square
+from vidcm.core.dropout import shared_dropout
+from vidcm.core.noise import randn
+from vidcm.core.times import T_MAX, ect_gap, log_normal, with_share_at
+from vidcm.losses import register
+
+
+@register("ect")
+@dataclass(frozen=True)
+class ECTLoss:
+    q: float = 2.0  # each stage divides the gap 1 - r/t by q
+    k: float = 8.0  # extra gap at small t
+    b: float = 2.0  # how fast the extra gap fades with t (1.0 in the paper's units of sigma_data = 0.5)
+    p_mean: float = -0.4  # log-normal p(t): the paper's -1.1 plus ln 2, for the same reason
+    p_std: float = 2.0
+    t_max: float = T_MAX  # t is clipped here: where the sampler starts
+    start: float = 0.05  # share of the batch at t_max
+
+    def r_of_t(self, t: Tensor, stage: int) -> Tensor:
+        """The mapping p(r | t, stage): r in [0, t), elementwise."""
+        return (t * (1 - ect_gap(t, stage, q=self.q, k=self.k, b=self.b))).clamp(min=0)
+
+    def draw_t(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        t = log_normal(shape, self.p_mean, self.p_std, generator=generator).clamp(max=self.t_max)
+        return with_share_at(t, self.t_max, self.start, generator=generator)
+
+    def __call__(self, f: Denoiser, x0: Tensor, *, stage: int, generator: torch.Generator) -> Tensor:
+        """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B]."""
+        t = self.draw_t((x0.shape[0],) + (1,) * (x0.ndim - 1), generator).to(x0.device)
+        r = self.r_of_t(t, stage)
+        noise = randn(x0.shape, generator=generator, device=x0.device)
+
+        with shared_dropout() as again:
+            student = f(*circle(x0, noise, t))
+            with torch.no_grad(), again():
+                target = f(*circle(x0, noise, r))  # f(x, 0) == x: the data itself where r = 0
+
+        return root_mean_square(student, target) / (t - r).flatten()
