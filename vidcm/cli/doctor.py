@@ -1,0 +1,124 @@
+"""`vidcm doctor`: what this installation has and what of it works. Backends are tried, not only looked up."""
+
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from vidcm import __version__
+from vidcm.cli.models import describe, shipped_models
+
+Finding = tuple[str, str, str]  # state ("ok", "note" or "fail"), what, how it stands
+
+
+def packages() -> Iterator[Finding]:
+    """Each package that the installed vidcm names as required or extra, with its version."""
+    for requirement in metadata.requires("vidcm") or []:
+        name = re.match(r"[\w.-]+", requirement)[0]  # type: ignore[index]
+        extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
+        if name == "vidcm" or (extra and extra[1] in ("test", "all")):
+            continue
+        try:
+            yield "ok", name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield "note", name, f"not installed (pip install 'vidcm[{extra[1]}]')" if extra else "not installed"
+
+
+def devices() -> Iterator[Finding]:
+    """The devices torch sees, and how its threads wait."""
+    import torch
+
+    yield "ok", "cpu", f"{torch.get_num_threads()} threads"
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        yield "ok", f"cuda:{index}", f"{card.name}, {card.total_memory / 2**30:.0f} GiB"
+    if torch.backends.mps.is_available():
+        yield "ok", "mps", platform.machine()
+    policy = os.environ.get("OMP_WAIT_POLICY", "not set").upper()
+    if policy == "PASSIVE":
+        yield "ok", "OMP_WAIT_POLICY", policy
+    else:
+        yield "note", "OMP_WAIT_POLICY", f"{policy}: PASSIVE is faster wherever cores are shared"
+
+
+def write_probe_clip(path: Path, frames: int = 4) -> None:
+    """A clip of grey 64x64 frames with the codec every build of FFmpeg has."""
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(25))
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for index in range(frames):
+            picture = np.full((64, 64, 3), 40 * index, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def readers() -> Iterator[Finding]:
+    """Each video reader, tried on a clip written for it."""
+    from vidcm.media.reader import open_reader
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_probe_clip(clip := Path(folder) / "probe.mp4")
+        for backend, failure in (("pyav", "fail"), ("decord", "note")):  # decord is optional
+            try:
+                with open_reader(clip, backend=backend) as reader:
+                    yield "ok", backend, f"read {len([frame.rgb for frame in reader])} frames"
+            except Exception as error:  # a broken library may raise anything
+                yield failure, backend, first_line(error)
+
+
+def attention() -> Iterator[Finding]:
+    """Each attention backend on each kind of device, run once."""
+    import torch
+
+    from vidcm.models.attention import probe
+
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        for backend, answer in probe(device).items():
+            state = "ok" if answer == "ok" else "note" if backend == "xformers" else "fail"
+            yield state, f"{backend} on {device}", answer
+
+
+def models() -> Iterator[Finding]:
+    """The models in the package; without one the commands need --model."""
+    found = False
+    for name, directory in shipped_models():
+        found = True
+        yield "ok", name, describe(directory)
+    if not found:
+        yield "fail", "shipped model", "none in this installation: name one with --model, or install the package again"
+
+
+def first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+SECTIONS = {"Packages": packages, "Devices": devices, "Readers": readers, "Attention": attention, "Models": models}
+
+
+@click.command()
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show versions, devices, and which backends work here. Fails if something needed does not."""
+    click.echo(f"vidcm {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    failed = False
+    for title, section in SECTIONS.items():
+        click.echo(f"{title}:")
+        try:
+            for state, what, text in section():
+                failed |= state == "fail"
+                click.echo(f"  {state:<4}  {what:<24} {text}")
+        except ImportError as error:
+            failed = True
+            click.echo(f"  fail  {first_line(error)}")
+    if failed:
+        ctx.exit(1)

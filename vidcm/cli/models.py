@@ -1,0 +1,46 @@
+"""`vidcm models`: what is shipped with the package, and which families can be built or loaded. Imports no torch."""
+
+import ast
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+import vidcm
+
+PACKAGE = Path(vidcm.__file__).parent
+
+
+def shipped_models() -> Iterator[tuple[str, Path]]:
+    """(name, directory) of each model directory in the package: a folder with a model_index.json."""
+    for index in sorted((PACKAGE / "assets").glob("**/model_index.json")):
+        yield index.parent.relative_to(PACKAGE / "assets").as_posix(), index.parent
+
+
+def known_families() -> Iterator[tuple[str, str]]:
+    """(name, first docstring line) of each file in vidcm/families, read without importing it."""
+    spec = find_spec("vidcm.families")
+    assert spec is not None
+    for file in sorted(Path(str(spec.origin)).parent.glob("[!_]*.py")):
+        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        yield file.stem, doc.partition("\n")[0]
+
+
+def describe(directory: Path) -> str:
+    """One line: the pipeline class it is loaded with and the size of its weights in MiB."""
+    pipeline = json.loads((directory / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "unknown")
+    size_mib = sum(file.stat().st_size for file in directory.glob("**/*.safetensors")) / 2**20
+    return f"{pipeline}, {size_mib:.1f} MiB"
+
+
+@click.command()
+def command() -> None:
+    """List the shipped models and the known families."""
+    click.echo("Shipped models (used by default; --model takes another directory):")
+    for name, directory in shipped_models():
+        click.echo(f"  {name:<12} {describe(directory)}\n  {'':<12} {directory}")
+    click.echo("Families:")
+    for name, summary in known_families():
+        click.echo(f"  {name:<12} {summary}")
