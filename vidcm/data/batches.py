@@ -1,0 +1,96 @@
+"""Training batches as a pure function of (seed, step, rank): nothing to save, exact to resume.
+
+Sample numbers run through steps, then ranks, then places in the batch, so that two ranks with batches of 8 see, step
+for step, what one rank with batches of 16 sees. The epoch follows from the sample number.
+"""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidcm.data.clips import ClipCache
+from vidcm.data.samples import DataConfig, SampleSource, frames_between
+
+__all__ = ["Batches", "DataConfig"]
+
+
+class Batches:
+    """The batches of one split of a clip cache; see `batch` for what is in them."""
+
+    def __init__(self, config: DataConfig, cache: ClipCache | None = None, split: str = "train") -> None:
+        self.config, self.split = config, split
+        self.cache = ClipCache.open(config.cache) if cache is None else cache
+        self.source = SampleSource(config, self.cache, split)
+
+    def between(self, step: int) -> int:
+        """K, the number of in-between frames at a step."""
+        return frames_between(self.config, step)
+
+    def epoch(self, step: int, world: int = 1) -> float:
+        """How often the clips have been gone through before a step."""
+        return step * world * self.config.batch_size / self.source.pool.samples_per_epoch
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+        """Images float32 RGB 0..1: first, last [B, 3, H, W], frames [B, 3, K, H, W]; tau float32 [B, K].
+
+        first_present, last_present: bool [B], never both False; an absent end is black and its flows are zero.
+        Flows float32 in cells of 4 x 4 pixels, (x, y): flow_forward (first to last), flow_backward [B, 2, H/4, W/4];
+        flow_to_first, flow_to_last [B, 2, K, H/4, W/4] from each in-between frame, exact in rendered scenes.
+        """
+        return to_tensors(self.source.draw(step, rank, world))
+
+    def iterate(
+        self, start: int = 0, rank: int = 0, world: int = 1, *, workers: int = 1, ahead: int = 4
+    ) -> Iterator[dict[str, Tensor]]:
+        """The batches of steps start, start + 1, ... without end, made ahead of need by worker processes.
+
+        workers: 0 makes them in this process, when asked for. The number of workers never changes what is in a batch.
+        """
+        if workers == 0:
+            while True:
+                yield self.batch(start, rank, world)
+                start += 1
+        context = multiprocessing.get_context("spawn")
+        settings = (self.config, self.cache.folder, self.split)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_open_worker, initargs=settings)
+        waiting: deque[Future] = deque()
+        try:
+            while True:
+                while len(waiting) < ahead:
+                    waiting.append(pool.submit(_draw, start + len(waiting), rank, world))
+                yield to_tensors(waiting.popleft().result())
+                start += 1
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """Stacked samples as the tensors of a batch."""
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "frames"}
+    images = torch.from_numpy(arrays["frames"]).permute(0, 4, 1, 2, 3).to(torch.float32).div_(255)
+    first, frames, last = images.split([1, images.shape[2] - 2, 1], dim=2)
+    images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2)}
+    return {name: tensor.contiguous() for name, tensor in (images | batch).items()}
+
+
+_source: SampleSource | None = None  # in a worker process
+
+
+def _open_worker(config: DataConfig, folder: Path, split: str) -> None:
+    global _source
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is interrupted and ends the workers
+    cv2.setNumThreads(1)
+    _source = SampleSource.open(config, folder, split)
+
+
+def _draw(step: int, rank: int, world: int) -> dict[str, np.ndarray]:
+    assert _source is not None
+    return _source.draw(step, rank, world)
