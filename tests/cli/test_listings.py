@@ -1,0 +1,77 @@
+"""`vidcm doctor`, `models` and `objectives`: they tell what is there, and what is not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vidcm import losses
+from vidcm.cli import doctor, main, models
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package folder with one shipped model, in the place of the installed one."""
+    folder = tmp_path / "assets" / "wave"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "WavePipeline"}))
+    (folder / "weights.safetensors").write_bytes(bytes(3 * 2**20))
+    monkeypatch.setattr(models, "PACKAGE", tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    return CliRunner().invoke(main.cli, arguments, catch_exceptions=False).output
+
+
+def test_every_objective_is_listed_with_its_source() -> None:
+    lines = run("objectives").splitlines()
+    assert [line.split()[0] for line in lines] == losses.available()
+    assert all("arXiv" in line for line in lines)
+
+
+def test_a_shipped_model_is_listed_with_its_pipeline_and_size(package: Path) -> None:
+    output = run("models")
+    assert "wave" in output
+    assert "WavePipeline, 3.0 MiB" in output
+    assert str(package / "assets" / "wave") in output
+
+
+def test_every_family_file_is_listed_with_its_first_line() -> None:
+    families = dict(models.known_families())
+    assert families
+    assert all(
+        f"{name} " in run("models") and summary and summary in run("models") for name, summary in families.items()
+    )
+
+
+def test_the_doctor_tries_every_reader_and_attention_backend(package: Path) -> None:
+    output = run("doctor")
+    lines = {line.split()[1]: line.split() for line in output.splitlines() if line.startswith("  ")}
+    assert lines["pyav"][0] == "ok"
+    assert "4 frames" in output
+    assert lines["decord"][0] in ("ok", "note")
+    assert lines["sdpa"][0] == lines["math"][0] == "ok"
+    assert lines["torch"][0] == "ok"
+    assert lines["wave"][0] == "ok"
+
+
+def test_the_doctor_fails_where_something_needed_does(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Iterator[doctor.Finding]:
+        yield "ok", "this", "works"
+        raise ImportError("libfar.so: cannot open\nshared object")
+
+    monkeypatch.setitem(doctor.SECTIONS, "Readers", broken)
+    answer = CliRunner().invoke(main.cli, ["doctor"])
+    assert answer.exit_code == 1
+    assert "fail  ImportError: libfar.so: cannot open\n" in answer.output
+    assert "Attention:" in answer.output
+
+
+def test_the_doctor_fails_without_a_shipped_model(package: Path) -> None:
+    (package / "assets" / "wave" / "model_index.json").unlink()
+    answer = CliRunner().invoke(main.cli, ["doctor"])
+    assert answer.exit_code == 1
+    assert "--model" in answer.output

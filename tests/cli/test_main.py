@@ -1,0 +1,117 @@
+"""The command line root: quick help, exit codes, one line for a failure."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import vidcm.cli
+from vidcm import __version__
+from vidcm.cli import main
+from vidcm.core.errors import UserError
+
+HEAVY = {"torch", "numpy", "cv2", "av", "decord", "diffusers", "accelerate", "xformers", "yaml", "einops"}
+IMPORTED_BY = """
+import sys
+from vidcm.cli.main import cli
+try:
+    cli(sys.argv[1:], prog_name="vidcm")
+finally:
+    print("imported:", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+
+
+def invoke_with(monkeypatch: pytest.MonkeyPatch, failure: BaseException, *arguments: str) -> Result:
+    """Run the root with a command that raises `failure` in the place of every command."""
+
+    @click.command()
+    def command() -> None:
+        raise failure
+
+    monkeypatch.setattr(main, "import_module", lambda name: SimpleNamespace(command=command))
+    return CliRunner().invoke(main.cli, arguments or ["train"])
+
+
+ANSWERED_AT_ONCE = [["--help"], ["--version"], ["nonsense"], ["--nonsense"], ["models", "--help"]]
+ANSWERED_AT_ONCE += [[name, *rest] for name in main.COMMANDS for rest in (["--help"], ["--nonsense"])]
+
+
+@pytest.mark.parametrize("arguments", ANSWERED_AT_ONCE, ids=" ".join)
+def test_help_and_wrong_use_import_nothing_heavy(arguments: list[str]) -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORTED_BY, *arguments], capture_output=True, text=True)
+    imported = set(run.stderr.rpartition("imported:")[2].split())
+    assert "click" in imported
+    assert not imported & HEAVY
+    assert run.returncode == (2 if "nonsense" in arguments[-1] else 0)
+
+
+def test_every_command_has_a_file_and_every_file_a_command() -> None:
+    files = {file.stem for file in Path(vidcm.cli.__file__).parent.glob("*.py")}
+    assert set(main.COMMANDS) == files - {"__init__", "main"}
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_is_explained(name: str) -> None:
+    run = CliRunner().invoke(main.cli, [name, "--help"])
+    assert run.exit_code == 0
+    assert len(run.output.splitlines()) > 4
+    assert f"{name}  " in CliRunner().invoke(main.cli, ["--help"]).output
+
+
+def test_the_version_is_the_packages() -> None:
+    assert CliRunner().invoke(main.cli, ["--version"]).output.strip() == f"vidcm, version {__version__}"
+
+
+def test_an_unknown_command_is_wrong_use() -> None:
+    run = CliRunner().invoke(main.cli, ["interpolat"])
+    assert run.exit_code == 2
+    assert "interpolat" in run.stderr
+    assert not run.stdout
+
+
+@pytest.mark.parametrize(
+    "error", [UserError("factor must be at least 2, got 1"), FileNotFoundError(2, "No such", "a.mp4")]
+)
+def test_a_failure_is_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    run = invoke_with(monkeypatch, error)
+    assert run.exit_code == 1
+    assert run.stderr == f"Error: {error}\n"
+    assert not run.stdout
+
+
+def test_an_error_of_many_lines_is_told_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoke_with(monkeypatch, UserError("one\n  two")).stderr == "Error: one two\n"
+
+
+def test_verbose_lets_the_traceback_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(invoke_with(monkeypatch, UserError("no"), "--verbose", "train").exception, UserError)
+    monkeypatch.setenv("VIDCM_DEBUG", "1")
+    assert isinstance(invoke_with(monkeypatch, UserError("no"), "train").exception, UserError)
+
+
+def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(invoke_with(monkeypatch, KeyError("x0")).exception, KeyError)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()], ids=["ctrl-c", "prompt left"])
+def test_an_interrupt_has_its_own_exit_code(monkeypatch: pytest.MonkeyPatch, stop: BaseException) -> None:
+    run = invoke_with(monkeypatch, stop)
+    assert run.exit_code == 130
+    assert run.stderr == "Interrupted.\n"
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
+    pages = "import click, vidcm.cli.main as m; m.COMMANDS; " + (
+        "from types import SimpleNamespace as N; "
+        "m.import_module = lambda name: N(command=click.command()(lambda: [click.echo('x' * 99) for _ in range(99999)]));"
+        "m.cli(['train'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", pages], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read() == b""
+        assert run.wait(timeout=60) == 1
