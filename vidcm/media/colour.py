@@ -1,0 +1,107 @@
+"""YUV to RGB and back with the stream's own matrix and range, through libswscale with nothing left to its defaults.
+
+The same tags, and the same guess where a file has none, serve both directions: a picture that goes to RGB and returns
+keeps its colours.
+"""
+
+from dataclasses import dataclass, replace
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+UNKNOWN = 2  # "unspecified" in ITU-T H.273, for matrix, primaries and transfer alike
+BT709, BT470BG, BT601, BT2020 = 1, 5, 6, 9
+LIMITED, FULL = 1, 2
+
+# H.273 matrix code -> libswscale's name for it
+MATRICES = {
+    BT709: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    BT470BG: Colorspace.ITU601,
+    BT601: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    BT2020: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+# Bicubic chroma at full horizontal resolution: the default drops every second chroma sample on the way to RGB.
+QUALITY = (
+    Interpolation.BICUBIC
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Colour tags of a stream, as ITU-T H.273 codes (range: 0 unknown, 1 limited, 2 full)."""
+
+    matrix: int = UNKNOWN
+    range: int = 0
+    primaries: int = UNKNOWN
+    transfer: int = UNKNOWN
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> "Colour":
+        """The tags of a decoded frame; the yuvj formats mean full range whatever else is said."""
+        full = frame.format.name.startswith("yuvj")
+        return cls(frame.colorspace, FULL if full else frame.color_range, frame.color_primaries, frame.color_trc)
+
+    def resolved(self, width: int, height: int) -> "Colour":
+        """Matrix and range to compute with: a missing matrix is BT.709 for HD sizes, else BT.601; a missing range is limited."""
+        guess = BT709 if width >= 1280 or height > 576 else BT601
+        return replace(
+            self,
+            matrix=self.matrix if self.matrix in MATRICES else guess,
+            range=self.range if self.range in (LIMITED, FULL) else LIMITED,
+        )
+
+
+class Converter:
+    """Frames of one stream to uint8 RGB and back. Not for two threads at once.
+
+    colour: tags as the stream has them; width, height: in pixels, coded orientation.
+    """
+
+    def __init__(self, colour: Colour, width: int, height: int) -> None:
+        known = colour.resolved(width, height)
+        self.matrix, self.range = MATRICES[known.matrix], ColorRange(known.range)
+        self._to_rgb, self._from_rgb = VideoReformatter(), VideoReformatter()
+
+    def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        """A decoded frame of any pixel format -> uint8 RGB [H, W, 3], coded orientation."""
+        is_rgb = frame.format.is_rgb
+        rgb = self._to_rgb.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=self.matrix,
+            dst_colorspace=self.matrix,
+            src_color_range=ColorRange.JPEG if is_rgb else self.range,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=QUALITY,
+            threads=1,
+        )
+        return rgb.to_ndarray()
+
+    def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
+        """uint8 RGB [H, W, 3] -> a frame in `pix_fmt`, in this stream's matrix and range."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
+        return self.convert(frame, pix_fmt)
+
+    def convert(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+        """A frame of this stream (or RGB) in another pixel format, same size, same colours; itself if it has that format."""
+        if frame.format.name == pix_fmt:
+            return frame
+        to_rgb = av.VideoFormat(pix_fmt).is_rgb
+        return self._from_rgb.reformat(
+            frame,
+            format=pix_fmt,
+            src_colorspace=self.matrix,
+            dst_colorspace=self.matrix,
+            src_color_range=ColorRange.JPEG if frame.format.is_rgb else self.range,
+            dst_color_range=ColorRange.JPEG if to_rgb else self.range,
+            interpolation=QUALITY,
+            threads=1,
+        )

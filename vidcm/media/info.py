@@ -1,0 +1,175 @@
+"""What a video file says about itself, found out before a long job starts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vidcm.core.errors import UserError
+from vidcm.media.colour import Colour
+from vidcm.media.orientation import Orientation
+from vidcm.media.timeline import Clock, recognise
+
+SAMPLE = 300  # packets from whose timestamps the rate is recognised
+REORDERING = 32  # the last so many of them may still have unseen neighbours
+
+
+class MediaWarning(UserWarning):
+    """The file is damaged, and what can be read of it is read."""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """Another stream of the file: audio, subtitle, data, attachment or a second video."""
+
+    index: int
+    type: str
+    codec: str
+    language: str | None
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The main video stream of a file. Sizes in pixels, times in seconds on the container's own clock."""
+
+    path: Path
+    container: str
+    codec: str
+    width: int  # as coded, before the orientation is applied
+    height: int
+    orientation: Orientation
+    sample_aspect: Fraction  # width of a pixel over its height, as coded
+    pix_fmt: str
+    bit_depth: int
+    colour: Colour
+    clock: Clock
+    average_rate: Fraction  # frames per second; equals `rate` where that is not None
+    time_base: Fraction
+    start: Fraction  # instant of the first frame
+    duration: Fraction | None  # what the container says; the end of the last frame is the truth
+    frame_count: int | None  # what the container says
+    stream_index: int
+    others: tuple[StreamInfo, ...]
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second where constant (30000/1001 also from rounded timestamps), None if variable."""
+        return self.clock.rate
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """Width and height as seen, pixels counted as square."""
+        return self.orientation.size(self.width, self.height)
+
+    def upright(self) -> "VideoInfo":
+        """The same video with its orientation baked into the pixels."""
+        width, height = self.display_size
+        aspect = 1 / self.sample_aspect if self.orientation.transpose else self.sample_aspect
+        return replace(self, width=width, height=height, sample_aspect=aspect, orientation=Orientation())
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what FFmpeg says about an unreadable file into one line for the user."""
+    try:
+        yield
+    except (av.error.FFmpegError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{path}: not a video that can be read ({reason}); is the file whole and really a video?"
+        ) from error
+
+
+def check_exists(path: Path) -> None:
+    """Raises UserError for what no reader could open."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a video file")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: is empty (0 bytes)")
+
+
+def open_container(path: Path) -> InputContainer:
+    """An opened file. Raises UserError for anything that is not a media file."""
+    check_exists(path)
+    with readable(path):
+        return av.open(str(path), metadata_errors="replace")
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to read: the first video that is not a cover picture."""
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
+    raise UserError(f"{path}: holds no video ({kinds} only)")
+
+
+def timestamps(path: Path, limit: int | None = None) -> list[tuple[int, int]]:
+    """(pts, duration) of the video packets that will be shown, in ticks, sorted. Reads packets, decodes nothing.
+
+    limit: stop after so many packets. Damage ends the list where it lies.
+    """
+    found = []
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        try:
+            for packet in container.demux(stream):
+                if packet.pts is not None and not packet.is_discard:
+                    found.append((packet.pts, packet.duration or 0))
+                if limit is not None and len(found) >= limit:
+                    break
+        except av.error.FFmpegError:
+            pass
+    return sorted(dict(found).items())
+
+
+def describe(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
+    """VideoInfo of an open file and its first decoded frame."""
+    tick = stream.time_base
+    instants = [pts * tick for pts, _ in timestamps(path, SAMPLE)]
+    instants = instants[:-REORDERING] if len(instants) == SAMPLE else instants
+    start = first.pts * tick if first.pts is not None else Fraction(0)
+    shown = [instant for instant in instants if instant >= start] or [start]
+    clock = recognise(shown, tick, declared=(stream.guessed_rate, stream.base_rate, stream.average_rate))
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        width=first.width,
+        height=first.height,
+        orientation=Orientation.of(first),
+        sample_aspect=stream.sample_aspect_ratio or Fraction(1),
+        pix_fmt=first.format.name,
+        bit_depth=max(component.bits for component in first.format.components),
+        colour=Colour.of(first),
+        clock=clock,
+        average_rate=clock.rate or _average(shown) or stream.average_rate or Fraction(25),
+        time_base=tick,
+        start=start,
+        duration=_duration(container, stream),
+        frame_count=stream.frames or None,
+        stream_index=stream.index,
+        others=tuple(_other(each) for each in container.streams if each.index != stream.index),
+    )
+
+
+def _average(instants: list[Fraction]) -> Fraction | None:
+    return (len(instants) - 1) / (instants[-1] - instants[0]) if len(instants) > 1 else None
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _other(stream: av.stream.Stream) -> StreamInfo:
+    return StreamInfo(stream.index, stream.type, getattr(stream, "name", None) or "unknown", stream.language)

@@ -1,0 +1,131 @@
+"""Reading video: one interface, two backends. Frames come one at a time, each with its exact instant.
+
+with open_reader("in.mp4") as reader:
+    for frame in reader:
+        frame.instant, frame.duration, frame.rgb
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from vidcm.core.errors import UserError
+from vidcm.media.info import VideoInfo, timestamps
+from vidcm.media.timeline import Timeline
+
+BACKENDS = {"pyav": "vidcm.media.reader_pyav:PyAVReader", "decord": "vidcm.media.reader_decord:DecordReader"}
+
+
+class VideoFrame:
+    """A source frame: when it is shown, and what.
+
+    index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
+    orientation, None where the backend has none.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        instant: Fraction,
+        duration: Fraction,
+        picture: Callable[[], np.ndarray],
+        native: av.VideoFrame | None = None,
+    ) -> None:
+        self.index, self.instant, self.duration, self.native = index, instant, duration, native
+        self._picture = picture
+
+    @cached_property
+    def rgb(self) -> np.ndarray:
+        """uint8 RGB [H, W, 3], converted with the stream's own matrix and range when first asked for."""
+        return self._picture()
+
+    def __repr__(self) -> str:
+        return f"VideoFrame({self.index} at {self.instant} s for {self.duration} s)"
+
+
+class VideoReader(ABC):
+    """An open video. Iterating goes on from where the reader stands: the first frame, or behind the last `seek`.
+
+    problems: what was wrong with the file, one line each, also given as MediaWarning when found.
+    """
+
+    info: VideoInfo
+    problems: list[str]
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Frames in the order they are shown, instants rising."""
+
+    @abstractmethod
+    def seek(self, instant: Fraction) -> VideoFrame:
+        """The frame that is shown at `instant`: exactly what decoding from the first frame gives there.
+
+        Before the start it is the first frame, behind the end the last one.
+        """
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Instants of all frames, from the packets alone; costs reading the file through once."""
+        found = timestamps(self.info.path)
+        exact = [(self.info.clock.exact(pts * self.info.time_base), ticks) for pts, ticks in found]
+        shown = {instant: ticks for instant, ticks in exact if instant >= self.info.start} or {self.info.start: 0}
+        last = list(shown)[-1]
+        own = self.info.clock.exact(last + shown[last] * self.info.time_base) - last
+        return Timeline.of(shown, own if shown[last] else None)
+
+    def index_at(self, instant: Fraction) -> int:
+        """Index of the frame shown at `instant`, by the timeline."""
+        return max(0, bisect_right(self.timeline.instants, instant) - 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_reader(path: str | Path, backend: str = "pyav", *, rotate: bool = True) -> VideoReader:
+    """Open a video file. Raises UserError, naming the file, for whatever is not one.
+
+    backend: "pyav" or "decord". rotate: give `.rgb` upright; without it, as coded (what a writer that carries
+    `info.orientation` wants). `native` is as coded either way.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"unknown video backend {backend!r} (known: {', '.join(BACKENDS)})")
+    module, name = BACKENDS[backend].split(":")
+    reader: VideoReader = getattr(importlib.import_module(module), name)(Path(path), rotate=rotate)
+    return reader
+
+
+def read_clip(
+    path: str | Path, start: int = 0, count: int | None = None, *, backend: str = "pyav"
+) -> tuple[np.ndarray, list[Fraction]]:
+    """Frames start .. start + count (to the end without a count): uint8 RGB [T, H, W, 3], upright, and their instants.
+
+    Raises UserError if there are not that many.
+    """
+    with open_reader(path, backend) as reader:
+        frames: list[VideoFrame] = []
+        if start and start < len(reader.timeline.instants):
+            frames = [reader.seek(reader.timeline.instants[start])]
+        if not start or frames:
+            frames += islice(reader, None if count is None else count - len(frames))
+    if not frames or (count is not None and len(frames) < count):
+        wanted = "frames from" if count is None else f"{count} frames from"
+        raise UserError(f"{path}: no {wanted} frame {start} on, only {len(frames)} there")
+    return np.stack([frame.rgb for frame in frames]), [frame.instant for frame in frames]

@@ -1,0 +1,168 @@
+"""The PyAV backend: every format FFmpeg reads, any length, a few frames in memory."""
+
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidcm.core.errors import UserError
+from vidcm.media.colour import Converter
+from vidcm.media.info import MediaWarning, describe, open_container, readable, video_stream
+from vidcm.media.reader import VideoFrame, VideoReader
+
+SHORT_BY = 2  # frames by which a file may end early before it counts as truncated
+REACHES = (Fraction(0), Fraction(2), Fraction(10))  # seconds before the target at which a seek is tried, in turn
+
+
+class PyAVReader(VideoReader):
+    def __init__(self, path: Path, *, rotate: bool = True) -> None:
+        self.problems: list[str] = []
+        self._path, self._rotate = path, rotate
+        self._container, self._stream = self._open()
+        try:
+            with readable(path):
+                self._decoded = self._decode()
+                first = next(self._decoded, None)
+                if first is None:
+                    raise UserError(f"{path}: no frame of its video can be decoded; the file is damaged or cut short")
+                self.info = describe(path, self._container, self._stream, first)
+        except BaseException:
+            self._container.close()
+            raise
+        self._converter = Converter(self.info.colour, self.info.width, self.info.height)
+        self._ahead: av.VideoFrame | None = first
+        self._index = 0
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def seek(self, instant: Fraction) -> VideoFrame:
+        index = self.index_at(instant)
+        target = self.timeline.instants[index]
+        for reach in REACHES:
+            if target - reach > self.info.start:
+                frame = self._landed(target, reach, index)
+                if frame is not None:
+                    return frame
+        return self._from_start(target)
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _landed(self, target: Fraction, reach: Fraction, index: int) -> VideoFrame | None:
+        """Seek `reach` seconds before the target and decode up to it. None if that does not lead to the very frame.
+
+        What comes before the first key frame in display order may refer to frames that were skipped, so it is not trusted.
+        """
+        at = round((target - reach) / self.info.time_base)
+        try:
+            self._container.seek(at, stream=self._stream, backward=True)
+        except av.error.FFmpegError:
+            return None
+        self._decoded, trusted = self._decode(), False
+        for native in self._decoded:
+            trusted = trusted or native.key_frame
+            exact = self._instant(native)
+            if exact > target or (exact == target and not trusted):
+                return None
+            if exact == target:
+                self._ahead, self._index = native, index
+                return self._next()
+        return None
+
+    def _from_start(self, target: Fraction) -> VideoFrame:
+        """Decode from the first frame: slow, always right."""
+        self._container.close()
+        self._container, self._stream = self._open()
+        self._decoded = self._decode()
+        self._ahead, self._index = next(self._decoded), 0
+        for frame in self:
+            if frame.instant + frame.duration > target or self._ahead is None:
+                return frame
+        raise UserError(f"{self._path}: no frame at {float(target):.3f} s can be decoded")
+
+    def _next(self) -> VideoFrame | None:
+        """The frame at hand, once the one after it has told how long it lasts."""
+        native = self._ahead
+        if native is None:
+            return None
+        instant = self._instant(native)
+        self._ahead = self._following(instant)
+        end = self._instant(self._ahead) if self._ahead is not None else self._end(native)
+        frame = VideoFrame(self._index, instant, end - instant, lambda: self._rgb(native), native)
+        self._index += 1
+        return frame
+
+    def _following(self, instant: Fraction) -> av.VideoFrame | None:
+        """The next decoded frame that is shown later than `instant` and has the size of the first."""
+        for native in self._decoded:
+            if (native.width, native.height) != (self.info.width, self.info.height):
+                raise UserError(
+                    f"{self._path}: the picture changes from {self.info.width}x{self.info.height} to "
+                    f"{native.width}x{native.height} at {float(instant):.2f} s; split it there"
+                )
+            if self._instant(native) > instant:
+                return native
+            self._report(f"a frame at {float(instant):.3f} s does not advance in time and is left out")
+        self._check_end(instant)
+        return None
+
+    def _instant(self, native: av.VideoFrame) -> Fraction:
+        if native.pts is None:
+            raise UserError(f"{self._path}: its frames carry no timestamps; remux it into .mp4 or .mkv first")
+        return self.info.clock.exact(native.pts * self._stream.time_base)
+
+    def _end(self, last: av.VideoFrame) -> Fraction:
+        """When the last frame ends: by its own duration, else by the frame rate."""
+        if last.duration:
+            return self.info.clock.exact((last.pts + last.duration) * self._stream.time_base)
+        return self._instant(last) + 1 / self.info.average_rate
+
+    def _rgb(self, native: av.VideoFrame) -> np.ndarray:
+        rgb = self._converter.to_rgb(native)
+        return self.info.orientation.upright(rgb) if self._rotate else rgb
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        container = open_container(self._path)
+        try:
+            stream = video_stream(container, self._path)
+        except UserError:
+            container.close()
+            raise
+        stream.thread_type = "AUTO"
+        return container, stream
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Frames from where the container stands. Damaged packets are reported and skipped."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                self._report(f"reading stops early: {error.strerror}")
+                packet = None
+            if packet is None:
+                return
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                self._report("a damaged packet was skipped")
+
+    def _check_end(self, last: Fraction) -> None:
+        """A file whose index promises more than was found is cut short."""
+        if self.info.duration is None or self.info.container.startswith(("mpeg", "avi")):
+            return
+        missing = self.info.start + self.info.duration - last - (SHORT_BY + 1) / self.info.average_rate
+        if missing > 0 and missing > self.info.duration / 50:
+            self._report(f"ends at {float(last):.2f} s of {float(self.info.duration):.2f} s: cut short")
+
+    def _report(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+            warnings.warn(f"{self._path}: {problem}", MediaWarning, stacklevel=2)

@@ -1,0 +1,151 @@
+"""Instants: from the rounded timestamps of a container to exact rationals, and back to a time base that holds them.
+
+A container counts time in ticks, a frame rate need not fall on them: 30000/1001 fps in Matroska's milliseconds reads
+0, 33, 67, 100, 133 ... A `Clock` knows the lattice behind such numbers, start + k / rate, and gives every frame its exact
+instant. Where no lattice fits (a phone's variable rate) the timestamps are taken at their word.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+STANDARD_RATES = tuple(
+    sorted(
+        {
+            Fraction(rate)
+            for rate in (5, 6, 8, 10, 12, 15, 16, 18, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240)
+        }
+        | {Fraction(1000 * rate, 1001) for rate in (12, 15, 24, 30, 48, 60, 120, 240)}
+        | {Fraction(15, 2), Fraction(25, 2)}
+    )
+)
+MAX_TIMESCALE = 2**31 - 1  # MP4 and MOV count ticks per second in 32 bits, and muxers use the signed half
+FLICKS = 705_600_000  # per second: holds all standard frame and sample rates
+CHANCE = 1e-3  # how likely random instants may be to look like a lattice
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The lattice start + k * step that a stream's instants lie on.
+
+    step: seconds; a frame period where a rate was recognised, else the container's tick.
+    slack: by how much a container's timestamp may miss the lattice, seconds; 0 takes timestamps at their word.
+    is_constant: whether every frame period in the sample held exactly one frame.
+    """
+
+    start: Fraction
+    step: Fraction
+    slack: Fraction = Fraction(0)
+    is_constant: bool = False
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second, None if variable."""
+        return 1 / self.step if self.is_constant else None
+
+    def exact(self, instant: Fraction) -> Fraction:
+        """The lattice instant a timestamp stands for, or the timestamp itself where it is off the lattice."""
+        if not self.slack:
+            return instant
+        nearest = self.start + round((instant - self.start) / self.step) * self.step
+        return nearest if abs(nearest - instant) <= self.slack else instant
+
+
+def recognise(instants: Sequence[Fraction], tick: Fraction, declared: Iterable[Fraction] = ()) -> Clock:
+    """The clock behind a stream's timestamps.
+
+    instants: seconds, rising, at least one; tick: the container's unit of time; declared: rates the container claims.
+    Of the rates that explain every instant, a standard one that is also declared wins, then the standard one that fits
+    best, then a declared one; of equal fits, the lowest.
+    """
+    offsets = [instant - instants[0] for instant in instants]
+    claims = [rate for rate in declared if rate]
+    fits = {rate: miss for rate in (*STANDARD_RATES, *claims) if (miss := _miss(offsets, tick, rate)) is not None}
+    if not fits:
+        return _even(instants, tick)
+    rate = min(fits, key=lambda rate: (rate not in STANDARD_RATES, rate not in claims, fits[rate], rate))
+    return Clock(instants[0], 1 / rate, slack=tick, is_constant=_is_dense(_places(offsets, rate)))
+
+
+def _places(offsets: Sequence[Fraction], rate: Fraction) -> list[int]:
+    return [round(offset * rate) for offset in offsets]
+
+
+def _is_dense(places: Sequence[int]) -> bool:
+    return len(places) > 1 and places == list(range(len(places)))
+
+
+def _miss(offsets: Sequence[Fraction], tick: Fraction, rate: Fraction) -> Fraction | None:
+    """Largest distance to the lattice of `rate`, seconds; None where it does not explain the instants.
+
+    Both ends of an offset are rounded, by half a tick each. A lattice so dense that random instants would fit as well
+    explains nothing, unless each of its places is taken.
+    """
+    places = _places(offsets, rate)
+    miss = max(abs(place / rate - offset) for place, offset in zip(places, offsets, strict=True))
+    if miss > tick or len(set(places)) < len(places):
+        return None
+    luck = min(1.0, float(2 * tick * rate)) ** (len(offsets) - 1)
+    return miss if _is_dense(places) or luck <= CHANCE else None
+
+
+def _even(instants: Sequence[Fraction], tick: Fraction) -> Clock:
+    """No rate explains them: constant if they are equally spaced to the tick, else variable in whole ticks."""
+    gaps = {after - before for before, after in zip(instants, instants[1:], strict=False)}
+    if len(gaps) == 1:
+        return Clock(instants[0], gaps.pop(), is_constant=True)
+    return Clock(instants[0], tick)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Instants of all frames of a clip and the end of the last one, in seconds."""
+
+    instants: tuple[Fraction, ...]
+    end: Fraction
+
+    @classmethod
+    def of(cls, instants: Iterable[Fraction], last_duration: Fraction | None = None) -> "Timeline":
+        """instants: rising. Without a duration of its own the last frame lasts as long as the one before it."""
+        shown = tuple(instants)
+        if any(after <= before for before, after in zip(shown, shown[1:], strict=False)):
+            raise ValueError("instants must rise from frame to frame")
+        if last_duration is None:
+            last_duration = shown[-1] - shown[-2] if len(shown) > 1 else Fraction(0)
+        return cls(shown, shown[-1] + last_duration)
+
+    @cached_property
+    def durations(self) -> tuple[Fraction, ...]:
+        """Seconds for which each frame is shown."""
+        ends = (*self.instants[1:], self.end)
+        return tuple(end - start for start, end in zip(self.instants, ends, strict=True))
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the first frame to the end of the last."""
+        return self.end - self.instants[0]
+
+    @property
+    def is_constant(self) -> bool:
+        return len(set(self.durations[:-1])) == 1
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second, None if variable."""
+        return 1 / self.durations[0] if self.is_constant else None
+
+    @property
+    def average_rate(self) -> Fraction | None:
+        return len(self.instants) / self.duration if self.duration else None
+
+
+def common_time_base(*spans: Fraction) -> Fraction:
+    """The coarsest 1/n seconds of which every span is a whole multiple.
+
+    Give it the first instant and the smallest steps of a plan: factor 3 of a 30000/1001 fps stream that starts at 0 is
+    common_time_base(0, 1001/90000). Where n would not fit into 32 bits the answer is the flick, off by under a nanosecond.
+    """
+    ticks_per_second = math.lcm(*(Fraction(span).denominator for span in spans))
+    return Fraction(1, ticks_per_second if ticks_per_second <= MAX_TIMESCALE else FLICKS)
