@@ -3,7 +3,6 @@
 import ast
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -20,12 +19,11 @@ def shipped_models() -> Iterator[tuple[str, Path]]:
 
 
 def known_families() -> Iterator[tuple[str, str]]:
-    """(name, first docstring line) of each file in vidcm/families, read without importing it."""
-    spec = find_spec("vidcm.families")
-    assert spec is not None
-    for file in sorted(Path(str(spec.origin)).parent.glob("[!_]*.py")):
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        yield file.stem, doc.partition("\n")[0]
+    """(name, first docstring line) of each file in vidcm/families that defines FAMILY, read without importing it."""
+    for file in sorted((Path(vidcm.__file__).parent / "families").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        if any(isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "FAMILY" for line in tree.body):
+            yield file.stem, (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def describe(directory: Path) -> str:
