@@ -4,11 +4,12 @@ Sample numbers run through steps, then ranks, then places in the batch, so that 
 for step, what one rank with batches of 16 sees. The epoch follows from the sample number.
 """
 
+import itertools
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -16,17 +17,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcm.data.clips import ClipCache
+from vidcm.data.clips import ClipCache, build_cache, silent
 from vidcm.data.samples import DataConfig, SampleSource, frames_between
 
-__all__ = ["Batches", "DataConfig"]
+__all__ = ["Batches", "DataConfig", "open_cache"]
 
 
 class Batches:
-    """The batches of one split of a clip cache; see `batch` for what is in them."""
+    """The batches of one split of a clip cache; see `batch` for what is in them.
 
-    def __init__(self, config: DataConfig, cache: ClipCache | None = None, split: str = "train") -> None:
-        self.config, self.split = config, split
+    rank, world: which process of how many this is, unless a call says otherwise.
+    """
+
+    def __init__(
+        self, config: DataConfig, cache: ClipCache | None = None, split: str = "train", rank: int = 0, world: int = 1
+    ) -> None:
+        self.config, self.split, self.rank, self.world = config, split, rank, world
         self.cache = ClipCache.open(config.cache) if cache is None else cache
         self.source = SampleSource(config, self.cache, split)
 
@@ -34,42 +40,50 @@ class Batches:
         """K, the number of in-between frames at a step."""
         return frames_between(self.config, step)
 
-    def epoch(self, step: int, world: int = 1) -> float:
+    def epoch(self, step: int) -> float:
         """How often the clips have been gone through before a step."""
-        return step * world * self.config.batch_size / self.source.pool.samples_per_epoch
+        return step * self.world * self.config.batch_size / self.source.pool.samples_per_epoch
 
-    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+    def batch(self, step: int, rank: int | None = None, world: int | None = None) -> dict[str, Tensor]:
         """Images float32 RGB 0..1: first, last [B, 3, H, W], frames [B, 3, K, H, W]; tau float32 [B, K].
 
         first_present, last_present: bool [B], never both False; an absent end is black and its flows are zero.
         Flows float32 in cells of 4 x 4 pixels, (x, y): flow_forward (first to last), flow_backward [B, 2, H/4, W/4];
         flow_to_first, flow_to_last [B, 2, K, H/4, W/4] from each in-between frame, exact in rendered scenes.
         """
-        return to_tensors(self.source.draw(step, rank, world))
+        place = (self.rank if rank is None else rank, self.world if world is None else world)
+        return to_tensors(self.source.draw(step, *place))
 
-    def iterate(
-        self, start: int = 0, rank: int = 0, world: int = 1, *, workers: int = 1, ahead: int = 4
-    ) -> Iterator[dict[str, Tensor]]:
+    def iterate(self, start: int = 0, *, workers: int | None = None) -> Iterator[dict[str, Tensor]]:
         """The batches of steps start, start + 1, ... without end, made ahead of need by worker processes.
 
-        workers: 0 makes them in this process, when asked for. The number of workers never changes what is in a batch.
+        workers: as configured by default; 0 makes batches in this process, when asked for. Their number never changes
+        what is in a batch.
         """
+        workers = self.config.workers if workers is None else workers
         if workers == 0:
-            while True:
-                yield self.batch(start, rank, world)
-                start += 1
+            yield from map(self.batch, itertools.count(start))
         context = multiprocessing.get_context("spawn")
         settings = (self.config, self.cache.folder, self.split)
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_open_worker, initargs=settings)
-        waiting: deque[Future] = deque()
         try:
+            steps = itertools.count(start)
+            waiting = deque(pool.submit(_draw, next(steps), self.rank, self.world) for _ in range(2 * workers + 2))
             while True:
-                while len(waiting) < ahead:
-                    waiting.append(pool.submit(_draw, start + len(waiting), rank, world))
-                yield to_tensors(waiting.popleft().result())
-                start += 1
+                arrays = waiting.popleft().result()
+                waiting.append(pool.submit(_draw, next(steps), self.rank, self.world))
+                yield to_tensors(arrays)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def open_cache(config: DataConfig, progress: Callable[[int, int, str], None] = silent) -> ClipCache:
+    """The configured cache; made or refreshed from `footage` first, if that is set. In one process of a run only."""
+    if config.footage is None:
+        return ClipCache.open(config.cache)
+    return build_cache(
+        config.footage, config.cache, short_side=config.short_side, workers=max(1, config.workers), progress=progress
+    )
 
 
 def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -3,15 +3,19 @@
     cache/index.json      what is cached: for each video its hash, size, time stamp, split, shape, instants, array
     cache/<digest>.npy    uint8 RGB [T, H, W, 3], named by the hash of the video's content
 
-Arrays are written aside and renamed, and the index is saved after each clip: a cache is whole at any moment and an
-interrupted run continues. Memory does not grow with the number of clips or their length.
+Arrays are written aside and renamed, and the index is saved after each clip: the cache is whole at any moment and an
+interrupted run continues. Memory does not grow with the number of clips or their length. One process makes a cache;
+any number may read it, also while it is being refreshed.
 """
 
 import hashlib
 import json
 import os
+import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -22,8 +26,9 @@ import numpy as np
 
 from vidcm.core.errors import UserError
 from vidcm.data.splits import Entry, assign_split, list_videos
+from vidcm.media.reader import open_reader
 
-VERSION = 1
+VERSION = 2  # of the index and of what the arrays hold
 HEADER_BYTES = 128  # of an .npy file; numpy pads it so that the number of frames can be written last
 
 
@@ -61,7 +66,9 @@ class ClipCache:
         folder = Path(folder)
         path = folder / "index.json"
         if not path.is_file():
-            raise UserError(f"no clip cache in {folder}: index.json is missing (make it from a folder of videos first)")
+            raise UserError(
+                f"no clip cache in {folder}: index.json is missing (set data.footage to a folder of videos to make it)"
+            )
         try:
             index = json.loads(path.read_text("utf-8"))
             clips = tuple(_clip_from_json(item) for item in index["clips"])
@@ -89,18 +96,23 @@ class ClipCache:
         _write_aside(self.folder / "index.json", json.dumps(index, indent=0).encode())
 
 
+def silent(done: int, total: int, file: str) -> None:
+    """Show no progress."""
+
+
 def build_cache(
     footage: Path | str,
     folder: Path | str,
     *,
     short_side: int | None = None,
     val_share: float = 0.1,
-    progress: Callable[[int, int, str], None] = lambda done, total, file: None,
+    workers: int = 1,
+    progress: Callable[[int, int, str], None] = silent,
 ) -> ClipCache:
     """Decode what is new or changed in `footage` into the cache `folder`; clips gone from the footage leave the index.
 
     short_side: shrink larger videos to this many pixels; native size by default. A video that cannot be read is named
-    in `skipped` with the reason. progress(done, total, file) is called before each video.
+    in `skipped` with the reason. workers: threads that decode. progress(done, total, file) is called after each video.
     """
     footage, folder = Path(footage), Path(folder)
     entries = list_videos(footage)
@@ -108,20 +120,34 @@ def build_cache(
     known = _known_clips(folder, short_side)
     clips: dict[str, Clip] = {}
     skipped: dict[str, str] = {}
-    for done, entry in enumerate(entries):
-        progress(done, len(entries), entry.file)
+
+    def refresh(entry: Entry) -> Clip | str:
         try:
-            clip = _refresh(footage, folder, entry, known, short_side, val_share)
+            return _refresh(footage, folder, entry, known, short_side, val_share)
         except (OSError, ValueError, UserError) as error:
-            skipped[entry.file] = " ".join(str(error).split())
-            continue
-        clips[entry.file] = clip
-        if known.get(entry.file) != clip:
-            known[entry.file] = clip
-            ClipCache(folder, tuple(known.values()), skipped, short_side).save()
+            return " ".join(str(error).split())
+
+    with ThreadPoolExecutor(workers) as pool:
+        for done, (entry, result) in enumerate(zip(entries, pool.map(refresh, entries), strict=True), start=1):
+            if isinstance(result, str):
+                skipped[entry.file] = result
+            else:
+                clips[entry.file] = result
+                if known.get(entry.file) != result:
+                    ClipCache(folder, tuple((known | clips).values()), skipped, short_side).save()
+            progress(done, len(entries), entry.file)
     cache = ClipCache(folder, tuple(clips.values()), skipped, short_side)
     cache.save()
+    _sweep(cache)
     return cache
+
+
+def _sweep(cache: ClipCache) -> None:
+    """Delete arrays that no clip uses any more, and what interrupted runs left; nothing that is not named like ours."""
+    used = {clip.array for clip in cache.clips}
+    for path in cache.folder.iterdir():
+        if re.fullmatch(r"[0-9a-f]{32}(-\d+)?\.npy(\..*\.partial)?", path.name) and path.name not in used:
+            path.unlink(missing_ok=True)
 
 
 def _known_clips(folder: Path, short_side: int | None) -> dict[str, Clip]:
@@ -172,14 +198,14 @@ def _probe(path: Path, shape: tuple[int, int, int, int]) -> int:
 
 def _decode(path: Path, array: Path, short_side: int | None) -> tuple[tuple[int, int, int, int], tuple[Fraction, ...]]:
     """Decode a video into an .npy file, frame by frame. Returns its shape and the instants from the first frame on."""
-    aside = array.with_suffix(".partial")
+    aside = array.with_name(f"{array.name}.{os.getpid()}-{threading.get_ident()}.partial")
     instants: list[Fraction] = []
     size: tuple[int, int, int] | None = None
     try:
         with aside.open("wb") as file:
             file.write(bytes(HEADER_BYTES))
-            for instant, frame in read_frames(path):
-                frame = shrink(frame, short_side)
+            for instant, picture in read_frames(path):
+                frame = shrink(picture, short_side)
                 size = size or frame.shape
                 if frame.shape != size:
                     raise ValueError(f"frame size changes within the video, from {size[:2]} to {frame.shape[:2]}")
@@ -203,17 +229,10 @@ def _write_header(file, shape: tuple[int, ...]) -> None:
 
 
 def read_frames(path: Path) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """The frames of a video in display order: (instant in seconds, uint8 RGB [H, W, 3])."""
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ValueError("no video stream")
-            for frame in container.decode(video=0):
-                yield frame.pts * frame.time_base, frame.to_ndarray(format="rgb24")
-    except av.FFmpegError as error:
-        raise ValueError(f"cannot be decoded: {error.strerror}") from error
+    """The frames of a video as they are shown: (instant in seconds, uint8 RGB [H, W, 3], upright)."""
+    with open_reader(path) as reader:
+        for frame in reader:
+            yield frame.instant, frame.rgb
 
 
 def shrink(frame: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -26,11 +26,14 @@ class DataConfig:
     """What training batches are made of. Shares and chances are between 0 and 1."""
 
     cache: str = ".cache/clips"
+    footage: str | None = None  # folder of videos that the cache is made of, and refreshed from; None: take it as it is
+    short_side: int | None = None  # of cached frames; None: as large as they are
+    workers: int = 1  # processes that make batches ahead of need
     seed: int = 0
     batch_size: int = 16  # of one rank
     crop: tuple[int, int] = (128, 128)  # height, width; multiples of 32
-    between: Mapping[int, float] = field(default_factory=lambda: {1: 0.6, 3: 0.4})  # frames -> share of steps
-    gaps: Mapping[int, float] = field(  # distance of the ends in source frames -> weight
+    between: dict[int, float] = field(default_factory=lambda: {1: 0.6, 3: 0.4})  # frames -> share of steps
+    gaps: dict[int, float] = field(  # distance of the ends in source frames -> weight
         default_factory=lambda: {2: 1.0, 3: 0.7, 4: 0.6, 5: 0.35, 6: 0.3, 7: 0.2, 8: 0.2}
     )
     synthetic: float = 0.15  # share of rendered scenes
@@ -46,8 +49,8 @@ class DataConfig:
     absent: float = 0.12  # chance that an end is missing: half the time the first, half the last
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "crop", tuple(self.crop))
-        object.__setattr__(self, "scale", tuple(self.scale))
+        for name, plain in {"crop": tuple, "scale": tuple, "between": _shares, "gaps": _shares}.items():
+            object.__setattr__(self, name, plain(getattr(self, name)))
         if any(side % 32 or side <= 0 for side in self.crop):
             raise UserError(f"data.crop must be multiples of 32, got {list(self.crop)}")
         if min(self.between) < 1 or max(self.between) > max(self.gaps) - 1:
@@ -60,6 +63,16 @@ class DataConfig:
         """The same data as it is: no augmentation, no rendered scenes, both ends there."""
         off = ("synthetic", "reverse", "flip", "quarter_turn", "photometric", "swap_channels", "absent")
         return replace(self, native=1.0, **dict.fromkeys(off, 0.0))
+
+
+def _shares(weights: Mapping[int | str, float]) -> dict[int, float]:
+    """Whole numbers, in order, and their weights; YAML may give either as text."""
+    try:
+        return {number: float(weights[key]) for number, key in sorted((int(key), key) for key in weights)}
+    except ValueError as error:
+        raise UserError(
+            f"expected a mapping from whole numbers to weights, such as {{1: 0.6, 3: 0.4}}: {error}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -236,9 +249,8 @@ def _flows(frames: np.ndarray, first_present: bool, last_present: bool, exact) -
 
 
 def _distribution(weights: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray]:
-    values = np.array(sorted(weights))
-    chances = np.array([float(weights[int(value)]) for value in values])
-    return values, chances / chances.sum()
+    chances = np.array(list(weights.values()))
+    return np.array(list(weights)), chances / chances.sum()
 
 
 class SampleSource:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vidcm.core.errors import UserError
 
 SPLITS = ("train", "val")
-SUFFIXES = frozenset(".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .ts .mts .m2ts .ogv .wmv .flv".split())
+SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".wmv"}
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,26 @@ def sprite_mask(rng: np.random.Generator, height: int, width: int) -> np.ndarray
     return mask
 
 
+def _colours(rng, *shape: int) -> np.ndarray:
+    """Random colours float32 [*shape, 3] in 0..255; most are dull, as in the world."""
+    grey = rng.uniform(10, 245, (*shape, 1))
+    return np.clip(grey + rng.uniform(-1, 1, (*shape, 3)) * 90 * rng.random() ** 2, 0, 255).astype(np.float32)
+
+
 def _noise(rng, height: int, width: int) -> np.ndarray:
     """Noise of several scales, coloured."""
-    total = np.zeros((height, width, 3), np.float32)
+    total = np.zeros((height, width, 3), np.float32) + _colours(rng)
+    colourful = rng.random() ** 2
     for cells in (3, 8, 24, 64):
-        grid = rng.standard_normal((cells, cells, 3), dtype=np.float32) * rng.uniform(10, 50)
+        grid = rng.standard_normal((cells, cells, 3), dtype=np.float32)
+        grid = (colourful * grid + (1 - colourful) * grid[..., :1]) * rng.uniform(5, 45)
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(total + rng.uniform(60, 190, 3), 0, 255).astype(np.uint8)
+    return np.clip(total, 0, 255).astype(np.uint8)
 
 
 def _gradient(rng, height: int, width: int) -> np.ndarray:
     """A smooth surface with little to hold on to."""
-    corners = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
-    smooth = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.resize(_colours(rng, 2, 2), (width, height), interpolation=cv2.INTER_LINEAR)
     grain = rng.standard_normal((height, width, 1), dtype=np.float32) * rng.uniform(0, 4)
     return np.clip(smooth + grain, 0, 255).astype(np.uint8)
 
@@ -52,7 +59,7 @@ def _stripes(rng, height: int, width: int) -> np.ndarray:
     if rng.random() < 0.5:
         wave *= np.sin((y * math.cos(angle) - x * math.sin(angle)) * (2 * math.pi / period))
     mix = np.clip(wave * rng.uniform(1, 4), -1, 1)[..., None] / 2 + 0.5
-    dark, light = rng.uniform(0, 255, (2, 3)).astype(np.float32)
+    dark, light = _colours(rng, 2)
     return (dark + (light - dark) * mix).astype(np.uint8)
 
 
