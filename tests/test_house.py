@@ -156,3 +156,18 @@ def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in folder.glob("0*.md") if f"({page.name})" not in index] == []
+
+
+def test_the_objective_in_the_guide_is_one(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "adding-an-objective.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "guide.py").write_text(code, encoding="utf-8")
+    use = """
+import guide, torch
+from vidcm import losses
+loss = losses.get("fixed-ratio")(ratio=0.5)
+f = lambda x, angle: 0.3 * x
+print(loss(f, torch.ones(3, 4, 1, 2, 2), stage=0, generator=torch.Generator().manual_seed(0)).shape)
+"""
+    used = run(sys.executable, "-c", use, cwd=tmp_path)
+    assert used.stdout.strip() == "torch.Size([3])", used.stderr
