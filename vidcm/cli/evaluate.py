@@ -1,0 +1,73 @@
+"""`vidcm evaluate`: rebuild dropped frames, score them against the true ones, print a table and write JSON."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidcm.evaluation.config import EvaluationConfig
+from vidcm.training.parsing import from_mapping, read_yaml
+
+DEFAULTS = EvaluationConfig()
+
+
+def setting(name: str, kind: Any, help: str) -> Any:
+    """An option that overrides the field `name` of EvaluationConfig; the default shown is the field's."""
+    default = getattr(DEFAULTS, name)
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    note = "" if default is None or default is False else f"  [default: {shown}]"
+    if kind is bool:
+        return click.option(f"--{name}", is_flag=True, default=None, help=help)
+    return click.option(f"--{name.replace('_', '-')}", name, type=kind, default=None, help=help + note)
+
+
+@click.group()
+def command() -> None:
+    """Score a model against the truth and against baselines."""
+
+
+@command.command()
+@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@setting("split", str, "Only these rows of a folder's manifest.csv: train or val.")
+@setting("size", str, "Width x height that clips are brought to.")
+@setting("factor", click.IntRange(2), "Keep every FACTOR-th frame and rebuild those between.")
+@setting("methods", str, "Methods, by commas: hold, crossfade, dis, minterpolate, vidcm.")
+@setting("model", str, "Model directory of the method vidcm.  [default: the shipped one]")
+@setting("steps", click.IntRange(1), "Network steps of vidcm.")
+@setting("seed", int, "Seed of its noise.")
+@setting("temperature", click.FloatRange(0), "Scale of its noise.  [default: stored with the model]")
+@setting("max_pairs", click.IntRange(0), "Pairs of kept frames per clip, spread evenly; 0: all.")
+@setting("ladder", bool, "Also the ladder of latents: draft, random, 1 and 2 steps, teacher, shuffled, posterior.")
+@setting("ladder_pairs", click.IntRange(1), "Pairs per clip on the ladder.")
+@setting("ladder_seeds", click.IntRange(2), "Samples per pair on the ladder.")
+@setting("teacher_steps", click.IntRange(1), "Steps of the teacher on the ladder.")
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML with these settings."
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG to look at here.")
+def interpolation(
+    clips: tuple[Path, ...], config: Path | None, json_file: Path | None, figure: Path | None, **settings: Any
+) -> None:
+    """Drop frames of CLIPS (video files, folders), rebuild them, and score the rebuilt frames."""
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    if "methods" in chosen:
+        chosen["methods"] = [name.strip() for name in chosen["methods"].split(",") if name.strip()]
+    resolved = from_mapping(EvaluationConfig, {**(read_yaml(config) if config else {}), **chosen})
+    for target in (json_file, figure):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise click.UsageError(f"the folder of {target} does not exist")
+
+    from vidcm.evaluation.report import summary, write_json
+    from vidcm.evaluation.run import evaluate
+
+    result = evaluate(clips, resolved, figure=figure, report=_progress)
+    click.echo(summary(result))
+    if json_file is not None:
+        write_json(json_file, result)
+
+
+def _progress(line: str) -> None:
+    """One line that changes on a terminal, plain lines elsewhere; on stderr, so that the table can be piped."""
+    click.echo(f"\r\033[K{line}" if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())

@@ -1,0 +1,43 @@
+"""What an evaluation run is made of. Defaults live here; configs/eval/*.yaml and the command line override them."""
+
+from dataclasses import dataclass
+
+from vidcm.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Settings of `vidcm evaluate interpolation`. Imports no torch, so that the help answers at once."""
+
+    split: str | None = None  # of a folder's manifest.csv; None: every clip
+    size: str = "448x256"  # width x height that clips are brought to
+    factor: int = 2  # every factor-th frame is kept, those between are rebuilt
+    methods: tuple[str, ...] = ("hold", "crossfade", "dis", "vidcm")
+    model: str | None = None  # a model directory; None: the shipped one
+    steps: int = 2
+    seed: int = 0
+    temperature: float | None = None  # None: what is stored with the weights
+    max_pairs: int = 12  # pairs of kept frames per clip, spread evenly over it; 0: all
+    ladder: bool = False  # the ladder of latents, slow
+    ladder_pairs: int = 1  # per clip
+    ladder_seeds: int = 4  # samples for the energy score
+    teacher_steps: int = 64
+
+    def __post_init__(self) -> None:
+        minima = {"factor": 2, "steps": 1, "max_pairs": 0, "ladder_pairs": 1, "ladder_seeds": 2, "teacher_steps": 1}
+        for name, least in minima.items():
+            if getattr(self, name) < least:
+                raise UserError(f"{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
+        if not self.methods:
+            raise UserError("methods must name at least one method, such as crossfade,dis")
+        if min(self.width_height) < 32:
+            raise UserError(f"size must be at least 32x32, got {self.size}")
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        """`size` as numbers."""
+        width, _, height = self.size.lower().partition("x")
+        try:
+            return int(width), int(height)
+        except ValueError:
+            raise UserError(f"size must be WIDTHxHEIGHT such as 448x256, got {self.size!r}") from None

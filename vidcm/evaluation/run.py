@@ -1,0 +1,114 @@
+"""`vidcm evaluate interpolation`: clips in, the result of docs/decisions/0008-evaluation-json.md out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vidcm
+from vidcm.core.errors import UserError
+from vidcm.evaluation.baselines import BASELINES, Interpolator
+from vidcm.evaluation.config import EvaluationConfig
+from vidcm.evaluation.figure import contact_sheet, liveliest, save_sheet
+from vidcm.evaluation.ladder import gap_closure, ladder
+from vidcm.evaluation.score import average, rebuild, score
+from vidcm.evaluation.windows import Window, find_clips, read_windows, spread
+
+MODEL = "vidcm"
+SHIPPED = Path(vidcm.__file__).parent / "assets" / "motion"
+FIGURE_ROWS = 8
+Report = Callable[[str], None]
+
+
+def evaluate(
+    paths: Sequence[Path],
+    config: EvaluationConfig,
+    *,
+    figure: Path | None = None,
+    report: Report = lambda line: None,
+) -> dict[str, Any]:
+    """Rebuild dropped frames of every clip with every method. `report` gets a line of progress per clip.
+
+    paths: video files and folders. figure: where to write a contact sheet of up to FIGURE_ROWS clips.
+    """
+    pipe = load_pipe(config) if MODEL in config.methods or config.ladder else None
+    methods = load_methods(config, pipe)
+    clips, kept = [], {}
+    files = find_clips(list(paths), config.split)
+    for number, file in enumerate(files, 1):
+        report(f"{number}/{len(files)} {file.name}")
+        clip, windows = evaluate_clip(file, methods, config, warm=not kept)
+        clips.append(clip)
+        if windows:
+            kept[file] = windows
+    if not kept:
+        raise UserError("nothing to evaluate: every pair of frames lies across a cut")
+    if figure is not None:
+        shown = {file.name: liveliest(kept[file]) for file in (list(kept)[i] for i in spread(len(kept), FIGURE_ROWS))}
+        save_sheet(figure, contact_sheet(shown, methods))
+    return _result(config, clips, _climb(pipe, list(kept.values()), config, report) if config.ladder else {})
+
+
+def evaluate_clip(
+    file: Path, methods: Mapping[str, Interpolator], config: EvaluationConfig, *, warm: bool = False
+) -> tuple[dict[str, Any], list[Window]]:
+    """The clip's entry of the result, and the windows behind it. warm: call each method once before it is timed."""
+    rows, windows, cut_pairs = [], [], 0
+    for window in read_windows(file, *config.width_height, config.factor, config.max_pairs):
+        if window.cut:
+            cut_pairs += 1
+            continue
+        if warm and not rows:
+            for name, interpolate in methods.items():
+                rebuild(window, window.sequence, interpolate, name)
+        rows.append(score(window, methods))
+        windows.append(window)
+    return {"file": file.name, "pairs": len(rows), "cut_pairs": cut_pairs, "methods": average(rows)}, windows
+
+
+def load_pipe(config: EvaluationConfig) -> Any:
+    """The pipeline of `config.model`, or the shipped one."""
+    from vidcm.pipelines import FrameInterpolationPipeline
+
+    return FrameInterpolationPipeline.from_pretrained(config.model or SHIPPED)
+
+
+def load_methods(config: EvaluationConfig, pipe: Any) -> dict[str, Interpolator]:
+    """Interpolators by name, in the order of `config.methods`."""
+    found: dict[str, Interpolator] = dict(BASELINES)
+    if MODEL in config.methods:
+        from vidcm.pipelines.interpolator import as_interpolator
+
+        found[MODEL] = as_interpolator(pipe, steps=config.steps, seed=config.seed, temperature=config.temperature)
+    unknown = [name for name in config.methods if name not in found]
+    if unknown:
+        raise UserError(f"unknown method {unknown[0]!r} (known: {', '.join([*BASELINES, MODEL])})")
+    return {name: found[name] for name in config.methods}
+
+
+def _climb(pipe: Any, clips: list[list[Window]], config: EvaluationConfig, report: Report) -> dict[str, Any]:
+    chosen = [[windows[i] for i in spread(len(windows), config.ladder_pairs)] for windows in clips]
+    seeds = range(config.seed, config.seed + config.ladder_seeds)
+    return ladder(pipe, chosen, seeds=seeds, teacher_steps=config.teacher_steps, report=report)
+
+
+def _result(config: EvaluationConfig, clips: list[dict[str, Any]], rows: dict[str, Any]) -> dict[str, Any]:
+    protocol = {
+        **asdict(config),
+        "fit": "scaled to cover (area average; bilinear where it grows), cropped around the centre",
+        "mean": "over the frames of a pair, the pairs of a clip, the clips",
+        "clips": len(clips),
+        "pairs": sum(clip["pairs"] for clip in clips),
+        "cut_pairs": sum(clip["cut_pairs"] for clip in clips),
+        "threads": torch.get_num_threads(),
+        "version": vidcm.__version__,
+    }
+    return {
+        "protocol": protocol,
+        "methods": average([clip["methods"] for clip in clips if clip["pairs"]]),
+        "ladder": rows,
+        "gap_closure": gap_closure(rows) if rows else {},
+        "clips": clips,
+    }
