@@ -50,7 +50,7 @@ class Colour:
         return cls(frame.colorspace, FULL if full else frame.color_range, frame.color_primaries, frame.color_trc)
 
     def resolved(self, width: int, height: int) -> "Colour":
-        """Matrix and range to compute with: a missing matrix is BT.709 for HD sizes, else BT.601; a missing range is limited."""
+        """With a matrix and a range to compute with. Missing ones: BT.709 for HD sizes, else BT.601; limited."""
         guess = BT709 if width >= 1280 or height > 576 else BT601
         return replace(
             self,
@@ -91,7 +91,7 @@ class Converter:
         return self.convert(frame, pix_fmt)
 
     def convert(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-        """A frame of this stream (or RGB) in another pixel format, same size, same colours; itself if it has that format."""
+        """A frame of this stream, or RGB, in another pixel format, same colours; itself if it has that one."""
         if frame.format.name == pix_fmt:
             return frame
         to_rgb = av.VideoFormat(pix_fmt).is_rgb

@@ -1,20 +1,23 @@
 """What a video file says about itself, found out before a long job starts."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Colour
 from vidcm.media.orientation import Orientation
-from vidcm.media.timeline import Clock, recognise
+from vidcm.media.timeline import Clock, common_time_base, recognise
 
 SAMPLE = 300  # packets from whose timestamps the rate is recognised
 REORDERING = 32  # the last so many of them may still have unseen neighbours
@@ -52,6 +55,7 @@ class VideoInfo:
     average_rate: Fraction  # frames per second; equals `rate` where that is not None
     time_base: Fraction
     start: Fraction  # instant of the first frame
+    origin: Fraction  # instant that a copy starts counting from; 0 but for transport streams
     duration: Fraction | None  # what the container says; the end of the last frame is the truth
     frame_count: int | None  # what the container says
     stream_index: int
@@ -67,6 +71,10 @@ class VideoInfo:
         """Width and height as seen, pixels counted as square."""
         return self.orientation.size(self.width, self.height)
 
+    def time_base_for(self, *steps: Fraction) -> Fraction:
+        """A time base that holds the first instant, as a copy counts it, and whole numbers of `steps` from there on."""
+        return common_time_base(self.start - self.origin, *steps)
+
     def upright(self) -> "VideoInfo":
         """The same video with its orientation baked into the pixels."""
         width, height = self.display_size
@@ -81,9 +89,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (av.error.FFmpegError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"{path}: not a video that can be read ({reason}); is the file whole and really a video?"
-        ) from error
+        raise UserError(f"{path}: cannot be read as video ({reason}); is it one, and whole?") from error
 
 
 def check_exists(path: Path) -> None:
@@ -133,12 +139,13 @@ def timestamps(path: Path, limit: int | None = None) -> list[tuple[int, int]]:
 
 def describe(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
     """VideoInfo of an open file and its first decoded frame."""
-    tick = stream.time_base
+    tick = stream.time_base or Fraction(1, 1000)
     instants = [pts * tick for pts, _ in timestamps(path, SAMPLE)]
     instants = instants[:-REORDERING] if len(instants) == SAMPLE else instants
-    start = first.pts * tick if first.pts is not None else Fraction(0)
+    start = (first.pts or 0) * tick
     shown = [instant for instant in instants if instant >= start] or [start]
-    clock = recognise(shown, tick, declared=(stream.guessed_rate, stream.base_rate, stream.average_rate))
+    claims = (stream.guessed_rate, stream.base_rate, stream.average_rate)
+    clock = recognise(shown, tick, declared=[rate for rate in claims if rate])
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -154,6 +161,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
         average_rate=clock.rate or _average(shown) or stream.average_rate or Fraction(25),
         time_base=tick,
         start=start,
+        origin=_origin(container, start, clock.step),
         duration=_duration(container, stream),
         frame_count=stream.frames or None,
         stream_index=stream.index,
@@ -161,12 +169,21 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
     )
 
 
+def _origin(container: InputContainer, start: Fraction, step: Fraction) -> Fraction:
+    """Transport streams begin at any time of the day; a copy at 0, or up to a frame later if sound comes first."""
+    if not container.format.flags & cast(int, Flags.ts_discont.value):
+        return Fraction(0)
+    starts = [each.start_time * each.time_base for each in container.streams if each.start_time and each.time_base]
+    lead = start - min([start, *starts])
+    return start - math.ceil(lead / step) * step
+
+
 def _average(instants: list[Fraction]) -> Fraction | None:
     return (len(instants) - 1) / (instants[-1] - instants[0]) if len(instants) > 1 else None
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if stream.duration:
+    if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
 

@@ -18,7 +18,7 @@ PRESETS = {
 
 @cache
 def _dis(preset: str) -> cv2.DISOpticalFlow:
-    return cv2.DISOpticalFlow_create(PRESETS[preset])
+    return cv2.DISOpticalFlow.create(PRESETS[preset])
 
 
 def grey(frame_HWC: np.ndarray) -> np.ndarray:
@@ -28,7 +28,8 @@ def grey(frame_HWC: np.ndarray) -> np.ndarray:
 
 def dis_flow(a: np.ndarray, b: np.ndarray, preset: str = "medium") -> np.ndarray:
     """Dense Inverse Search (arXiv:1603.03590). a, b: uint8 luma [H, W]. Returns float32 [2, H, W] (x, y), in pixels."""
-    return np.ascontiguousarray(_dis(preset).calc(a, b, None).transpose(2, 0, 1))
+    flow = _dis(preset).calc(a, b, None)  # type: ignore[call-overload]  # None: no starting flow
+    return np.ascontiguousarray(flow.transpose(2, 0, 1))
 
 
 def reduce_flow(flow: np.ndarray, factor: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """How a stored picture must be turned to be seen upright: the container's display matrix, reduced to quarter turns."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -16,8 +17,8 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> "Orientation":
-        """From the display matrix [a b u; c d v; x y w] that a decoded frame carries: x' = a x + c y, y' = b x + d y."""
-        for data in frame.side_data:
+        """From a decoded frame's display matrix [a b u; c d v; x y w]: x' = a x + c y, y' = b x + d y."""
+        for data in cast(Any, frame.side_data):  # PyAV types it as a mapping, it iterates over values
             if data.type.name == "DISPLAYMATRIX":
                 (a, b, _), (c, d, _) = np.frombuffer(bytes(data)[:24], "<i4").reshape(2, 3).tolist()
                 transpose = abs(b) + abs(c) > abs(a) + abs(d)

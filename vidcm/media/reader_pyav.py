@@ -58,7 +58,7 @@ class PyAVReader(VideoReader):
     def _landed(self, target: Fraction, reach: Fraction, index: int) -> VideoFrame | None:
         """Seek `reach` seconds before the target and decode up to it. None if that does not lead to the very frame.
 
-        What comes before the first key frame in display order may refer to frames that were skipped, so it is not trusted.
+        What comes before the first key frame in display order may refer to skipped frames, so it is not trusted.
         """
         at = round((target - reach) / self.info.time_base)
         try:
@@ -116,12 +116,12 @@ class PyAVReader(VideoReader):
     def _instant(self, native: av.VideoFrame) -> Fraction:
         if native.pts is None:
             raise UserError(f"{self._path}: its frames carry no timestamps; remux it into .mp4 or .mkv first")
-        return self.info.clock.exact(native.pts * self._stream.time_base)
+        return self.info.clock.exact(native.pts * self.info.time_base)
 
     def _end(self, last: av.VideoFrame) -> Fraction:
         """When the last frame ends: by its own duration, else by the frame rate."""
-        if last.duration:
-            return self.info.clock.exact((last.pts + last.duration) * self._stream.time_base)
+        if last.duration and last.pts is not None:
+            return self.info.clock.exact((last.pts + last.duration) * self.info.time_base)
         return self._instant(last) + 1 / self.info.average_rate
 
     def _rgb(self, native: av.VideoFrame) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Instants: from the rounded timestamps of a container to exact rationals, and back to a time base that holds them.
 
 A container counts time in ticks, a frame rate need not fall on them: 30000/1001 fps in Matroska's milliseconds reads
-0, 33, 67, 100, 133 ... A `Clock` knows the lattice behind such numbers, start + k / rate, and gives every frame its exact
-instant. Where no lattice fits (a phone's variable rate) the timestamps are taken at their word.
+0, 33, 67, 100, 133 ... A `Clock` knows the lattice behind such numbers, start + k / rate, and gives every frame its
+exact instant. Where no lattice fits (a phone's variable rate) the timestamps are taken at their word.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 STANDARD_RATES = tuple(
     sorted(
@@ -93,7 +94,7 @@ def _miss(offsets: Sequence[Fraction], tick: Fraction, rate: Fraction) -> Fracti
 
 def _even(instants: Sequence[Fraction], tick: Fraction) -> Clock:
     """No rate explains them: constant if they are equally spaced to the tick, else variable in whole ticks."""
-    gaps = {after - before for before, after in zip(instants, instants[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(instants)}
     if len(gaps) == 1:
         return Clock(instants[0], gaps.pop(), is_constant=True)
     return Clock(instants[0], tick)
@@ -110,7 +111,7 @@ class Timeline:
     def of(cls, instants: Iterable[Fraction], last_duration: Fraction | None = None) -> "Timeline":
         """instants: rising. Without a duration of its own the last frame lasts as long as the one before it."""
         shown = tuple(instants)
-        if any(after <= before for before, after in zip(shown, shown[1:], strict=False)):
+        if any(after <= before for before, after in pairwise(shown)):
             raise ValueError("instants must rise from frame to frame")
         if last_duration is None:
             last_duration = shown[-1] - shown[-2] if len(shown) > 1 else Fraction(0)
@@ -145,7 +146,7 @@ def common_time_base(*spans: Fraction) -> Fraction:
     """The coarsest 1/n seconds of which every span is a whole multiple.
 
     Give it the first instant and the smallest steps of a plan: factor 3 of a 30000/1001 fps stream that starts at 0 is
-    common_time_base(0, 1001/90000). Where n would not fit into 32 bits the answer is the flick, off by under a nanosecond.
+    common_time_base(0, 1001/90000). Where n would not fit into 32 bits it is the flick, off by less than a nanosecond.
     """
     ticks_per_second = math.lcm(*(Fraction(span).denominator for span in spans))
     return Fraction(1, ticks_per_second if ticks_per_second <= MAX_TIMESCALE else FLICKS)
