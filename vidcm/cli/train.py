@@ -1,0 +1,18 @@
+"""`vidcm train`: one stage of training, as a YAML file says."""
+
+import click
+
+
+@click.command("train", short_help="Train or tune a model, as a YAML file says.")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--resume", is_flag=True, help="Continue from the newest whole checkpoint in the run's folder.")
+def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
+    """Run the stage of training in CONFIG; KEY=VALUE overrides it, as in optimizer.lr=1e-4.
+
+    Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130.
+    """
+    from vidcm.training.config import load_config
+    from vidcm.training.loop import train
+
+    click.echo(train(load_config(config, overrides), resume=resume))

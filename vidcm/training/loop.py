@@ -1,0 +1,234 @@
+"""The one training loop: VAE training, diffusion pretraining, consistency tuning and decoder tuning are stages of it.
+
+A step is a pure function of the weights before it and of (seed, step, rank): batches are looked up by step, and every
+source of randomness is seeded anew for each step. So a resumed run equals an uninterrupted one, bit for bit on a CPU.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from vidcm.core.errors import UserError
+from vidcm.training import checkpoint
+from vidcm.training.config import RunConfig, record_run
+from vidcm.training.metrics import Meter, MetricsFile, clock, progress_line, say
+from vidcm.training.signals import StopRequest
+from vidcm.training.start import open_batches, open_family, part_to_train, refuse_to_mix, start_average, start_processes
+from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
+
+SMOOTHING = 0.99  # of the smoothed loss
+COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss")  # kept in checkpoints
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop; it finished its step and saved a checkpoint, which `resume` continues from."""
+
+
+def train(config: RunConfig, *, resume: bool = False, family: Any = None, batches: Any = None) -> Path:
+    """Run one stage of training. Returns the model directory, OUT/model, which holds the averaged weights.
+
+    resume: continue from the newest checkpoint in OUT that verifies. `family` and `batches` replace the config's.
+    Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
+    """
+    accelerator = start_processes(config)
+    out = Path(config.out)
+    refuse_to_mix(out, resume)
+    family = family if family is not None else open_family(config)
+    batches = batches if batches is not None else open_batches(config, family, accelerator)
+    run = Run(config, accelerator, family, batches)
+    if resume:
+        run.restore(checkpoint.newest(out / "checkpoints", say))
+    with ExitStack() as stack:
+        if accelerator.is_main_process:
+            record_run(config, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
+            run.metrics = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", run.step)))
+        request = stack.enter_context(StopRequest())
+        run.to_the_end(request, stack.enter_context(closing(run.open_stream())))
+    return out / "model"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the processes agree on after the backward pass of a step."""
+
+    loss: float  # mean over processes
+    bad: bool  # some loss or gradient was not finite
+    stop: bool  # some process was asked to stop
+    out_of_time: bool
+
+
+@dataclass
+class Run:
+    """The state of a run between two steps, and how it advances."""
+
+    config: RunConfig
+    accelerator: Accelerator
+    family: Any
+    batches: Any  # of this process: iterate(start) yields one per backward pass, each a pure function of its number
+    step: int = 0  # steps done
+    seconds: float = 0.0  # spent training, over all resumptions
+    bad_in_row: int = 0
+    bad_total: int = 0
+    smooth_loss: float | None = None
+    samples_per_step: int = 0  # over all processes; known after the first step
+    saved_at: int = -1
+    metrics: MetricsFile | None = None  # in the main process
+    meter: Meter = field(default_factory=Meter)
+
+    def __post_init__(self) -> None:
+        config, o = self.config, self.config.optimizer
+        compute = loss_function(config, self.family)
+        self.trained = part_to_train(config.stage, self.family, self.accelerator.device)
+        loss = StageLoss(self.trained, compute, bf16=config.precision == "bf16")
+        self.loss: nn.Module = self.accelerator.prepare_model(loss) if self.accelerator.num_processes > 1 else loss
+        self.names, self.parameters = zip(*self.trained.named_parameters(), strict=True)
+        self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
+        self.average = start_average(config.ema, self.trained)
+
+    def open_stream(self) -> Iterator[dict[str, Any]]:
+        """Batches from the present step on."""
+        return self.batches.iterate(self.step * self.config.grad_accumulation)
+
+    def to_the_end(self, request: StopRequest, stream: Iterator[dict[str, Any]]) -> None:
+        """Step until the steps are done or the minutes over; save on the way and at the end."""
+        config = self.config
+        begun = time.monotonic() - self.seconds
+        marked, marked_step = time.monotonic(), self.step
+        while self.step < config.steps:
+            outcome = self.advance(stream, request.made)
+            now = time.monotonic()
+            self.seconds = now - begun
+            if self.step % config.log_every == 0 or self.step == config.steps:
+                self.report((self.step - marked_step) / max(now - marked, 1e-9))
+                marked, marked_step = now, self.step
+            if outcome.stop or self.step % config.save_every == 0:
+                self.save()
+            if outcome.stop:
+                say(f"stopped after step {self.step}, with a checkpoint saved: --resume continues")
+                raise Interrupted
+            if outcome.out_of_time:
+                break
+        self.save()
+
+    def advance(self, stream: Iterator[dict[str, Any]], asked_to_stop: bool) -> Outcome:
+        """One optimizer step over `grad_accumulation` batches."""
+        total, samples, logs = 0.0, 0, Meter()
+        for part in range(self.config.grad_accumulation):
+            loss, named = self.backward(next(stream), part)
+            total += loss.detach().mean().item() / self.config.grad_accumulation
+            samples += loss.numel() * self.accelerator.num_processes
+            logs.add(named)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip or float("inf")).item()
+        outcome = self.agree(total, norm, asked_to_stop)
+        if outcome.bad:
+            self.skip(total, norm)
+        else:
+            self.apply(outcome.loss)
+            self.meter.add({"loss": outcome.loss, "grad_norm": norm, **logs.read()})
+        self.optimizer.zero_grad(set_to_none=True)
+        self.samples_per_step = samples
+        self.step += 1
+        return outcome
+
+    def backward(self, batch: dict[str, Any], part: int) -> tuple[Tensor, dict[str, float]]:
+        """Loss [B] of one batch, after adding its mean's gradient to the weights'."""
+        accelerator, parts = self.accelerator, self.config.grad_accumulation
+        seed = keyed_seed(self.config.seed, self.step, part, accelerator.process_index)
+        torch.manual_seed(seed)  # for dropout
+        generator = torch.Generator(accelerator.device).manual_seed(seed)
+        batch = to_device(batch, accelerator.device)
+        size = next(len(value) for value in batch.values() if isinstance(value, Tensor))
+        seen = self.step * parts * size * accelerator.num_processes  # batches have one size: a function of the step
+        with nullcontext() if part == parts - 1 else accelerator.no_sync(self.loss):
+            loss, logs = self.loss(batch, generator, samples_seen=seen, stage=self.config.curriculum_stage(seen))
+            (loss.mean() / parts).backward()
+        return loss, logs
+
+    def agree(self, loss: float, norm: float, asked_to_stop: bool) -> Outcome:
+        """All processes take the same turn: one sum over four numbers."""
+        world, minutes = self.accelerator.num_processes, self.config.minutes
+        finite = abs(loss) < float("inf") and norm < float("inf")
+        late = minutes is not None and self.accelerator.is_main_process and self.seconds >= 60 * minutes
+        flags = torch.tensor([loss if finite else 0.0, not finite, asked_to_stop, late], dtype=torch.float32)
+        if world > 1:
+            flags = self.accelerator.reduce(flags.to(self.accelerator.device), "sum").cpu()
+        total, bad, stop, out_of_time = flags.tolist()
+        return Outcome(total / world, bad > 0, stop > 0, out_of_time > 0)
+
+    def apply(self, loss: float) -> None:
+        """Move the weights and their average."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.optimizer.lr_at(self.step, self.config.steps)
+        self.optimizer.step()
+        self.average.update(self.trained.named_parameters())
+        self.bad_in_row = 0
+        self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
+
+    def skip(self, loss: float, norm: float) -> None:
+        """Leave the weights as they are; give up when it goes on."""
+        self.bad_in_row, self.bad_total = self.bad_in_row + 1, self.bad_total + 1
+        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index})"
+        say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}")
+        if self.bad_in_row >= self.config.max_bad_steps:
+            raise UserError(
+                f"{self.bad_in_row} steps in a row had a loss or gradient that is not finite, the last with batch {key}"
+                ": lower optimizer.lr, try precision=fp32, or look at that batch"
+            )
+
+    def report(self, steps_s: float) -> None:
+        """A line of metrics in the file and a line of progress on the terminal."""
+        if self.metrics is None:
+            return
+        config = self.config
+        record = {
+            "step": self.step,
+            "samples": self.step * self.samples_per_step,
+            "seconds": self.seconds,
+            "samples_s": steps_s * self.samples_per_step,
+            "lr": config.optimizer.lr_at(self.step - 1, config.steps),
+            "bad_steps": self.bad_total,
+            "smooth_loss": self.smooth_loss,
+            **self.meter.read(),  # without loss and grad_norm when every step since the last line was skipped
+        }
+        self.metrics.write(record)
+        limit_s = float("inf") if config.minutes is None else 60 * config.minutes - self.seconds
+        say(progress_line(record, config.steps, max(0.0, min((config.steps - self.step) / steps_s, limit_s))))
+
+    def save(self) -> None:
+        """A checkpoint, and beside it OUT/model with the averaged weights; nothing to do twice for one step."""
+        if self.saved_at == self.step:
+            return
+        self.saved_at = self.step
+        if self.accelerator.is_main_process:
+            groups = {
+                "params": {name: tensor.clone() for name, tensor in self.trained.state_dict().items()},
+                "ema": self.average.averages,
+                "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
+            }
+            state = {name: getattr(self, name) for name in COUNTERS} | {"ema_step": self.average.step}
+            out = Path(self.config.out)
+            checkpoint.save(out / "checkpoints", self.step, groups, state, keep=self.config.keep)
+            self.average.copy_to(self.trained.named_parameters())
+            self.family.save(out / "model")
+            self.trained.load_state_dict(groups["params"])
+        self.accelerator.wait_for_everyone()
+
+    def restore(self, found: checkpoint.Checkpoint | None) -> None:
+        """Continue from a checkpoint; without one, from the start."""
+        if found is None:
+            say("no checkpoint to resume from: starting at step 0")
+            return
+        self.trained.load_state_dict(found.tensors("params"))
+        self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
+        checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+        self.step = self.saved_at = found.step
+        for name in COUNTERS:
+            setattr(self, name, found.state[name])
+        say(f"resuming after step {self.step}, {clock(self.seconds)} of training")

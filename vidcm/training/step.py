@@ -1,0 +1,102 @@
+"""One training step's loss: a batch goes in, a loss per sample and named logs come out."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidcm import losses
+from vidcm.core.errors import UserError
+from vidcm.training.config import RunConfig
+from vidcm.training.parsing import from_mapping
+
+VAE_STAGES = ("vae", "decoder")
+NOISE_BINS = 4  # of equal width in angle, clean to pure noise
+
+Logs = dict[str, float]
+LossFunction = Callable[..., tuple[Tensor, Logs]]
+
+
+class StageLoss(nn.Module):
+    """The loss of a stage as a module around the weights that the stage trains: what DDP wraps and calls.
+
+    forward(batch, generator, samples_seen, stage) -> (loss [B] float32, logs). The networks run in bf16 if asked to.
+    """
+
+    def __init__(self, trained: nn.Module, compute: LossFunction, *, bf16: bool):
+        super().__init__()
+        self.trained = trained
+        self._compute = compute
+        self._bf16 = bf16
+
+    def forward(self, batch: dict[str, Any], generator: torch.Generator, **progress: int) -> tuple[Tensor, Logs]:
+        with torch.autocast(generator.device.type, torch.bfloat16, enabled=self._bf16):
+            loss, logs = self._compute(batch, generator=generator, **progress)
+        return loss.float(), logs
+
+
+def loss_function(config: RunConfig, family: Any) -> LossFunction:
+    """compute(batch, *, generator, samples_seen, stage) of the config's stage."""
+    if config.stage in VAE_STAGES:
+        if config.objective:
+            family.objective = from_mapping(type(family.objective), config.objective, "objective")
+        return partial(_family_loss, getattr(family, f"{config.stage}_loss"))
+    if config.stage not in losses.available():
+        known = ", ".join([*VAE_STAGES, *losses.available()])
+        raise UserError(f"unknown stage {config.stage!r}; known: {known}")
+    objective = from_mapping(losses.get(config.stage), config.objective, "objective")
+    return partial(_objective_loss, family, objective)
+
+
+def _family_loss(loss: LossFunction, batch: dict[str, Any], *, stage: int, **rest: Any) -> tuple[Tensor, Logs]:
+    return loss(batch, **rest)
+
+
+def _objective_loss(
+    family: Any, objective: Any, batch: dict[str, Any], *, generator: torch.Generator, samples_seen: int, stage: int
+) -> tuple[Tensor, Logs]:
+    if "x0" in batch:  # from the latent cache
+        x0, condition = batch["x0"], batch["condition"]
+    else:
+        with torch.no_grad():
+            x0, condition = family.encode(batch, generator=generator)
+    f = AngleProbe(family.denoiser(condition))
+    loss = objective(f, x0.float(), stage=stage, generator=generator)
+    return loss, f.binned(loss)
+
+
+class AngleProbe:
+    """A denoiser that answers in float32 and remembers the angles of its first call with gradient: the student's."""
+
+    def __init__(self, denoiser: Callable[[Tensor, Tensor], Tensor]):
+        self._denoiser = denoiser
+        self.angle: Tensor | None = None
+
+    def __call__(self, x: Tensor, angle: Tensor, **options: Any) -> Tensor:
+        if self.angle is None and torch.is_grad_enabled():
+            self.angle = angle.detach()
+        return self._denoiser(x, angle, **options).float()
+
+    def binned(self, loss: Tensor) -> Logs:
+        """Mean loss [B] of the samples in each quarter of the way from clean to pure noise; empty bins are left out."""
+        if self.angle is None:
+            return {}
+        bins = (self.angle.flatten() * (NOISE_BINS * 2 / math.pi)).long().clamp(0, NOISE_BINS - 1)
+        return {f"loss_noise{i}": loss.detach()[bins == i].mean().item() for i in bins.unique().tolist()}
+
+
+def keyed_seed(*key: int) -> int:
+    """A 63-bit seed that is a pure function of the key, such as (seed, step, rank)."""
+    text = "/".join(map(str, key))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch, dictionaries nested in it included, on the device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    return {key: to_device(value, device) for key, value in batch.items()}
