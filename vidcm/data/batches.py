@@ -5,20 +5,16 @@ for step, what one rank with batches of 16 sees. The epoch follows from the samp
 """
 
 import itertools
-import multiprocessing
-import signal
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from contextlib import closing
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidcm.data.clips import ClipCache, build_cache, silent
-from vidcm.data.samples import DataConfig, SampleSource, frames_between
+from vidcm.data.config import DataConfig
+from vidcm.data.workers import SampleSource, draw_ahead, frames_between
 
 __all__ = ["Batches", "DataConfig", "open_cache"]
 
@@ -63,18 +59,9 @@ class Batches:
         workers = self.config.workers if workers is None else workers
         if workers == 0:
             yield from map(self.batch, itertools.count(start))
-        context = multiprocessing.get_context("spawn")
-        settings = (self.config, self.cache.folder, self.split)
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_open_worker, initargs=settings)
-        try:
-            steps = itertools.count(start)
-            waiting = deque(pool.submit(_draw, next(steps), self.rank, self.world) for _ in range(2 * workers + 2))
-            while True:
-                arrays = waiting.popleft().result()
-                waiting.append(pool.submit(_draw, next(steps), self.rank, self.world))
-                yield to_tensors(arrays)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        place = (start, self.rank, self.world, workers)
+        with closing(draw_ahead(self.config, self.cache.folder, self.split, *place)) as stream:
+            yield from map(to_tensors, stream)
 
 
 def open_cache(config: DataConfig, progress: Callable[[int, int, str], None] = silent) -> ClipCache:
@@ -93,18 +80,3 @@ def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     first, frames, last = images.split([1, images.shape[2] - 2, 1], dim=2)
     images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2)}
     return {name: tensor.contiguous() for name, tensor in (images | batch).items()}
-
-
-_source: SampleSource | None = None  # in a worker process
-
-
-def _open_worker(config: DataConfig, folder: Path, split: str) -> None:
-    global _source
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is interrupted and ends the workers
-    cv2.setNumThreads(1)
-    _source = SampleSource.open(config, folder, split)
-
-
-def _draw(step: int, rank: int, world: int) -> dict[str, np.ndarray]:
-    assert _source is not None
-    return _source.draw(step, rank, world)

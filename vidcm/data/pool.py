@@ -1,0 +1,51 @@
+"""The clips of a split, and in which order training goes through their frames."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from vidcm.core.errors import UserError
+from vidcm.data.augment import Window, cut
+from vidcm.data.clips import Clip, ClipCache
+from vidcm.data.config import DataConfig
+
+
+def keyed_rng(*key: int) -> np.random.Generator:
+    """A generator that depends on the key alone."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+class ClipPool:
+    """The clips of one split as one long line of frames; every epoch goes through it once, in a new order."""
+
+    def __init__(self, cache: ClipCache, split: str, config: DataConfig) -> None:
+        need = max(config.between) + 2
+        self.cache, self.config = cache, config
+        self.clips = tuple(clip for clip in cache.split(split) if clip.length >= need)
+        if not self.clips:
+            raise UserError(f"the clip cache {cache.folder} has no {split} clip of {need} frames or more")
+        self._ends = np.cumsum([clip.length for clip in self.clips])
+        self.samples_per_epoch = int(self._ends[-1]) // 2
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._frames = lru_cache(maxsize=None)(cache.frames)
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return keyed_rng(self.config.seed, 1, epoch).permutation(int(self._ends[-1]))
+
+    def frames(self, clip: Clip) -> np.ndarray:
+        return self._frames(clip)
+
+    def anchors(self, number: int) -> list[tuple[Clip, int]]:
+        """The two frames (clip, index) that sample `number` may start from; no other sample of its epoch has them."""
+        epoch, place = divmod(number, self.samples_per_epoch)
+        return [self.locate(int(frame)) for frame in self._order(epoch)[2 * place : 2 * place + 2]]
+
+    def locate(self, frame: int) -> tuple[Clip, int]:
+        which = int(np.searchsorted(self._ends, frame, side="right"))
+        return self.clips[which], frame - int(self._ends[which]) + self.clips[which].length
+
+    def texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """A piece of any frame, uint8 RGB [height, width, 3]."""
+        clip, index = self.locate(int(rng.integers(self._ends[-1])))
+        window = Window.draw(rng, clip.shape[1:3], (height, width), scale=1.0)
+        return cut(self.frames(clip)[index], window, (height, width))

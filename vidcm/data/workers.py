@@ -1,0 +1,74 @@
+"""Batches as numpy arrays, made in this process or ahead of need in others, which load no torch."""
+
+import itertools
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidcm.data.clips import ClipCache
+from vidcm.data.config import DataConfig, distribution
+from vidcm.data.pool import ClipPool, keyed_rng
+from vidcm.data.samples import Sample, draw_sample
+
+
+def frames_between(config: DataConfig, step: int) -> int:
+    """How many in-between frames the batches of a step have: the same on every rank."""
+    counts, weights = distribution(config.between)
+    return int(keyed_rng(config.seed, 2, step).choice(counts, p=weights))
+
+
+class SampleSource:
+    """Batches of samples as numpy arrays; what a worker process holds."""
+
+    def __init__(self, config: DataConfig, cache: ClipCache, split: str = "train") -> None:
+        self.config, self.pool = config, ClipPool(cache, split, config)
+
+    @classmethod
+    def open(cls, config: DataConfig, folder: Path, split: str) -> "SampleSource":
+        return cls(config, ClipCache.open(folder), split)
+
+    def draw(self, step: int, rank: int = 0, world: int = 1) -> dict[str, np.ndarray]:
+        """The fields of Sample, stacked along a new first axis of batch_size."""
+        size = self.config.batch_size
+        between = frames_between(self.config, step)
+        numbers = range((step * world + rank) * size, (step * world + rank + 1) * size)
+        samples = [draw_sample(self.config, self.pool, number, between) for number in numbers]
+        return {name: np.stack([getattr(sample, name) for sample in samples]) for name in Sample.__dataclass_fields__}
+
+
+def draw_ahead(
+    config: DataConfig, folder: Path, split: str, start: int, rank: int, world: int, workers: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """What SampleSource.draw gives for steps start, start + 1, ... without end, from worker processes, in order."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_open_worker, initargs=(config, folder, split))
+    try:
+        steps = itertools.count(start)
+        waiting = deque(pool.submit(_draw, next(steps), rank, world) for _ in range(2 * workers + 2))
+        while True:
+            arrays = waiting.popleft().result()
+            waiting.append(pool.submit(_draw, next(steps), rank, world))
+            yield arrays
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+_source: SampleSource | None = None  # in a worker process
+
+
+def _open_worker(config: DataConfig, folder: Path, split: str) -> None:
+    global _source
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is interrupted and ends the workers
+    cv2.setNumThreads(1)
+    _source = SampleSource.open(config, folder, split)
+
+
+def _draw(step: int, rank: int, world: int) -> dict[str, np.ndarray]:
+    assert _source is not None
+    return _source.draw(step, rank, world)
