@@ -111,9 +111,12 @@ def open_container(path: Path) -> InputContainer:
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The stream to read: the first video that is not a cover picture."""
-    for stream in container.streams.video:
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+    shown = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    for stream in shown:
+        if stream.codec_context is not None:
             return stream
+    if shown:
+        raise UserError(f"{path}: no decoder knows its video; the codec is unknown, or the file is not whole")
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
     raise UserError(f"{path}: holds no video ({kinds} only)")
 

@@ -16,7 +16,7 @@ from vidcm.media.info import MediaWarning, describe, open_container, readable, v
 from vidcm.media.reader import VideoFrame, VideoReader
 
 SHORT_BY = 2  # frames by which a file may end early before it counts as truncated
-REACHES = (Fraction(0), Fraction(2), Fraction(10))  # seconds before the target at which a seek is tried, in turn
+REACHES = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(10))  # seconds before the target at which a seek is tried, in turn
 
 
 class PyAVReader(VideoReader):
