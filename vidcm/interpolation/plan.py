@@ -71,6 +71,14 @@ class Factor:
         """Frames per second of the output, None where the source (and so the output) has no constant rate."""
         return source_rate and source_rate * self.factor
 
+    def steps(self, step: Fraction) -> tuple[Fraction, ...]:
+        """Seconds of which all output instants are multiples, for a source whose instants are multiples of `step`."""
+        return (step / self.factor.numerator,)
+
+    def count(self, source_frames: int, source_rate: Fraction) -> int:
+        """Output frames to expect."""
+        return math.ceil(source_frames * self.factor)
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -90,6 +98,14 @@ class Rate:
     def output_rate(self, source_rate: Fraction | None) -> Fraction | None:
         """Frames per second of the output."""
         return self.rate
+
+    def steps(self, step: Fraction) -> tuple[Fraction, ...]:
+        """Like `Factor.steps`. The source's own step is among them, for the end of the last frame."""
+        return (1 / self.rate, step)
+
+    def count(self, source_frames: int, source_rate: Fraction) -> int:
+        """Output frames to expect, from the source's average rate."""
+        return math.ceil(source_frames / source_rate * self.rate)
 
 
 Rule = Factor | Rate

@@ -1,0 +1,139 @@
+"""Source frames in, output frames out, as the plan says: a source frame untouched, or what the interpolator makes.
+
+Holds two source frames and a few in-betweens at a time. No in-between is blended across a cut: there it continues from
+the nearer end alone, with the other end absent, or repeats it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from itertools import groupby
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
+from vidcm.media.reader import VideoFrame
+
+TOGETHER = 8  # in-between frames per call: bounds the memory of a long gap
+HALF = Fraction(1, 2)
+
+AtCuts = Literal["continue", "hold"]
+Shown = VideoFrame | np.ndarray
+
+
+class Interpolator(Protocol):
+    """What makes the in-between frames: the model, a baseline, or a function of yours."""
+
+    def __call__(
+        self, first: Tensor | None, last: Tensor | None, taus: Sequence[float], *, shot: int = 0, position: int = 0
+    ) -> Tensor:
+        """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
+
+        taus: positions from first (0) to last (1), strictly between. shot, position: which shot, and the index of the
+        first frame; randomness is keyed by them. Returns RGB [3, len(taus), H, W] on any device.
+        """
+        ...
+
+
+class CutDetector(Protocol):
+    def is_cut(self, before: np.ndarray, after: np.ndarray) -> bool:
+        """before, after: consecutive frames, uint8 RGB [H, W, 3]. Whether `after` starts a new shot."""
+        ...
+
+
+@dataclass
+class Tally:
+    """What has been done so far. cuts: the source frames that start a new shot; end: of the last one seen, seconds."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    frames_made: int = 0  # frames_out less the source frames shown
+    cuts: list[int] = field(default_factory=list)
+    end: Fraction = Fraction(0)
+
+
+class Picture:
+    """A source frame, with its tensor once somebody asks."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """float32 RGB 0..1 [3, H, W]"""
+        return torch.from_numpy(self.frame.rgb).permute(2, 0, 1).to(torch.float32).div_(255)
+
+
+class Source(NamedTuple):
+    """What an output frame is made from: which ends of its gap, and whether that end is shown as it is."""
+
+    first: bool
+    last: bool
+    as_is: bool
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """See the module. detector: None takes the whole file for one shot."""
+
+    rule: Rule
+    interpolator: Interpolator
+    detector: CutDetector | None = None
+    at_cuts: AtCuts = "continue"
+
+    def __call__(self, frames: Iterable[VideoFrame], tally: Tally) -> Iterator[tuple[PlannedFrame, Shown]]:
+        """Output frames in order. Keeps `tally` up to date."""
+        for gap, first, last in gaps(Picture(frame) for frame in frames):
+            tally.frames_in, tally.end = tally.frames_in + 1, gap.end
+            is_cut = self._is_cut(first, last)
+            for planned, shown in self._gap(gap, first, last, is_cut, len(tally.cuts)):
+                tally.frames_out += 1
+                tally.frames_made += isinstance(shown, np.ndarray)
+                yield planned, shown
+            if is_cut:
+                tally.cuts.append(gap.index + 1)
+
+    def _is_cut(self, first: Picture, last: Picture | None) -> bool:
+        return self.detector is not None and last is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
+
+    def _gap(
+        self, gap: Gap, first: Picture, last: Picture | None, is_cut: bool, shot: int
+    ) -> Iterator[tuple[PlannedFrame, Shown]]:
+        for source, group in groupby(self.rule.frames(gap), key=lambda planned: self._source(planned, is_cut)):
+            planned = list(group)
+            ends = [first if source.first else None, last if source.last else None]
+            if source.as_is:
+                shown: Iterable[Shown] = (end.frame for end in ends if end is not None for _ in planned)
+            else:
+                shown = self._made(ends, planned, shot if source.first else shot + 1)
+            yield from zip(planned, shown, strict=True)
+
+    def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
+        if planned.tau == 0:
+            return Source(first=True, last=False, as_is=True)
+        if not is_cut:
+            return Source(first=True, last=True, as_is=False)
+        is_near_first = planned.tau <= HALF
+        return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold")
+
+    def _made(self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], shot: int) -> Iterator[np.ndarray]:
+        first, last = (end.tensor if end is not None else None for end in ends)
+        taus = [float(frame.tau) for frame in planned]
+        for start in range(0, len(taus), TOGETHER):
+            with torch.inference_mode():
+                together = taus[start : start + TOGETHER]
+                made = self.interpolator(first, last, together, shot=shot, position=planned[0].source)
+            yield from to_bytes(made)
+
+
+def to_bytes(made: Tensor) -> np.ndarray:
+    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture."""
+    if not made.isfinite().all():
+        raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
+    scaled = made.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return scaled.permute(1, 2, 3, 0).contiguous().cpu().numpy()

@@ -1,0 +1,98 @@
+"""File to file: read, plan, interpolate, write; any length in bounded memory, all or nothing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.check import check_paths
+from vidcm.interpolation.plan import Rule
+from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Tally
+from vidcm.interpolation.whole import check_whole
+from vidcm.media.reader import open_reader
+from vidcm.media.writer import VideoWriter
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a file. Times in seconds; indices count source frames."""
+
+    source: str
+    target: str
+    width: int  # as coded
+    height: int
+    source_rate: str | None  # "24000/1001"; None: variable
+    rate: str | None
+    duration_s: float
+    frames_in: int
+    frames_out: int
+    frames_made: int  # frames_out less the source frames shown
+    cuts: list[int]  # the frames that start a new shot
+    dropped: list[str]  # streams that the target cannot hold
+    problems: list[str]  # damage that was read around
+    wall_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def interpolate_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    rule: Rule,
+    interpolator: Interpolator,
+    detector: CutDetector | None = None,
+    at_cuts: AtCuts = "continue",
+    progress: Progress = lambda done, expected: None,
+) -> Report:
+    """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
+
+    detector: finds cuts, across which nothing is blended; None takes the file for one shot. at_cuts: an in-between at a
+    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. progress: called with the
+    output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind.
+    """
+    source, target, started = Path(source), Path(target), time.monotonic()
+    check_paths(source, target)
+    renderer = Renderer(rule, interpolator, detector, at_cuts)
+    with open_reader(source, rotate=False) as reader:
+        info, tally = reader.info, Tally()
+        expected = rule.count(check_whole(info), info.average_rate)
+        time_base, rate = info.time_base_for(*rule.steps(info.clock.step)), rule.output_rate(info.average_rate)
+        with VideoWriter(target, info, time_base=time_base, rate=rate, copy_from=source) as writer:
+            waiting = None
+            for planned, shown in renderer(reader, tally):
+                if waiting is not None:
+                    writer.write(*waiting)
+                    progress(tally.frames_out - 1, expected)
+                waiting = shown, planned.instant
+            if tally.frames_in < 2 or waiting is None:
+                raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
+            writer.write(*waiting, duration=tally.end - waiting[1])
+        progress(tally.frames_out, tally.frames_out)
+        return Report(
+            source=str(source),
+            target=str(target),
+            width=info.width,
+            height=info.height,
+            source_rate=_text(info.rate),
+            rate=_text(rule.output_rate(info.rate)),
+            duration_s=float(tally.end - info.start),
+            frames_in=tally.frames_in,
+            frames_out=tally.frames_out,
+            frames_made=tally.frames_made,
+            cuts=tally.cuts,
+            dropped=writer.dropped,
+            problems=reader.problems,
+            wall_s=round(time.monotonic() - started, 3),
+        )
+
+
+def _text(rate: Fraction | None) -> str | None:
+    return None if rate is None else str(rate)
