@@ -202,7 +202,7 @@ class VideoWriter:
 @contextmanager
 def _stamped(picture: av.VideoFrame, pts: int, duration: int, time_base: Fraction) -> Iterator[av.VideoFrame]:
     """The picture with the output's time and without a wish for its frame type, for as long as it is being encoded."""
-    before = picture.pts, picture.duration, picture.time_base, picture.pict_type
+    before = picture.pts, picture.duration, picture.time_base or time_base, picture.pict_type
     picture.pts, picture.duration, picture.time_base, picture.pict_type = pts, duration, time_base, 0
     try:
         yield picture
