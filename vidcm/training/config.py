@@ -50,10 +50,10 @@ class EMAConfig:
 
 @dataclass(frozen=True)
 class LatentsConfig:
-    """Cache of what the frozen VAE encodes. Off at zero samples: then every step encodes its own batch."""
+    """Cache of what the frozen VAE encodes, for objectives. At zero samples each step encodes its own batch."""
 
     samples: int = 0  # how many augmented samples to encode
-    dir: str | None = None  # default: `latents` beside the run's folder, shared by runs of one VAE on one data config
+    dir: str | None = None  # default: `latents` beside the run's folder; runs of one VAE on one data config share it
     shard: int = 1024  # samples per shard; an interrupted encoding continues at the last whole shard
     batch_size: int | None = None  # per process in training; default: the data's
 

@@ -1,6 +1,9 @@
 """What a run starts from: processes, a family of weights with one part to train, batches."""
 
+import json
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,11 @@ from vidcm.core.errors import UserError
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
 from vidcm.training.config import EMAConfig, RunConfig
+from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
+from vidcm.training.parsing import as_mapping
+from vidcm.training.step import VAE_STAGES, keyed_seed, to_device
+
+WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does not change a batch
 
 
 def start_processes(config: RunConfig) -> Accelerator:
@@ -67,7 +75,46 @@ def start_average(config: EMAConfig, trained: nn.Module) -> EMA:
 
 
 def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> Any:
-    """This process's batches of clips. The main process makes the clip cache first, where footage is configured."""
+    """This process's batches: of cached latents where the config wants them, else of clips.
+
+    The main process makes the clip cache first, where footage is configured.
+    """
     with accelerator.main_process_first():
         cache = open_cache(config.data) if accelerator.is_main_process else ClipCache.open(config.data.cache)
-    return Batches(config.data, cache, rank=accelerator.process_index, world=accelerator.num_processes)
+    place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
+    if not config.latents.samples:
+        return Batches(config.data, cache, **place)
+    if config.stage in VAE_STAGES:
+        raise UserError(f"latents.samples must be 0 in the stage {config.stage}, which sees pictures")
+    clips = [clip.digest for clip in cache.split("train")]
+    return open_latents(config, family, accelerator, Batches(config.data, cache), clips)
+
+
+def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batches: Any, clips: Sequence[str]) -> Any:
+    """Batches of cached latents; encoded first, each process its share of the shards, as far as they are missing.
+
+    batches: of the data, for one process alone; `clips` identifies what they are drawn from.
+    """
+    wanted, size = config.latents, config.data.batch_size
+    per_shard = max(1, wanted.shard // size)
+    shards = -(-wanted.samples // (per_shard * size))
+    data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
+    facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
+    key = latent_key(family.trainable("vae"), json.loads(json.dumps(facts)))
+    folder = Path(wanted.dir or Path(config.out).parent / "latents") / key
+    rank, world = accelerator.process_index, accelerator.num_processes
+    family.to(accelerator.device)
+    encode = partial(encode_batch, config, family, accelerator.device)
+    share = range(shards * rank // world, shards * (rank + 1) // world)
+    encode_shards(folder, share, per_shard, batches, encode)
+    accelerator.wait_for_everyone()
+    return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, rank=rank, world=world)
+
+
+@torch.no_grad()
+def encode_batch(config: RunConfig, family: Any, device: torch.device, batch: dict[str, Any], number: int) -> Rows:
+    """What the family's VAE makes of batch `number`, with noise keyed by (seed, number)."""
+    generator = torch.Generator(device).manual_seed(keyed_seed(config.seed, number))
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        x0, condition = family.encode(to_device(batch, device), generator=generator)
+    return rows_of(x0, condition)
