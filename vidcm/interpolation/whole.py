@@ -54,8 +54,7 @@ def scan(info: VideoInfo) -> Found:
                 ends[packet.stream_index] = max(ends[packet.stream_index], end)
         except av.error.FFmpegError:
             pass
-        own_duration = (video.duration or 0) * (video.time_base or 0)
-    end = ends[video.index] if own_duration else max(ends.values(), default=info.start)
+        end = ends[video.index] if video.duration else max(ends.values(), default=info.start)
     if info.container.startswith(GUESS_THEIR_LENGTH) or info.duration is None:
         return Found(frames, end, promised=end)
     return Found(frames, end, promised=info.start + info.duration)
