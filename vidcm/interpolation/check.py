@@ -14,6 +14,14 @@ def check_paths(source: Path, target: Path) -> None:
         raise UserError(f"{target} is the input itself: choose another name for the output")
 
 
+def check_report(report: Path, source: Path, target: Path) -> None:
+    """Raises UserError unless a report can be written there without touching the videos."""
+    check_target(report)
+    for video in (source, target):
+        if report.absolute() == video.absolute() or (report.exists() and video.exists() and report.samefile(video)):
+            raise UserError(f"--report {report} is one of the videos: choose another name for the report")
+
+
 def check_source(source: Path) -> None:
     if source.is_dir():
         raise UserError(f"{source} is a folder, not a video: name a file in it")
@@ -33,3 +41,19 @@ def check_target(target: Path) -> None:
         raise UserError(f"the folder {folder} does not exist: create it first, or write elsewhere")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
+
+
+def check_model(folder: Path | None) -> None:
+    """Raises UserError unless folder looks like a model directory. None is the shipped model."""
+    if folder is None:
+        return
+    if folder.is_file():
+        raise UserError(
+            f"{folder} is a file: --model takes a diffusers directory of safetensors, not a checkpoint file"
+        )
+    if not folder.is_dir():
+        raise UserError(
+            f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)"
+        )
+    if not (folder / "model_index.json").is_file():
+        raise UserError(f"{folder} is not a complete model directory: model_index.json is missing")

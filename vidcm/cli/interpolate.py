@@ -1,0 +1,153 @@
+"""`vidcm interpolate`: add frames to a video. Arguments are judged before torch is imported or a model is read."""
+
+import json
+import signal
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcm.cli.progress import Progress, clock_time, emit
+from vidcm.core.errors import UserError
+from vidcm.interpolation.check import check_model, check_paths, check_report
+from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import CutDetector, Interpolator
+    from vidcm.interpolation.stream import Report
+
+
+@click.command("interpolate", short_help="Add frames to a video: a higher rate, or slow motion.")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="OUT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Video to write (.mp4, .mov, .mkv, .webm); it appears when whole.",
+)
+@click.option("--factor", metavar="N", help="Frames per source frame, 2 or more; every source frame stays as it is.")
+@click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
+@click.option(
+    "--steps", default=2, show_default=True, type=click.IntRange(0, 100), help="Network steps; 0: motion estimate only."
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed, another take on what the ends leave open.")
+@click.option("--temperature", type=float, help="Scale of the noise, 0 or more.  [default: stored with the model]")
+@click.option("--model", type=click.Path(path_type=Path), help="Model directory.  [default: the shipped one]")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda", "mps"]))
+@click.option(
+    "--cuts",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "off"]),
+    help="Find hard cuts and blend nothing across them.",
+)
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
+def command(
+    source: Path,
+    target: Path,
+    factor: str | None,
+    fps: str | None,
+    model: Path | None,
+    cuts: str,
+    report: Path | None,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
+    """Add frames to IN. Sound, colour, timing of cuts and duration stay.
+
+    One of --factor and --fps says how many: `--factor 2`, `--fps 60`.
+    """
+    rule = _rule(factor, fps)
+    _check_temperature(sampling["temperature"])
+    check_paths(source, target)
+    check_model(model)
+    if report is not None:
+        check_report(report, source, target)
+    progress = Progress(as_json)
+    try:
+        done = _run(source, target, rule, _lazy_interpolator(model, **sampling), cuts, progress)
+    finally:
+        progress.close()
+    if report is not None:
+        report.write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
+    _tell(done, as_json)
+
+
+def _rule(factor: str | None, fps: str | None) -> Rule:
+    if (factor is None) == (fps is None):
+        raise click.UsageError("give either --factor (such as 2) or --fps (such as 60)")
+    return parse_factor(factor) if factor is not None else parse_rate(fps or "")
+
+
+def _check_temperature(temperature: float | None) -> None:
+    if temperature is not None and not 0 <= temperature < float("inf"):
+        raise UserError(f"--temperature must be a number of at least 0, got {temperature} (try 0, 0.5 or 1)")
+
+
+def _run(
+    source: Path, target: Path, rule: Rule, interpolator: "Interpolator", cuts: str, progress: Progress
+) -> "Report":
+    from vidcm.interpolation.stream import interpolate_file
+    from vidcm.media.info import MediaWarning
+
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # being ended tidies up like Ctrl-C
+    detector = _detector() if cuts == "auto" else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MediaWarning)  # the report has them
+        return interpolate_file(
+            source, target, rule=rule, interpolator=interpolator, detector=detector, progress=progress
+        )
+
+
+def _detector() -> "CutDetector":
+    from vidcm.media.shots import CutDetector
+
+    return CutDetector()
+
+
+def _lazy_interpolator(
+    model: Path | None, *, device: str, steps: int, seed: int, temperature: float | None
+) -> "Interpolator":
+    """The model, loaded when the first in-between is wanted: by then the input has been found readable and whole."""
+
+    @cache
+    def loaded() -> "Interpolator":
+        from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+
+        pipe = FrameInterpolationPipeline.from_pretrained(model).to(_device(device))
+        return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature)
+
+    return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, is_there in present.items() if is_there)
+    if not present[name]:
+        raise UserError(
+            f"--device {name}: none here (there is {', '.join(d for d, is_there in present.items() if is_there)})"
+        )
+    return name
+
+
+def _tell(report: "Report", as_json: bool) -> None:
+    for note in (*report.problems, *(f"left out: {stream}" for stream in report.dropped)):
+        click.echo(f"{report.source}: {note}", err=True)
+    if as_json:
+        emit("done", **report.as_dict())
+        return
+    rate = f"{float(report.frames_out / report.duration_s):.6g} fps" if report.duration_s else "?"
+    cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    click.echo(
+        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
+        f"{rate}, {report.duration_s:.3f} s{cuts}, in {clock_time(report.wall_s)}"
+    )

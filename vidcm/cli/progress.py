@@ -1,0 +1,81 @@
+"""How far a long job is: one line that changes on a terminal, a plain line now and then elsewhere, or JSON events."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+TERMINAL_S, PLAIN_S, JSON_S = 0.1, 10.0, 1.0  # seconds between two lines
+
+
+def emit(event: str, **fields: Any) -> None:
+    """One JSON event, one line on stdout."""
+    click.echo(json.dumps({"event": event, **fields}))
+    sys.stdout.flush()
+
+
+@dataclass
+class Progress:
+    """Call it with (done, expected) after each frame. The clock of the rate starts with the first call.
+
+    as_json: events on stdout instead of lines on stderr.
+    """
+
+    as_json: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _started: float | None = None
+    _first: int = 0
+    _shown: float = field(default=float("-inf"))
+    _width: int = 0
+
+    def __call__(self, done: int, expected: int) -> None:
+        now = self.clock()
+        if self._started is None:
+            self._started, self._first, self._shown = now, done, now
+            return
+        if now - self._shown < self._interval():
+            return
+        self._shown = now
+        rate = (done - self._first) / max(now - self._started, 1e-9)
+        if self.as_json:
+            left_s = round((expected - done) / rate, 1) if rate else None
+            emit("progress", done=done, expected=expected, frames_per_s=round(rate, 3), left_s=left_s)
+        else:
+            self._line(line(done, expected, rate))
+
+    def close(self) -> None:
+        """Clear the line on a terminal."""
+        if self._width:
+            click.echo("\r" + " " * self._width + "\r", nl=False, err=True)
+            self._width = 0
+
+    def _interval(self) -> float:
+        if self.as_json:
+            return JSON_S
+        return TERMINAL_S if sys.stderr.isatty() else PLAIN_S
+
+    def _line(self, text: str) -> None:
+        if not sys.stderr.isatty():
+            click.echo(text, err=True)
+            return
+        click.echo("\r" + text.ljust(self._width), nl=False, err=True)
+        self._width = len(text)
+
+
+def line(done: int, expected: int, rate: float) -> str:
+    """rate: frames per second."""
+    part = min(done / expected, 1.0) if expected else 1.0
+    bar = "#" * round(20 * part)
+    left = clock_time((expected - done) / rate) if rate else "?"
+    return f"[{bar:.<20}] {part:4.0%}  {done}/{expected} frames  {rate:.1f} per s  {left} left"
+
+
+def clock_time(seconds: float) -> str:
+    """0:07, 12:34, 1:02:03"""
+    minutes, second = divmod(max(0, round(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
