@@ -1,0 +1,274 @@
+"""FrameInterpolationPipeline: frames between two frames, in two network steps."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from vidcm.core.noise import keyed_noise
+from vidcm.core.times import edm_angles
+from vidcm.families.motion import Batch, MotionFamily
+from vidcm.models.motion_vae import Draft, Ends, MotionVAE, rows, unrows
+from vidcm.models.scheduler import ConsistencyScheduler
+from vidcm.models.video_dit import VideoDiT
+from vidcm.sampling.consistency import consistency
+from vidcm.sampling.ode import ode
+
+LATENTS = ("draft", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
+Generators = torch.Generator | list[torch.Generator] | None
+
+
+@dataclass
+class FrameInterpolationOutput(BaseOutput):
+    """frames: [B, 3, K, H, W] float32 in 0..1 (or numpy [B, K, H, W, 3] for output_type "np").
+
+    confidence: [B, 1, K, H, W] in 0..1, low where the two ends, brought to the instant, disagree and neither wins."""
+
+    frames: Tensor | np.ndarray
+    confidence: Tensor | np.ndarray
+
+
+class FrameInterpolationPipeline(DiffusionPipeline):
+    """Any instants between two frames of any size. See `__call__`."""
+
+    model_cpu_offload_seq = "vae->transformer"
+    _optional_components = ["teacher"]
+    _callback_tensor_inputs = ["latents"]
+
+    def __init__(
+        self,
+        vae: MotionVAE,
+        transformer: VideoDiT,
+        scheduler: ConsistencyScheduler,
+        teacher: VideoDiT | None = None,
+    ):
+        super().__init__()
+        self.register_modules(vae=vae, transformer=transformer, scheduler=scheduler, teacher=teacher)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path | None = None, torch_dtype: torch.dtype | None = None) -> "FrameInterpolationPipeline":
+        """Load a model directory; without one, the model that vidcm ships. Only local folders and safetensors are read.
+
+        torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete or damaged."""
+        family = MotionFamily.load(folder if folder is not None else shipped_model())
+        pipe = cls(family.vae, family.dit, family.scheduler, family.teacher)
+        return pipe.to(torch_dtype) if torch_dtype else pipe
+
+    @property
+    def family(self) -> MotionFamily:
+        return MotionFamily(self.vae, self.transformer, self.scheduler, self.teacher)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        first: Tensor | None,
+        last: Tensor | None,
+        tau: Tensor | Sequence[float],
+        *,
+        num_inference_steps: int = 2,
+        temperature: float | None = None,
+        seed: int = 0,
+        shot: int = 0,
+        position: int | Sequence[int] = 0,
+        generator: Generators = None,
+        output_type: str = "pt",
+        callback_on_step_end: Callable[[Any, int, float, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        return_dict: bool = True,
+    ) -> FrameInterpolationOutput | tuple:
+        """The frames at the instants tau between `first` (tau 0) and `last` (tau 1).
+
+        first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end: the other is continued).
+        tau: K instants strictly inside (0, 1), shared by the batch, or [B, K].
+        num_inference_steps: network evaluations; 2 is the product, 1 faster, 0 the draft without a network.
+        temperature: scale of the noise; None takes the one stored with the weights, 0 makes a regression.
+        seed, shot, position: key of the noise (position: index of the pair, one a batch entry or counted from one
+        number), so that a frame does not depend on the batch it is made in; `generator` replaces it.
+        callback_on_step_end(pipe, step, angle, {"latents": x0}) may return replaced latents.
+        Raises ValueError for sizes that differ, no end at all, or tau outside (0, 1).
+        """
+        ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type)
+        noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
+        with self.precision():
+            batch = self.family.pair(first, last, tau)
+            ends, draft, condition = self.family.observe(batch)
+            z = self.latents(num_inference_steps, temperature, noise, ends, draft, condition, callback_on_step_end)
+            frames, doubt = self.render(z, ends, draft, *ends_given)
+        confidence = 1 - doubt
+        if output_type == "np":
+            frames, confidence = (x.permute(0, 2, 3, 4, 1).cpu().numpy() for x in (frames, confidence))
+        return FrameInterpolationOutput(frames, confidence) if return_dict else (frames, confidence)
+
+    # The parts of a call --------------------------------------------------------------------------------------------
+
+    def check_inputs(
+        self, first: Tensor | None, last: Tensor | None, tau: Tensor | Sequence[float], steps: int, output_type: str
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """The full-size ends, the absent one replaced by the other, and tau [B, K]."""
+        given = first if first is not None else last
+        if given is None:
+            raise ValueError("first and last are both None: give at least one frame")
+        shapes = [tuple(x.shape) for x in (first, last) if x is not None]
+        if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
+            raise ValueError(f"first and last must be RGB frames [B, 3, H, W] of one size, got {shapes}")
+        if output_type not in ("pt", "np"):
+            raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
+        if steps < 0:
+            raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
+        tau = torch.as_tensor(tau, dtype=torch.float32, device=given.device)
+        tau = tau.expand(len(given), -1) if tau.ndim == 1 else tau
+        if tau.ndim != 2 or len(tau) != len(given) or tau.shape[1] == 0 or not ((tau > 0) & (tau < 1)).all():
+            raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau.tolist()}")
+        return (given if first is None else first, given if last is None else last), tau
+
+    def precision(self) -> AbstractContextManager:
+        """bf16 convolutions where the hardware has them; weights that are not float32 decide for themselves."""
+        device = self.device.type
+        native = {"cuda": torch.cuda.is_available, "cpu": torch.backends.mkldnn.is_available}.get(device, lambda: False)()
+        if device == "cpu":
+            native = native and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return torch.autocast(device, torch.bfloat16) if native else nullcontext()
+
+    def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Callable[[int, tuple], Tensor]:
+        """draw(i, shape) for the i-th noise [B, C, K, h, w]: each in-between frame keyed by where it stands."""
+        starts = range(position, position + len(tau)) if isinstance(position, int) else position
+        places = [[start + Fraction(t).limit_denominator(10**5) for t in row] for start, row in zip(starts, tau.tolist(), strict=True)]
+
+        def draw(index: int, shape: tuple[int, ...]) -> Tensor:
+            channels, _, height, width = shape[1:]
+            frame = (channels, height, width)
+            made = [[keyed_noise(frame, seed=seed, shot=shot, position=p, draw=index) for p in row] for row in places]
+            return torch.stack([torch.stack(row, dim=1) for row in made]).to(tau.device)
+
+        return draw
+
+    def generated(self, generator: Generators) -> Callable[[int, tuple], Tensor]:
+        """draw(i, shape) from one generator, or from one a batch entry."""
+
+        def draw(index: int, shape: tuple[int, ...]) -> Tensor:
+            each = generator if isinstance(generator, list) else [generator]
+            size = shape if len(each) == 1 else (1, *shape[1:])
+            return torch.cat([torch.randn(size, generator=g, device=g.device).to(self.device) for g in each])
+
+        return draw
+
+    def latents(
+        self,
+        steps: int,
+        temperature: float | None,
+        draw: Callable[[int, tuple], Tensor],
+        ends: Ends,
+        draft: Draft,
+        condition: Tensor,
+        callback: Callable | None = None,
+    ) -> Tensor:
+        """z of every in-between frame [B*K, C, h, w], by `steps` consistency steps; zero for none."""
+        shape = self.latent_shape(condition, ends)
+        if steps == 0:
+            return rows(condition.new_zeros(shape, dtype=torch.float32))
+        f = self.family.denoiser(self.family.condition(ends, draft, condition))
+        angles = self.scheduler.angles(steps)
+        done = 0
+
+        def step(x: Tensor, angle: Tensor) -> Tensor:
+            nonlocal done
+            x0 = f(x, angle).float()
+            if callback is not None:
+                x0 = (callback(self, done, angles[done], {"latents": x0}) or {}).get("latents", x0)
+            done += 1
+            return x0
+
+        heat = self.scheduler.config.temperature if temperature is None else temperature
+        x0 = consistency(step, draw(0, shape), angles=angles, renoise=lambda i: draw(i, shape), temperature=heat)
+        return self.vae.unscale(rows(x0))
+
+    def latent_shape(self, condition: Tensor, ends: Ends) -> tuple[int, ...]:
+        batch = len(ends.present)
+        return (batch, self.vae.config.latent_channels, len(condition) // batch, *condition.shape[-2:])
+
+    def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1 and doubt [B, 1, K, H, W]."""
+        batch, (height, width) = len(first), first.shape[-2:]
+        motion = self.vae.decode(z, ends, draft)
+        count = len(z) // batch
+        even = (0, width % 2, 0, height % 2)
+        first, last = (F.pad(x, even, mode="replicate").repeat_interleave(count, dim=0) for x in (first, last))
+        frames, doubt = self.vae.synthesis(motion, first, last, draft.present)
+        return tuple(unrows(x[..., :height, :width].clamp(0, 1), batch) for x in (frames, doubt))
+
+    # Evaluation -----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def reconstruct(
+        self,
+        first: Tensor,
+        last: Tensor,
+        tau: Tensor | Sequence[float],
+        latents: str,
+        truth: Tensor | None = None,
+        *,
+        seed: int = 0,
+        shot: int = 0,
+        position: int = 0,
+        temperature: float | None = None,
+        teacher_steps: int = 64,
+        shuffle_with: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """The frames [B, 3, K, H, W] that a latent of the named origin decodes to (the ladder of latents).
+
+        draft: z = 0 · random: noise at the temperature · ect1, ect2: consistency steps · teacher: the diffusion model by
+        `teacher_steps` Heun steps · posterior: from the true frames [B, 3, K, H, W] · shuffled: the posterior of another
+        pair, shuffle_with = (first, last, tau, truth) of the same sizes.
+        """
+        if latents not in LATENTS:
+            raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
+        ends_given, tau = self.check_inputs(first, last, tau, 2, "pt")
+        heat = self.scheduler.config.temperature if temperature is None else temperature
+        draw = self.keyed(tau, seed, shot, position)
+        with self.precision():
+            family = self.family
+            batch = family.pair(first, last, tau)
+            ends, draft, condition = family.observe(batch)
+            shape = self.latent_shape(condition, ends)
+            if latents == "posterior":
+                z = self.posterior_mean(batch, truth)
+            elif latents == "shuffled":
+                other_first, other_last, other_tau, other_truth = shuffle_with
+                given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2, "pt")
+                z = self.posterior_mean(family.pair(*given, other_tau), other_truth)
+            elif latents == "random":
+                z = self.vae.unscale(rows(heat * draw(0, shape)))
+            elif latents == "teacher":
+                z = self.teacher_latents(draw(0, shape), heat, teacher_steps, ends, draft, condition)
+            else:
+                steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
+                z = self.latents(steps, temperature, draw, ends, draft, condition)
+            return self.render(z, ends, draft, *ends_given)[0]
+
+    def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
+        ends, draft, _ = self.family.observe(batch)
+        return self.family.infer(self.family.with_truth(batch, truth), ends, draft)[0]
+
+    def teacher_latents(
+        self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft, condition: Tensor
+    ) -> Tensor:
+        if self.teacher is None:
+            raise ValueError("this model directory has no teacher/: the teacher's row cannot be computed")
+        denoiser = self.family.denoiser(self.family.condition(ends, draft, condition), self.teacher)
+        x0 = ode(lambda x, angle: denoiser(x, angle).float(), noise, edm_angles(steps), temperature=temperature)
+        return self.vae.unscale(rows(x0))
+
+
+def shipped_model() -> Path:
+    """The model directory inside the installed package."""
+    import vidcm
+
+    return Path(vidcm.__file__).parent / "assets" / "motion"

@@ -1,0 +1,45 @@
+"""The convolutional bricks of the motion networks."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution and leaky ReLU; stride 2 halves an even size."""
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, stride, 1), nn.LeakyReLU(0.1))
+
+
+class Residual(nn.Module):
+    """x + conv(act(conv(x))), the second convolution starting silent."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1), nn.LeakyReLU(0.1), nn.Conv2d(channels, channels, 3, 1, 1)
+        )
+        nn.init.zeros_(self.body[-1].weight)
+        nn.init.zeros_(self.body[-1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x + self.body(x), 0.1)
+
+
+class Upsample(nn.Module):
+    """Double the size: 1x1 convolution to four sub-pixels, shuffled, then a 3x3 convolution."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, 4 * channels_out, 1), nn.PixelShuffle(2), conv(channels_out, channels_out)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+def silent_head(channels_in: int, channels_out: int) -> nn.Conv2d:
+    """A 3x3 convolution that says zero until it is trained."""
+    head = nn.Conv2d(channels_in, channels_out, 3, 1, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head

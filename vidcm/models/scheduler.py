@@ -1,0 +1,32 @@
+"""Where few-step sampling goes: stored with the weights, chosen on validation data."""
+
+import math
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
+from vidcm.core.times import START_ANGLE
+
+
+class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
+    """The largest and the middle angle of consistency sampling and the temperature of its noise.
+
+    start: angle of the first step; middle: that of the second; radians in (0, pi/2]. More steps are laid evenly between.
+    temperature: scale of the noise; 0 is a regression, 1 samples the whole distribution.
+    """
+
+    @register_to_config
+    def __init__(self, start: float = START_ANGLE, middle: float = math.atan(1.6), temperature: float = 1.0):
+        if not 0 < middle < start <= math.pi / 2:
+            raise ValueError(f"angles must fall: 0 < middle < start <= pi/2, got start {start}, middle {middle}")
+        if temperature < 0:
+            raise ValueError(f"temperature must be at least 0, got {temperature}")
+
+    def angles(self, steps: int) -> tuple[float, ...]:
+        """`steps` falling angles: (start,), (start, middle), or the start and even parts of the way from it to zero that
+        pass close to the middle."""
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        if steps == 2:
+            return (self.config.start, self.config.middle)
+        return tuple(self.config.start * (1 - i / steps) for i in range(steps))
