@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidcm.cli.progress import Progress, clock_time, emit
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
+from vidcm.interpolation.progress import Progress, clock_time, emit
 
 if TYPE_CHECKING:
     from vidcm.interpolation.render import CutDetector, Interpolator

@@ -1,7 +1,7 @@
 """File to file: read, plan, interpolate, write; any length in bounded memory, all or nothing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Any
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
-from vidcm.interpolation.plan import Rule
-from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Tally
+from vidcm.interpolation.plan import PlannedFrame, Rule
+from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
 from vidcm.interpolation.whole import check_whole
+from vidcm.media.info import VideoInfo
 from vidcm.media.reader import open_reader
 from vidcm.media.writer import VideoWriter
 
@@ -50,32 +51,28 @@ def interpolate_file(
     interpolator: Interpolator,
     detector: CutDetector | None = None,
     at_cuts: AtCuts = "continue",
+    codec: str | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
     detector: finds cuts, across which nothing is blended; None takes the file for one shot. at_cuts: an in-between at a
-    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. progress: called with the
-    output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind.
+    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec: see `VideoWriter`.
+    progress: called with the output frames written so far and those expected. Raises UserError if it cannot, and leaves
+    nothing behind, nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
-    renderer = Renderer(rule, interpolator, detector, at_cuts)
+    renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
     with open_reader(source, rotate=False) as reader:
-        info, tally = reader.info, Tally()
+        info = reader.info
         expected = rule.count(check_whole(info), info.average_rate)
-        time_base, rate = info.time_base_for(*rule.steps(info.clock.step)), rule.output_rate(info.average_rate)
-        with VideoWriter(target, info, time_base=time_base, rate=rate, copy_from=source) as writer:
-            waiting = None
-            for planned, shown in renderer(reader, tally):
-                if waiting is not None:
-                    writer.write(*waiting)
-                    progress(tally.frames_out - 1, expected)
-                waiting = shown, planned.instant
-            if tally.frames_in < 2 or waiting is None:
+        with _writer(target, info, rule, codec) as writer:
+            for shown, instant, duration in _timed(renderer(reader, tally), tally):
+                writer.write(shown, instant, duration)
+                progress(tally.frames_out, max(expected, tally.frames_out))
+            if tally.frames_in < 2:
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
-            writer.write(*waiting, duration=tally.end - waiting[1])
-        progress(tally.frames_out, tally.frames_out)
         return Report(
             source=str(source),
             target=str(target),
@@ -92,6 +89,25 @@ def interpolate_file(
             problems=reader.problems,
             wall_s=round(time.monotonic() - started, 3),
         )
+
+
+def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None) -> VideoWriter:
+    """With a time base that holds every planned instant, and the end."""
+    time_base, rate = info.time_base_for(*rule.steps(info.clock.step)), rule.output_rate(info.average_rate)
+    return VideoWriter(target, info, time_base=time_base, rate=rate, codec=codec, copy_from=info.path)
+
+
+def _timed(
+    rendered: Iterable[tuple[PlannedFrame, Shown]], tally: Tally
+) -> Iterator[tuple[Shown, Fraction, Fraction | None]]:
+    """(picture, instant, duration); only the last one's duration is known, and needed: up to the end of the source."""
+    waiting: tuple[Shown, Fraction] | None = None
+    for planned, shown in rendered:
+        if waiting is not None:
+            yield *waiting, None
+        waiting = shown, planned.instant
+    if waiting is not None:
+        yield *waiting, tally.end - waiting[1]
 
 
 def _text(rate: Fraction | None) -> str | None:

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
 TERMINAL_S, PLAIN_S, JSON_S = 0.1, 10.0, 1.0  # seconds between two lines
 
 
 def emit(event: str, **fields: Any) -> None:
     """One JSON event, one line on stdout."""
-    click.echo(json.dumps({"event": event, **fields}))
-    sys.stdout.flush()
+    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 @dataclass
@@ -50,7 +47,7 @@ class Progress:
     def close(self) -> None:
         """Clear the line on a terminal."""
         if self._width:
-            click.echo("\r" + " " * self._width + "\r", nl=False, err=True)
+            print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
             self._width = 0
 
     def _interval(self) -> float:
@@ -60,9 +57,9 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if not sys.stderr.isatty():
-            click.echo(text, err=True)
+            print(text, file=sys.stderr, flush=True)
             return
-        click.echo("\r" + text.ljust(self._width), nl=False, err=True)
+        print("\r" + text.ljust(self._width), end="", file=sys.stderr, flush=True)
         self._width = len(text)
 
 
