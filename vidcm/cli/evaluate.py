@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vidcm.evaluation.config import EvaluationConfig
+from vidcm.evaluation.config import DEVICES, EvaluationConfig
 from vidcm.training.parsing import from_mapping, read_yaml
 
 DEFAULTS = EvaluationConfig()
@@ -34,7 +34,8 @@ def command() -> None:
 @setting("factor", click.IntRange(2), "Keep every FACTOR-th frame and rebuild those between.")
 @setting("methods", str, "Methods, by commas: hold, crossfade, dis, minterpolate, vidcm.")
 @setting("model", str, "Model directory of the method vidcm.  [default: the shipped one]")
-@setting("steps", click.IntRange(1), "Network steps of vidcm.")
+@setting("device", click.Choice(DEVICES), "What the model runs on.")
+@setting("steps", click.IntRange(0), "Network steps of vidcm; 0: motion estimate only.")
 @setting("seed", int, "Seed of its noise.")
 @setting("temperature", click.FloatRange(0), "Scale of its noise.  [default: stored with the model]")
 @setting("max_pairs", click.IntRange(0), "Pairs of kept frames per clip, spread evenly; 0: all.")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from vidcm.core.errors import UserError
 
+DEVICES = ("cpu", "cuda", "mps")
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -14,7 +16,8 @@ class EvaluationConfig:
     factor: int = 2  # every factor-th frame is kept, those between are rebuilt
     methods: tuple[str, ...] = ("hold", "crossfade", "dis", "vidcm")
     model: str | None = None  # a model directory; None: the shipped one
-    steps: int = 2
+    device: str = "cpu"  # that the model runs on; times are CPU times whatever it is
+    steps: int = 2  # 0: the draft
     seed: int = 0
     temperature: float | None = None  # None: what is stored with the weights
     max_pairs: int = 12  # pairs of kept frames per clip, spread evenly over it; 0: all
@@ -24,12 +27,14 @@ class EvaluationConfig:
     teacher_steps: int = 64
 
     def __post_init__(self) -> None:
-        minima = {"factor": 2, "steps": 1, "max_pairs": 0, "ladder_pairs": 1, "ladder_seeds": 2, "teacher_steps": 1}
+        minima = {"factor": 2, "steps": 0, "max_pairs": 0, "ladder_pairs": 1, "ladder_seeds": 2, "teacher_steps": 1}
         for name, least in minima.items():
             if getattr(self, name) < least:
                 raise UserError(f"{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
         if not self.methods:
             raise UserError("methods must name at least one method, such as crossfade,dis")
+        if self.device not in DEVICES:
+            raise UserError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
         if min(self.width_height) < 32:
             raise UserError(f"size must be at least 32x32, got {self.size}")
 

@@ -48,23 +48,69 @@ ROWS = (
 )
 
 
+@dataclass(frozen=True)
+class Climb:
+    """How a ladder is climbed. pipe: a FrameInterpolationPipeline, or its like; temperature: None: the stored one."""
+
+    pipe: Any
+    seeds: Sequence[int]
+    temperature: float | None
+    teacher_steps: int
+
+    def __call__(self, window: Window, stranger: Window) -> dict[str, Scores]:
+        """Row -> scores of one window; its shuffled latent is the posterior of `stranger`."""
+        truth = window.sequence[1:-1]
+        table = {}
+        for row in self._rows():
+            seeds = self.seeds if row.sampled else self.seeds[:1]
+            samples = torch.stack([self._reconstruct(row.latents, window, stranger, seed) for seed in seeds])
+            name = f"teacher{self.teacher_steps}" if row.latents == "teacher" else row.latents
+            table[name] = _scores(samples, truth)
+        return table
+
+    def _rows(self) -> list[Row]:
+        """All, but for the teacher's where the model directory has none."""
+        return [row for row in ROWS if row.latents != "teacher" or self.pipe.teacher is not None]
+
+    def _reconstruct(self, latents: str, window: Window, stranger: Window, seed: int) -> Tensor:
+        """Frames of one latent, as 8 bits hold them, [K, 3, H, W]."""
+        first, last, tau, truth = self._batch(window)
+        frames = self.pipe.reconstruct(
+            first,
+            last,
+            tau,
+            latents=latents,
+            truth=truth,
+            seed=seed,
+            shot=window.shot,
+            position=window.position,
+            temperature=self.temperature,
+            teacher_steps=self.teacher_steps,
+            shuffle_with=self._batch(stranger) if latents == "shuffled" else None,
+        )
+        return as_8_bit(frames[0].transpose(0, 1), latents)
+
+    def _batch(self, window: Window) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """first, last [1, 3, H, W], tau [1, K], truth [1, 3, K, H, W], on the pipeline's device."""
+        frames = window.sequence.to(self.pipe.device)
+        tau = torch.tensor([[float(tau) for tau in window.taus]], device=frames.device)
+        return frames[:1], frames[-1:], tau, frames[1:-1].transpose(0, 1)[None]
+
+
 def ladder(
-    pipe: Any,
-    clips: Sequence[Sequence[Window]],
-    *,
-    seeds: Sequence[int],
-    teacher_steps: int,
-    report: Callable[[str], None] = lambda line: None,
+    climb: Climb, clips: Sequence[Sequence[Window]], report: Callable[[str], None] = lambda line: None
 ) -> dict[str, Scores]:
-    """clips: for each clip some windows, of equal K. Returns row -> scores, averaged over windows, then clips."""
+    """clips: for each clip some windows, of equal K. Returns row -> scores, averaged over windows, then clips.
+
+    Latents are shuffled between neighbouring clips: raises UserError for a single one.
+    """
+    if len(clips) < 2:
+        raise UserError("the ladder shuffles latents between clips: give at least two clips")
     tables = []
     for place, windows in enumerate(clips):
-        strangers = _strangers(clips, place)
-        report(f"ladder: clip {place + 1} of {len(clips)}")
-        rows = [
-            _climb(pipe, window, strangers[turn % len(strangers)], seeds, teacher_steps)
-            for turn, window in enumerate(windows)
-        ]
+        report(f"ladder {place + 1}/{len(clips)}")
+        strangers = clips[(place + 1) % len(clips)]
+        rows = [climb(window, strangers[turn % len(strangers)]) for turn, window in enumerate(windows)]
         tables.append(average(rows))
     return average(tables)
 
@@ -80,25 +126,6 @@ def _closure(draft: float | None, found: float | None, ceiling: float | None) ->
     return (found - draft) / (ceiling - draft)
 
 
-def _strangers(clips: Sequence[Sequence[Window]], place: int) -> Sequence[Window]:
-    if len(clips) < 2:
-        raise UserError("the ladder shuffles latents between clips: give at least two clips")
-    return clips[(place + 1) % len(clips)]
-
-
-def _climb(pipe: Any, window: Window, stranger: Window, seeds: Sequence[int], teacher_steps: int) -> dict[str, Scores]:
-    table = {}
-    for row in ROWS:
-        samples = [_reconstruct(pipe, row, window, stranger, seed, teacher_steps) for seed in _seeds(row, seeds)]
-        name = f"teacher{teacher_steps}" if row.latents == "teacher" else row.latents
-        table[name] = _scores(torch.stack(samples), window.sequence[1:-1])
-    return table
-
-
-def _seeds(row: Row, seeds: Sequence[int]) -> Sequence[int]:
-    return seeds if row.sampled else seeds[:1]
-
-
 def _scores(samples: Tensor, truth: Tensor) -> Scores:
     """samples: [M, K, 3, H, W], truth: [K, 3, H, W]."""
     return {
@@ -107,29 +134,3 @@ def _scores(samples: Tensor, truth: Tensor) -> Scores:
         "energy": mean(patch_energy_score(samples, truth).tolist()),
         "psnr_of_mean": mean(psnr(samples.mean(dim=0), truth).tolist()),
     }
-
-
-def _reconstruct(pipe: Any, row: Row, window: Window, stranger: Window, seed: int, teacher_steps: int) -> Tensor:
-    """Frames of one latent, as 8 bits hold them, [K, 3, H, W]."""
-    first, last, tau, truth = _batch(window)
-    with torch.inference_mode():
-        frames = pipe.reconstruct(
-            first,
-            last,
-            tau,
-            latents=row.latents,
-            truth=truth,
-            seed=seed,
-            shot=window.shot,
-            position=window.position,
-            teacher_steps=teacher_steps,
-            **({"shuffle_with": _batch(stranger)} if row.latents == "shuffled" else {}),
-        )
-    return as_8_bit(frames[0].transpose(0, 1), row.latents)
-
-
-def _batch(window: Window) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """first, last [1, 3, H, W], tau [1, K], truth [1, 3, K, H, W]."""
-    frames = window.sequence
-    tau = torch.tensor([[float(tau) for tau in window.taus]])
-    return frames[:1], frames[-1:], tau, frames[1:-1].transpose(0, 1)[None]

@@ -12,12 +12,11 @@ from vidcm.core.errors import UserError
 from vidcm.evaluation.baselines import BASELINES, Interpolator
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.figure import contact_sheet, liveliest, save_sheet
-from vidcm.evaluation.ladder import gap_closure, ladder
+from vidcm.evaluation.ladder import Climb, gap_closure, ladder
 from vidcm.evaluation.score import average, rebuild, score
 from vidcm.evaluation.windows import Window, find_clips, read_windows, spread
 
 MODEL = "vidcm"
-SHIPPED = Path(vidcm.__file__).parent / "assets" / "motion"
 FIGURE_ROWS = 8
 Report = Callable[[str], None]
 
@@ -33,10 +32,11 @@ def evaluate(
 
     paths: video files and folders. figure: where to write a contact sheet of up to FIGURE_ROWS clips.
     """
+    files = find_clips(list(paths), config.split)
+    check_methods(config.methods)
     pipe = load_pipe(config) if MODEL in config.methods or config.ladder else None
     methods = load_methods(config, pipe)
     clips, kept = [], {}
-    files = find_clips(list(paths), config.split)
     for number, file in enumerate(files, 1):
         report(f"{number}/{len(files)} {file.name}")
         clip, windows = evaluate_clip(file, methods, config, warm=not kept)
@@ -68,30 +68,43 @@ def evaluate_clip(
     return {"file": file.name, "pairs": len(rows), "cut_pairs": cut_pairs, "methods": average(rows)}, windows
 
 
+def check_methods(names: Sequence[str]) -> None:
+    """Raises UserError on a name that is neither a baseline nor the model."""
+    known = [*BASELINES, MODEL]
+    for name in names:
+        if name not in known:
+            raise UserError(f"unknown method {name!r} (known: {', '.join(known)})")
+
+
 def load_pipe(config: EvaluationConfig) -> Any:
-    """The pipeline of `config.model`, or the shipped one."""
+    """The pipeline of `config.model`, or the shipped one, on `config.device`."""
     from vidcm.pipelines import FrameInterpolationPipeline
 
-    return FrameInterpolationPipeline.from_pretrained(config.model or SHIPPED)
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present[config.device]:
+        raise UserError(f"no {config.device} device here (there is {', '.join(d for d in present if present[d])})")
+    return FrameInterpolationPipeline.from_pretrained(config.model).to(config.device)
 
 
 def load_methods(config: EvaluationConfig, pipe: Any) -> dict[str, Interpolator]:
     """Interpolators by name, in the order of `config.methods`."""
     found: dict[str, Interpolator] = dict(BASELINES)
     if MODEL in config.methods:
-        from vidcm.pipelines.interpolator import as_interpolator
+        from vidcm.pipelines import as_interpolator
 
         found[MODEL] = as_interpolator(pipe, steps=config.steps, seed=config.seed, temperature=config.temperature)
-    unknown = [name for name in config.methods if name not in found]
-    if unknown:
-        raise UserError(f"unknown method {unknown[0]!r} (known: {', '.join([*BASELINES, MODEL])})")
     return {name: found[name] for name in config.methods}
 
 
 def _climb(pipe: Any, clips: list[list[Window]], config: EvaluationConfig, report: Report) -> dict[str, Any]:
     chosen = [[windows[i] for i in spread(len(windows), config.ladder_pairs)] for windows in clips]
-    seeds = range(config.seed, config.seed + config.ladder_seeds)
-    return ladder(pipe, chosen, seeds=seeds, teacher_steps=config.teacher_steps, report=report)
+    climb = Climb(
+        pipe,
+        seeds=range(config.seed, config.seed + config.ladder_seeds),
+        temperature=config.temperature,
+        teacher_steps=config.teacher_steps,
+    )
+    return ladder(climb, chosen, report)
 
 
 def _result(config: EvaluationConfig, clips: list[dict[str, Any]], rows: dict[str, Any]) -> dict[str, Any]:
