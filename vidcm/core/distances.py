@@ -1,8 +1,11 @@
 """Distances between two batches, one number per sample: [B, ...] x [B, ...] -> [B].
 
-All are per dimension, so learning rates, clipping and logged values carry over between latent sizes.
+Both are per dimension, so learning rates, clipping and logged values carry over between latent sizes.
 """
 
+import math
+
+import torch
 from torch import Tensor
 
 
@@ -12,5 +15,4 @@ def mean_square(a: Tensor, b: Tensor) -> Tensor:
 
 def root_mean_square(a: Tensor, b: Tensor) -> Tensor:
     """The Euclidean norm over sqrt(dimensions). Its gradient where a == b is 0."""
-    norm: Tensor = (a - b).flatten(1).norm(dim=1)
-    return norm / a[0].numel() ** 0.5
+    return torch.linalg.vector_norm((a - b).flatten(1), dim=1) / math.sqrt(a[0].numel())

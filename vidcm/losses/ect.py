@@ -15,7 +15,7 @@ from vidcm.core.circle import Denoiser, circle
 from vidcm.core.distances import root_mean_square
 from vidcm.core.dropout import shared_dropout
 from vidcm.core.noise import randn
-from vidcm.core.times import T_MAX, ect_gap, log_normal, with_share_at
+from vidcm.core.times import T_MAX, ect_gap, log_normal
 from vidcm.losses import register
 
 
@@ -28,15 +28,13 @@ class ECTLoss:
     p_mean: float = -0.4  # log-normal p(t): the paper's -1.1 plus ln 2, for the same reason
     p_std: float = 2.0
     t_max: float = T_MAX  # t is clipped here: where the sampler starts
-    start: float = 0.05  # share of the batch at t_max
 
     def r_of_t(self, t: Tensor, stage: int) -> Tensor:
         """The mapping p(r | t, stage): r in [0, t), elementwise."""
         return (t * (1 - ect_gap(t, stage, q=self.q, k=self.k, b=self.b))).clamp(min=0)
 
     def draw_t(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        t = log_normal(shape, self.p_mean, self.p_std, generator=generator).clamp(max=self.t_max)
-        return with_share_at(t, self.t_max, self.start, generator=generator)
+        return log_normal(shape, self.p_mean, self.p_std, generator=generator).clamp(max=self.t_max)
 
     def __call__(self, f: Denoiser, x0: Tensor, *, stage: int, generator: torch.Generator) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B]."""
