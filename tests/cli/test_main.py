@@ -14,7 +14,7 @@ from vidcm import __version__
 from vidcm.cli import main
 from vidcm.core.errors import UserError
 
-HEAVY = {"torch", "numpy", "cv2", "av", "decord", "diffusers", "accelerate", "xformers", "yaml", "einops"}
+HEAVY = {"torch", "numpy", "cv2", "av", "decord", "diffusers", "accelerate", "xformers", "einops"}
 IMPORTED_BY = """
 import sys
 from vidcm.cli.main import cli
