@@ -138,5 +138,3 @@ def git_commit() -> str | None:
         return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno").strip() else "")
     except (OSError, subprocess.SubprocessError):
         return None
-
-

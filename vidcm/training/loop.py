@@ -20,7 +20,16 @@ from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig, record_run
 from vidcm.training.metrics import Meter, MetricsFile, clock, progress_line, say
 from vidcm.training.signals import StopRequest
-from vidcm.training.start import open_batches, open_family, part_to_train, refuse_to_mix, start_average, start_processes
+from vidcm.training.start import (
+    frozen_checksum,
+    open_batches,
+    open_family,
+    part_to_train,
+    refuse_to_mix,
+    settle_teacher,
+    start_average,
+    start_processes,
+)
 from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
 
 SMOOTHING = 0.99  # of the smoothed loss
@@ -41,6 +50,7 @@ def train(config: RunConfig, *, resume: bool = False, family: Any = None, batche
     out = Path(config.out)
     refuse_to_mix(out, resume)
     family = family if family is not None else open_family(config)
+    settle_teacher(config, family)
     batches = batches if batches is not None else open_batches(config, family, accelerator)
     run = Run(config, accelerator, family, batches)
     if resume:
@@ -86,6 +96,7 @@ class Run:
         config, o = self.config, self.config.optimizer
         compute = loss_function(config, self.family)
         self.trained = part_to_train(config.stage, self.family, self.accelerator.device)
+        self.frozen = frozen_checksum(self.family) if config.init else ""
         loss = StageLoss(self.trained, compute, bf16=config.precision == "bf16")
         self.loss: nn.Module = self.accelerator.prepare_model(loss) if self.accelerator.num_processes > 1 else loss
         self.names, self.parameters = zip(*self.trained.named_parameters(), strict=True)
@@ -102,7 +113,7 @@ class Run:
         begun = time.monotonic() - self.seconds
         marked, marked_step = time.monotonic(), self.step
         while self.step < config.steps:
-            outcome = self.advance(stream, request.made)
+            outcome = self.advance(stream, request)
             now = time.monotonic()
             self.seconds = now - begun
             if self.step % config.log_every == 0 or self.step == config.steps:
@@ -117,17 +128,20 @@ class Run:
                 break
         self.save()
 
-    def advance(self, stream: Iterator[dict[str, Any]], asked_to_stop: bool) -> Outcome:
+    def advance(self, stream: Iterator[dict[str, Any]], request: StopRequest) -> Outcome:
         """One optimizer step over `grad_accumulation` batches."""
         total, samples, logs = 0.0, 0, Meter()
+        buffers = [(buffer, buffer.clone()) for buffer in self.trained.buffers()]  # running statistics
         for part in range(self.config.grad_accumulation):
             loss, named = self.backward(next(stream), part)
             total += loss.detach().mean().item() / self.config.grad_accumulation
             samples += loss.numel() * self.accelerator.num_processes
             logs.add(named)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip or float("inf")).item()
-        outcome = self.agree(total, norm, asked_to_stop)
+        outcome = self.agree(total, norm, request.made)
         if outcome.bad:
+            for buffer, before in buffers:
+                buffer.copy_(before)
             self.skip(total, norm)
         else:
             self.apply(outcome.loss)
@@ -212,7 +226,7 @@ class Run:
                 "ema": self.average.averages,
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
             }
-            state = {name: getattr(self, name) for name in COUNTERS} | {"ema_step": self.average.step}
+            state = {name: getattr(self, name) for name in (*COUNTERS, "frozen")} | {"ema_step": self.average.step}
             out = Path(self.config.out)
             checkpoint.save(out / "checkpoints", self.step, groups, state, keep=self.config.keep)
             self.average.copy_to(self.trained.named_parameters())
@@ -225,9 +239,14 @@ class Run:
         if found is None:
             say("no checkpoint to resume from: starting at step 0")
             return
-        self.trained.load_state_dict(found.tensors("params"))
-        self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
-        checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+        if found.state.get("frozen", self.frozen) != self.frozen:
+            raise UserError(f"init={self.config.init} has changed since {found.path}: restore it, or start another run")
+        try:
+            self.trained.load_state_dict(found.tensors("params"))
+            self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
+            checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+        except (RuntimeError, KeyError) as error:  # other names or shapes
+            raise UserError(f"{found.path} is of another model than the config's: {str(error)[:200]}") from error
         self.step = self.saved_at = found.step
         for name in COUNTERS:
             setattr(self, name, found.state[name])

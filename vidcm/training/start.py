@@ -1,5 +1,7 @@
 """What a run starts from: processes, a family of weights with one part to train, batches."""
 
+import copy
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -59,6 +61,14 @@ def open_family(config: RunConfig) -> Any:
     return kind.load(config.init)
 
 
+def settle_teacher(config: RunConfig, family: Any) -> None:
+    """Tuning keeps the diffusion model that it starts from as the teacher; a diffusion model in training has none."""
+    if config.stage == "diffusion":
+        family.teacher = None
+    elif config.stage not in VAE_STAGES and family.teacher is None:
+        family.teacher = copy.deepcopy(family.trainable("diffusion"))
+
+
 def part_to_train(stage: str, family: Any, device: torch.device) -> nn.Module:
     """The module whose weights a stage trains, in float32; every other weight is frozen."""
     family.to(device)
@@ -66,6 +76,16 @@ def part_to_train(stage: str, family: Any, device: torch.device) -> nn.Module:
         module.requires_grad_(False).eval()
     trained: nn.Module = family.trainable(stage)
     return trained.float().requires_grad_(True).train()
+
+
+def frozen_checksum(family: Any) -> str:
+    """SHA-256 of the weights that are not trained: a resumed run must start from the same."""
+    digest = hashlib.sha256()
+    for module in family.modules():
+        for weight in module.parameters():
+            if not weight.requires_grad:
+                digest.update(weight.detach().to("cpu", torch.float32).contiguous().numpy())
+    return digest.hexdigest()
 
 
 def start_average(config: EMAConfig, trained: nn.Module) -> EMA:

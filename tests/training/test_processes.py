@@ -1,0 +1,54 @@
+"""Two processes are one with batches of double size."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from .tiny import TinyBatches, TinyFamily
+
+SCRIPT = """
+import importlib.util, os, sys
+from vidcm.training.config import RunConfig
+from vidcm.training.loop import train
+from vidcm.training.parsing import from_mapping
+
+tiny = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("tiny", sys.argv[1]))
+spec.loader.exec_module(tiny)
+import torch
+torch.manual_seed(0)
+torch.set_num_threads(1)
+batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2)
+config = from_mapping(RunConfig, {"steps": 4, "save_every": 4, "log_every": 1, "precision": "fp32", "device": "cpu",
+                                  "processes": 2, "out": sys.argv[2]})
+train(config, family=tiny.TinyFamily.create({}).without_chance(), batches=batches)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp_path):
+    torch.manual_seed(0)
+    alone = config("alone", steps=4, save_every=4, log_every=1, optimizer={}, ema={})
+    run(alone, family=TinyFamily.create({}).without_chance(), batches=TinyBatches(4))
+    together = tmp_path / "together"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(together)]
+    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
+    workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
+    for worker in workers:
+        _, said = worker.communicate(timeout=300)
+        assert worker.returncode == 0, said
+    for name in ("params", "ema"):
+        file = f"checkpoints/step-00000004/{name}.safetensors"
+        one, two = load_file(Path(alone.out) / file), load_file(together / file)
+        for key in one:
+            if key != "power":  # a running statistic of the first process's share of the batch
+                torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-6)

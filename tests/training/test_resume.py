@@ -1,0 +1,176 @@
+"""Stopping and continuing: what comes out is what would have come without the stop."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from vidcm.core.errors import UserError
+from vidcm.training import checkpoint
+from vidcm.training.loop import Interrupted
+
+from .tiny import TinyBatches
+
+STAGES = ["vae", "decoder", "diffusion", "ect"]
+CLOCK = ("seconds", "samples_s")
+KILLED_IN_ITS_SECOND_SAVE = """
+import os, sys
+from pathlib import Path
+import torch
+from vidcm.training import checkpoint
+
+def save(step):
+    checkpoint.save(Path(sys.argv[1]), step, {"params": {"w": torch.full((9,), float(step))}}, {}, keep=1)
+
+save(1)
+Path.rename = lambda *_: os._exit(9)
+save(2)
+"""
+
+
+def ask_to_stop_at(number: int) -> TinyBatches:
+    return TinyBatches(before=lambda n: signal.raise_signal(signal.SIGTERM) if n == number else None)
+
+
+def weights(out: str, step: int) -> dict[str, bytes]:
+    folder = Path(out) / "checkpoints" / f"step-{step:08d}"
+    return {file.name: file.read_bytes() for file in folder.glob("*.safetensors")}
+
+
+def metrics(out: str) -> list[dict]:
+    lines = (Path(out) / "metrics.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key not in CLOCK} for line in lines]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config, run, stage):
+    whole, parts = config("whole", stage=stage), config("parts", stage=stage)
+    run(whole)
+    with pytest.raises(Interrupted):
+        run(parts, batches=ask_to_stop_at(3))
+    assert checkpoint.newest(Path(parts.out) / "checkpoints", print).step == 4  # the step is finished and saved
+    run(parts, resume=True)
+    assert weights(whole.out, 6).keys() == {"params.safetensors", "ema.safetensors", "optimizer.safetensors"}
+    assert weights(whole.out, 6) == weights(parts.out, 6)
+    assert metrics(whole.out) == metrics(parts.out)
+
+
+def test_gradient_accumulation_and_bf16_resume_exactly_too(config, run):
+    whole, parts = (config(out, grad_accumulation=2, precision="bf16", stage="ect") for out in ("whole", "parts"))
+    run(whole)
+    with pytest.raises(Interrupted):
+        run(parts, batches=ask_to_stop_at(5))
+    run(parts, resume=True)
+    assert weights(whole.out, 6) == weights(parts.out, 6)
+
+
+def test_saving_leaves_the_run_as_it_is(config, run):
+    often, seldom = config("often", save_every=1), config("seldom", save_every=6)
+    run(often)
+    run(seldom)
+    assert weights(often.out, 6) == weights(seldom.out, 6)
+
+
+def test_the_model_holds_the_averaged_weights(config, run):
+    settings = config()
+    model = load_file(run(settings) / "vae.safetensors")
+    saved = checkpoint.newest(Path(settings.out) / "checkpoints", print)
+    averages, last = saved.tensors("ema"), saved.tensors("params")
+    for name in averages:
+        assert model[name].equal(averages[name])
+        assert not model[name].equal(last[name])
+    assert model["power"].equal(last["power"])
+
+
+def test_lines_after_the_checkpoint_are_forgotten(config, run):
+    settings = config(save_every=4, log_every=1)
+    run(settings)
+    folder = Path(settings.out) / "checkpoints"
+    (folder / "step-00000006" / "params.safetensors").unlink()
+    before = metrics(settings.out)
+    run(settings, resume=True)
+    assert metrics(settings.out) == before
+
+
+def flip_a_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: flip_a_byte(folder / "params.safetensors"),
+        lambda folder: (folder / "optimizer.safetensors").unlink(),
+        lambda folder: (folder / "manifest.json").write_text('{"params'),
+        lambda folder: (folder / "manifest.json").unlink(),
+        lambda folder: (folder / "state.json").write_text("{}"),
+    ],
+    ids=["a flipped byte", "a missing file", "a cut manifest", "no manifest", "an emptied state"],
+)
+def test_a_damaged_checkpoint_is_skipped_with_a_notice(config, run, capsys, damage):
+    settings = config()
+    run(settings)
+    expected = weights(settings.out, 6)
+    damage(Path(settings.out) / "checkpoints" / "step-00000006")
+    run(settings, resume=True)
+    said = capsys.readouterr().err
+    assert "skipping the damaged checkpoint step-00000006" in said
+    assert "resuming after step 4" in said
+    assert weights(settings.out, 6) == expected
+
+
+def test_a_kill_while_saving_leaves_the_checkpoint_before_it(tmp_path):
+    """The process dies for good, with everything of the second checkpoint written but its new name."""
+    done = subprocess.run([sys.executable, "-c", KILLED_IN_ITS_SECOND_SAVE, str(tmp_path)])
+    assert done.returncode == 9
+    assert (tmp_path / "step-00000002.tmp").is_dir()
+    found = checkpoint.newest(tmp_path, print)
+    assert found.step == 1
+    assert found.tensors("params")["w"].unique().tolist() == [1.0]
+
+
+def test_only_the_newest_checkpoints_are_kept(config, run):
+    settings = config(save_every=1, keep=2)
+    run(settings)
+    names = sorted(path.name for path in (Path(settings.out) / "checkpoints").iterdir())
+    assert names == ["step-00000005", "step-00000006"]
+
+
+def test_a_second_run_does_not_overwrite_the_first(config, run):
+    settings = config()
+    run(settings)
+    with pytest.raises(UserError, match=r"holds checkpoints of an earlier run.*--resume"):
+        run(settings)
+
+
+def test_a_checkpoint_of_another_model_is_refused(config, run):
+    settings = config()
+    run(settings)
+    with pytest.raises(UserError, match="is of another model"):
+        run(config(stage="decoder"), resume=True)
+
+
+def test_frozen_weights_may_not_change_under_a_run(config, run, tmp_path):
+    start = str(run(config("start", stage="vae")))
+    settings = config("tuned", stage="ect", init=start, steps=2)
+    run(settings)
+    with pytest.raises(UserError, match="has changed since"):
+        run(config("tuned", stage="ect", init=start, seed=1), resume=True)  # the seed makes another tiny VAE
+
+
+def test_minutes_are_counted_across_resumptions(config, run, monkeypatch):
+    now = iter(range(10_000))
+    monkeypatch.setattr("vidcm.training.loop.time.monotonic", lambda: 10.0 * next(now))
+    settings = config(steps=1000, minutes=2.0, save_every=1000)
+    with pytest.raises(Interrupted):
+        run(settings, batches=ask_to_stop_at(5))
+    used = checkpoint.newest(Path(settings.out) / "checkpoints", print).state["seconds"]
+    run(settings, resume=True)
+    stopped = checkpoint.newest(Path(settings.out) / "checkpoints", print).state["seconds"]
+    assert 0 < used < 120 <= stopped < 150
