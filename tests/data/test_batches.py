@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -59,6 +61,26 @@ def test_workers_and_resuming_do_not_change_what_comes(scenes):
         for a, b in zip(expected, islice(stream, 3), strict=True):
             assert_same(a, b)
         stream.close()
+
+
+def test_workers_end_with_a_main_process_that_is_killed(scenes, tmp_path):
+    script = tmp_path / "train.py"
+    lines = [
+        "import sys, time",
+        "from vidcm.data.config import DataConfig",
+        "from vidcm.data.workers import draw_ahead",
+    ]
+    lines.append("if __name__ == '__main__':")
+    lines.append("    config = DataConfig(crop=(64, 96), batch_size=1)")
+    lines.append("    stream = draw_ahead(config, sys.argv[1], 'train', start=0, rank=0, world=1, workers=1)")
+    lines.append("    print(next(stream)['tau'].shape, flush=True); time.sleep(100)")
+    script.write_text("\n".join(lines))
+    command = [sys.executable, str(script), str(scenes.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as main:
+        assert main.stdout is not None
+        assert main.stdout.readline().startswith("(1, ")
+        main.kill()
+        main.communicate(timeout=30)  # the output stays open for as long as a worker has it
 
 
 def test_two_ranks_together_see_what_one_with_twice_the_batch_sees(scenes):

@@ -2,11 +2,13 @@
 
 import itertools
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -65,8 +67,17 @@ _source: SampleSource | None = None  # in a worker process
 def _open_worker(config: DataConfig, folder: Path, split: str) -> None:
     global _source
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is interrupted and ends the workers
+    Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _source = SampleSource.open(config, folder, split)
+
+
+def _end_with_parent() -> None:
+    """A main process that was killed ends nobody, and its workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _draw(step: int, rank: int, world: int) -> dict[str, np.ndarray]:
