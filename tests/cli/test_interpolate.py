@@ -1,0 +1,357 @@
+"""`vidcm interpolate`: what it does with good input, and with every kind of bad input."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from vidcm.cli.main import cli
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def write_video(path: Path, count: int, *, size: tuple[int, int] = (96, 64), **options: dict[str, str]) -> Path:
+    """A grey square that crosses a gradient, 24 fps."""
+    width, height = size
+    ground = np.linspace(30, 200, width).astype(np.uint8)[None, :, None].repeat(height, 0).repeat(3, 2)
+    with av.open(str(path), "w", **options) as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "1", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(count):
+            picture = ground.copy()
+            picture[20:44, 4 + 2 * index % 60 :][:, :20] = 128
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000, layout="mono")
+        for index in range(40):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, 1024 * index, Fraction(1, 48000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def cut_short(path: Path, part: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory with random weights, as small as the classes allow."""
+    from vidcm.families.motion import MotionFamily
+
+    folder = tmp_path_factory.mktemp("models") / "random"
+    small = {"vae": {"widths": (8, 8, 16, 16), "condition_channels": 16, "local_channels": 8, "latent_channels": 4}}
+    MotionFamily.create({**small, "dit": {"dim": 48, "depth": 1, "heads": 2}}).save(folder)
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return write_video(tmp_path / "in" / "clip.mp4", 4)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A path in an empty folder, which must be empty again after a failure."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "result.mp4"
+
+
+def interpolate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["interpolate", *map(str, arguments)])
+
+
+def test_twice_the_frames_from_a_model_directory(source: Path, out: Path, model: Path) -> None:
+    report = out.with_name("report.json")
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--report", report)
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.startswith(f"{out}: 8 frames from 4 (3 made), 48 fps")
+    assert json.loads(report.read_text())["frames_out"] == 8
+    with av.open(str(out)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 8
+
+
+def test_json_events_end_with_the_report(source: Path, out: Path, model: Path) -> None:
+    run = interpolate(source, "-o", out, "--fps", "60", "--model", model, "--json", "--steps", "1")
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    assert events[-1]["event"] == "done"
+    assert (events[-1]["rate"], events[-1]["frames_out"]) == ("60", 10)
+
+
+def test_the_same_seed_gives_the_same_video(source: Path, out: Path, model: Path) -> None:
+    def made(name: str) -> bytes:
+        target = out.with_name(name)
+        run = interpolate(source, "-o", target, "--factor", "2", "--model", model, "--seed", 7)
+        assert run.exit_code == 0, run.stderr
+        with av.open(str(target)) as container:
+            return b"".join(frame.to_ndarray().tobytes() for frame in container.decode(video=0))
+
+    assert made("a.mp4") == made("b.mp4")
+
+
+def test_a_hard_cut_is_found_and_can_be_ignored(tmp_path: Path, out: Path, model: Path) -> None:
+    source = tmp_path / "cut.mp4"
+    noise = np.random.default_rng(0)
+    shots = [noise.integers(0, 256, (6, 8, 3), np.uint8).repeat(16, 0).repeat(16, 1) for _ in range(2)]
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "1", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for index in range(12):
+            picture = np.roll(shots[index // 6], 2 * index, axis=1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    found = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--json")
+    ignored = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--json", "--cuts", "off")
+    assert json.loads(found.stdout.splitlines()[-1])["cuts"] == [6]
+    assert json.loads(ignored.stdout.splitlines()[-1])["cuts"] == []
+
+
+# Bad input: one line on stderr, a non-zero exit, nothing at the output, the input as it was ----------------------------
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+BAD_SOURCES = {
+    "missing": (lambda path: None, "does not exist"),
+    "directory": (make_folder, "folder"),
+    "empty": (lambda path: path.touch(), "empty"),
+    "text": (lambda path: path.write_text("this is no video\n" * 200), "video"),
+    "random bytes": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(50_000)), "video"),
+    "sound only": (lambda path: write_sound(path), "no video"),
+    "without its index": (lambda path: cut_short(write_video(path, 30), 0.8), "whole"),
+    "cut short": (
+        lambda path: cut_short(write_video(path, 60, container_options={"movflags": "+faststart"}), 0.6),
+        "cut short",
+    ),
+    "one frame": (lambda path: write_video(path, 1), "single frame"),
+}
+
+
+def fingerprint(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def check_refusal(run: Result, reason: str, folder: Path | None = None) -> None:
+    assert run.exit_code in (1, 2)
+    assert run.stdout == ""
+    assert run.stderr.count("\n") == 1, run.stderr
+    assert run.stderr.startswith("Error: ")
+    assert reason in run.stderr
+    if folder is not None:
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", BAD_SOURCES)
+def test_a_bad_source_is_refused_in_one_line(kind: str, tmp_path: Path, out: Path, model: Path) -> None:
+    make, reason = BAD_SOURCES[kind]
+    source = tmp_path / "source.mp4"
+    make(source)
+    before = fingerprint(source)
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model)
+    check_refusal(run, reason, out.parent)
+    assert str(source) in run.stderr
+    assert fingerprint(source) == before
+
+
+BAD_OPTIONS = {
+    "factor below 2": (["--factor", "1"], "--factor must be between 2 and"),
+    "factor zero": (["--factor", "0"], "--factor must be between 2 and"),
+    "factor negative": (["--factor", "-3"], "--factor must be between 2 and"),
+    "factor no number": (["--factor", "nan"], "--factor must be a number"),
+    "factor a word": (["--factor", "double"], "--factor must be a number"),
+    "rate zero": (["--fps", "0"], "--fps must be above 0"),
+    "rate negative": (["--fps", "-24"], "--fps must be above 0"),
+    "rate no number": (["--fps", "nan"], "--fps must be a number"),
+    "rate without denominator": (["--fps", "24/0"], "--fps must be a number"),
+    "temperature negative": (["--factor", "2", "--temperature", "-1"], "--temperature must be"),
+    "temperature no number": (["--factor", "2", "--temperature", "nan"], "--temperature must be"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_OPTIONS)
+def test_a_bad_option_is_refused_in_one_line(kind: str, source: Path, out: Path) -> None:
+    options, reason = BAD_OPTIONS[kind]
+    check_refusal(interpolate(source, "-o", out, *options), reason, out.parent)
+
+
+@pytest.mark.parametrize("options", [[], ["--factor", "2", "--fps", "60"], ["--factor", "2", "--cuts", "maybe"]])
+def test_wrong_use_exits_with_2(options: list[str], source: Path, out: Path) -> None:
+    run = interpolate(source, "-o", out, *options)
+    assert run.exit_code == 2
+    assert "Traceback" not in run.stderr
+    assert list(out.parent.iterdir()) == []
+
+
+def test_the_output_folder_must_exist(source: Path, out: Path) -> None:
+    run = interpolate(source, "-o", out.parent / "absent" / "a.mp4", "--factor", "2")
+    check_refusal(run, "does not exist", out.parent)
+
+
+def test_the_output_must_not_be_a_folder(source: Path, out: Path) -> None:
+    check_refusal(interpolate(source, "-o", out.parent, "--factor", "2"), "is a folder", out.parent)
+
+
+def test_the_output_extension_must_be_one_we_write(source: Path, out: Path, model: Path) -> None:
+    run = interpolate(source, "-o", out.with_suffix(".gif"), "--factor", "2", "--model", model)
+    check_refusal(run, ".mp4", out.parent)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user whom permissions stop")
+def test_a_read_only_folder_is_refused(source: Path, out: Path) -> None:
+    out.parent.chmod(0o555)
+    try:
+        check_refusal(interpolate(source, "-o", out, "--factor", "2"), "cannot be written", out.parent)
+    finally:
+        out.parent.chmod(0o755)
+
+
+def test_a_folder_that_turns_out_read_only_is_refused(source: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK | os.X_OK and allowed(path, mode))
+    check_refusal(interpolate(source, "-o", out, "--factor", "2"), "cannot be written", out.parent)
+
+
+@pytest.mark.parametrize("alias", ["itself", "other spelling", "hard link", "symbolic link"])
+def test_the_input_is_never_overwritten(alias: str, source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "alias.mp4"
+    if alias == "itself":
+        target = source
+    elif alias == "other spelling":
+        target = source.parent / ".." / source.parent.name / source.name
+    elif alias == "hard link":
+        os.link(source, target)
+    else:
+        target.symlink_to(source)
+    before = fingerprint(source)
+    check_refusal(interpolate(source, "-o", target, "--factor", "2"), "the input itself")
+    assert fingerprint(source) == before
+    run = interpolate(source, "-o", tmp_path / "new.mp4", "--factor", "2", "--report", target)
+    check_refusal(run, "the report")
+    assert fingerprint(source) == before
+
+
+def edit_weights(part: Path, edit) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = {name: tensor.clone() for name, tensor in load_file(part / WEIGHTS).items()}
+    edit(tensors)
+    save_file(tensors, part / WEIGHTS)
+
+
+def to_nan(part: Path) -> None:
+    edit_weights(part, lambda tensors: next(t for t in tensors.values() if t.is_floating_point()).fill_(float("nan")))
+
+
+def drop_one(part: Path) -> None:
+    edit_weights(part, lambda tensors: tensors.popitem())
+
+
+def pickle_instead(part: Path) -> None:
+    (part / WEIGHTS).unlink()
+    (part / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps({"weight": [0.0]}))
+
+
+BAD_MODELS = {
+    "without index": (lambda folder: (folder / "model_index.json").unlink(), "model_index.json"),
+    "without a part": (lambda folder: shutil.rmtree(folder / "transformer"), "transformer"),
+    "without weights": (lambda folder: (folder / "vae" / WEIGHTS).unlink(), WEIGHTS),
+    "without config": (lambda folder: (folder / "vae" / "config.json").unlink(), "config.json"),
+    "broken config": (lambda folder: (folder / "vae" / "config.json").write_text("{"), "config.json"),
+    "broken scheduler": (lambda folder: (folder / "scheduler" / "scheduler_config.json").write_text("{"), "scheduler"),
+    "weights cut short": (lambda folder: cut_short(folder / "vae" / WEIGHTS, 0.5), WEIGHTS),
+    "weights of noise": (lambda folder: (folder / "vae" / WEIGHTS).write_bytes(b"\x93" * 4000), WEIGHTS),
+    "a tensor missing": (lambda folder: drop_one(folder / "transformer"), WEIGHTS),
+    "weights not numbers": (lambda folder: to_nan(folder / "transformer"), "NaN"),
+    "pickled": (lambda folder: pickle_instead(folder / "vae"), "pickle"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MODELS)
+def test_a_bad_model_is_refused_in_one_line(kind: str, source: Path, out: Path, model: Path, tmp_path: Path) -> None:
+    harm, reason = BAD_MODELS[kind]
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    harm(folder)
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", folder)
+    check_refusal(run, reason, out.parent)
+    assert str(folder) in run.stderr
+
+
+@pytest.mark.parametrize(("name", "reason"), [("absent", "does not exist"), ("model.ckpt", "is a file")])
+def test_a_model_that_is_no_folder_is_refused(name: str, reason: str, source: Path, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").write_bytes(pickle.dumps({"weight": [0.0]}))
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", tmp_path / name)
+    check_refusal(run, reason, out.parent)
+
+
+# As a process of its own --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long interpolation that has begun to write."""
+    write_video(source, 400)
+    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", source, "-o", out]
+    process = subprocess.Popen(
+        [*map(str, command), "--factor", "8", "--model", str(model)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not any(out.parent.iterdir()) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_nothing(running: subprocess.Popen[str], out: Path, signal_name: str) -> None:
+    import signal
+
+    assert any(out.parent.iterdir())
+    running.send_signal(getattr(signal, signal_name))
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert stderr.splitlines()[-1:] == ["Interrupted."]
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: Path) -> None:
+    source = tmp_path / "source.mp4"
+    cut_short(write_video(source, 60, container_options={"movflags": "+faststart"}), 0.6)
+    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", source, "-o", out, "--factor", "2"]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith("Error: ")
+
+
+def test_bad_options_are_told_without_heavy_imports(source: Path, out: Path) -> None:
+    code = "import sys; from vidcm.cli.main import cli\ntry: cli(sys.argv[1:])\nfinally: print(*sys.modules)"
+    command = [sys.executable, "-c", code, "interpolate", source, "-o", out, "--factor", "1"]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert "--factor must be" in run.stderr
+    assert not {"torch", "numpy", "av", "cv2", "diffusers"} & set(run.stdout.split())
