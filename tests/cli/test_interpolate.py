@@ -127,7 +127,7 @@ def test_a_hard_cut_is_found_and_can_be_ignored(tmp_path: Path, out: Path, model
     assert json.loads(ignored.stdout.splitlines()[-1])["cuts"] == []
 
 
-# Bad input: one line on stderr, a non-zero exit, nothing at the output, the input as it was ----------------------------
+# Bad input: one line on stderr, a non-zero exit, nothing at the output, the input as it was
 
 
 def make_folder(path: Path) -> None:
