@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Bad input, told in one line: the value, the limit, the way out. The command line prints it without a traceback."""
+    """Bad input, in one line: the value, the limit, the way out. The command line prints it without a traceback."""
