@@ -118,3 +118,25 @@ def test_the_defaults_shown_are_those_of_the_config():
 def test_help_needs_no_torch():
     code = "import sys, vidcm.cli.evaluate; sys.exit(bool({'torch', 'av', 'cv2', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_model_directory_is_a_method_and_climbs_the_ladder(folder, tmp_path):
+    """An untrained model: its scores mean little, but each row is there, and seeds change what they have to."""
+    from tests.families.conftest import tiny_family
+
+    tiny_family().save(tmp_path / "model")
+    results = []
+    for seed in (0, 1):
+        file = tmp_path / f"{seed}.json"
+        words = ["--model", tmp_path / "model", "--seed", seed, "--methods", "hold,vidcm", "--max-pairs", 1]
+        rungs = ["--ladder", "--ladder-seeds", 2, "--teacher-steps", 3, "--temperature", 1]
+        done = run(folder, "--split", "val", *SMALL, *words, *rungs, "--json", file)
+        assert done.exit_code == 0, done.output
+        assert "gap closure: psnr" in done.stdout
+        results.append(json.loads(file.read_text()))
+    one, other = (result["ladder"] for result in results)
+    assert list(one) == ["draft", "random", "ect1", "ect2", "teacher3", "shuffled", "posterior"]
+    same = {row for row in one if one[row] == other[row]}
+    assert same == {"draft", "shuffled", "posterior"}
+    assert set(results[0]["gap_closure"]) == {"psnr", "energy"}
+    assert results[0]["methods"]["vidcm"]["psnr"] != results[1]["methods"]["vidcm"]["psnr"]
