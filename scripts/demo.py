@@ -59,8 +59,8 @@ def noise(random: np.random.Generator, height: int, width: int, colour: Sequence
     total = np.zeros((height, width, 3), np.float32)
     for cell in (4, 8, 16, 40, 90):
         grid = random.standard_normal((height // cell + 2, width // cell + 2, 3)).astype(np.float32)
-        grid = 0.6 * grid.mean(axis=-1, keepdims=True) + 0.4 * grid
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        grid = grid.mean(axis=-1, keepdims=True) + 0.15 * grid
+        total += cell**0.3 * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(np.float32(colour) + contrast * total / total.std(), 0, 255).astype(np.uint8)
 
 

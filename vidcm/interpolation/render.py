@@ -41,7 +41,7 @@ class Interpolator(Protocol):
 
 
 class CutDetector(Protocol):
-    def is_cut(self, before: np.ndarray, after: np.ndarray) -> bool:
+    def is_cut(self, before: np.ndarray, after: np.ndarray, /) -> bool:
         """before, after: consecutive frames, uint8 RGB [H, W, 3]. Whether `after` starts a new shot."""
         ...
 
