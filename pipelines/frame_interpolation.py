@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from vidcm.core.noise import keyed_noise
 from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
-from vidcm.models.motion_vae import Draft, Ends, MotionVAE, rows, unrows
+from vidcm.models.motion_context import Draft, Ends
+from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
 from vidcm.sampling.consistency import consistency
@@ -41,8 +42,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     """Any instants between two frames of any size. See `__call__`."""
 
     model_cpu_offload_seq = "vae->transformer"
-    _optional_components = ["teacher"]
-    _callback_tensor_inputs = ["latents"]
+    _optional_components: ClassVar = ["teacher"]
+    _callback_tensor_inputs: ClassVar = ["latents"]
 
     def __init__(
         self,
@@ -55,10 +56,13 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         self.register_modules(vae=vae, transformer=transformer, scheduler=scheduler, teacher=teacher)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path | None = None, torch_dtype: torch.dtype | None = None) -> "FrameInterpolationPipeline":
+    def from_pretrained(
+        cls, folder: str | Path | None = None, torch_dtype: torch.dtype | None = None
+    ) -> "FrameInterpolationPipeline":
         """Load a model directory; without one, the model that vidcm ships. Only local folders and safetensors are read.
 
-        torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete or damaged."""
+        torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete or damaged.
+        """
         family = MotionFamily.load(folder if folder is not None else shipped_model())
         pipe = cls(family.vae, family.dit, family.scheduler, family.teacher)
         return pipe.to(torch_dtype) if torch_dtype else pipe
@@ -132,15 +136,14 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     def precision(self) -> AbstractContextManager:
         """bf16 convolutions where the hardware has them; weights that are not float32 decide for themselves."""
         device = self.device.type
-        native = {"cuda": torch.cuda.is_available, "cpu": torch.backends.mkldnn.is_available}.get(device, lambda: False)()
-        if device == "cpu":
-            native = native and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        native = device == "cuda" or (device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
         return torch.autocast(device, torch.bfloat16) if native else nullcontext()
 
     def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Callable[[int, tuple], Tensor]:
         """draw(i, shape) for the i-th noise [B, C, K, h, w]: each in-between frame keyed by where it stands."""
         starts = range(position, position + len(tau)) if isinstance(position, int) else position
-        places = [[start + Fraction(t).limit_denominator(10**5) for t in row] for start, row in zip(starts, tau.tolist(), strict=True)]
+        pairs = zip(starts, tau.tolist(), strict=True)
+        places = [[start + Fraction(t).limit_denominator(10**5) for t in row] for start, row in pairs]
 
         def draw(index: int, shape: tuple[int, ...]) -> Tensor:
             channels, _, height, width = shape[1:]
@@ -224,8 +227,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> Tensor:
         """The frames [B, 3, K, H, W] that a latent of the named origin decodes to (the ladder of latents).
 
-        draft: z = 0 · random: noise at the temperature · ect1, ect2: consistency steps · teacher: the diffusion model by
-        `teacher_steps` Heun steps · posterior: from the true frames [B, 3, K, H, W] · shuffled: the posterior of another
+        draft: z = 0. random: noise at the temperature. ect1, ect2: consistency steps. teacher: the diffusion model by
+        `teacher_steps` Heun steps. posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another
         pair, shuffle_with = (first, last, tau, truth) of the same sizes.
         """
         if latents not in LATENTS:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-
 from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
 
 
@@ -13,8 +12,8 @@ def as_interpolator(
 ) -> Callable[..., Tensor]:
     """interpolate(first, last, taus, *, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
-    first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1). shot and position (the index of
-    the pair's first frame in the file) key the noise.
+    first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1). shot and position (the index
+    of the pair's first frame in the file) key the noise.
     """
 
     def interpolate(

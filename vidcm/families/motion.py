@@ -1,7 +1,7 @@
 """Family `motion`: the shipped frame interpolator. A MotionVAE whose latent a VideoDiT generates from the two ends.
 
-Model directory: vae/ (posterior encoder included), transformer/ (the consistency model), teacher/ (the diffusion model it
-was tuned from), scheduler/ (angles and temperature), model_index.json.
+Model directory: vae/ (posterior encoder included), transformer/ (the consistency model), teacher/ (the diffusion model
+it was tuned from), scheduler/ (angles and temperature), model_index.json.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,8 @@ from vidcm.core.parameterisations import CirclePrecond
 from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.media.motion import dis_flow, grey, reduce_flow
-from vidcm.models.motion_vae import Draft, Ends, MotionVAE, rows, unrows
+from vidcm.models.motion_context import Draft, Ends
+from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
 from vidcm.sampling.consistency import consistency
@@ -77,14 +78,17 @@ class MotionFamily:
     def pair(self, first: Tensor | None, last: Tensor | None, tau: Tensor) -> Batch:
         """Two frames of any size, float32 [B, 3, H, W] in 0..1, at the working size, with the motion between them.
 
-        One of them may be None. tau [B, K], strictly inside (0, 1). A batch like those of training, without the truth."""
+        One of them may be None. tau [B, K], strictly inside (0, 1). A batch as in training, without the truth."""
         given = first if first is not None else last
         size = working_size(*given.shape[-2:])
         small = [None if frame is None else resize(frame, size) for frame in (first, last)]
         there = torch.ones(len(given), dtype=torch.bool, device=given.device)
         batch = {"tau": tau, "first_present": there & (first is not None), "last_present": there & (last is not None)}
         known = small[0] if small[0] is not None else small[1]
-        batch |= {name: torch.zeros_like(known) if x is None else x for name, x in zip(("first", "last"), small, strict=True)}
+        batch |= {
+            name: torch.zeros_like(known) if frame is None else frame
+            for name, frame in zip(("first", "last"), small, strict=True)
+        }
         flows = (measure(*small), measure(*small[::-1])) if None not in (first, last) else 2 * (no_motion(known),)
         return batch | dict(zip(("flow_forward", "flow_backward"), flows, strict=True))
 
@@ -103,18 +107,17 @@ class MotionFamily:
 
     def observe(self, batch: Batch, scale: int = 1) -> tuple[Ends, Draft, Tensor]:
         """The ends of a batch at 1/scale of its size, the draft at its instants, and the condition [B*K, C, h, w]."""
-        shrink = lambda x: F.avg_pool2d(x, scale) if scale > 1 else x  # noqa: E731
-        flows = (shrink(batch[name]) / scale for name in ("flow_forward", "flow_backward"))
+        flows = (F.avg_pool2d(batch[name], scale) / scale for name in ("flow_forward", "flow_backward"))
+        first, last = (F.avg_pool2d(batch[name], scale) for name in ("first", "last"))
         present = torch.stack((batch["first_present"], batch["last_present"]), dim=1)
-        ends = self.vae.ends(shrink(batch["first"]), shrink(batch["last"]), *flows, present)
+        ends = self.vae.ends(first, last, *flows, present)
         draft = self.vae.context.draft(ends, batch["tau"])
         return ends, draft, self.vae.context(ends, draft)
 
     def infer(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of the batch's true frames, before scaling."""
-        shrink = lambda x: F.avg_pool2d(rows(x), scale) if scale > 1 else rows(x)  # noqa: E731
-        flows = (shrink(batch[name]) / scale for name in ("flow_to_first", "flow_to_last"))
-        return self.vae.encode(ends, draft, shrink(batch["frames"]), *flows)
+        flows = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
+        return self.vae.encode(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *flows)
 
     @torch.no_grad()
     def encode(self, batch: Batch, *, generator: torch.Generator) -> tuple[Tensor, Batch]:

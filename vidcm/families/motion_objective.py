@@ -1,4 +1,4 @@
-"""What the MotionVAE is trained for: pictures that equal the true frame, motion that explains it, a latent that is cheap."""
+"""What the MotionVAE is trained for: pictures that equal the true frame, motion that explains it, a cheap latent."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidcm.core.photometric import charbonnier, laplacian
-from vidcm.models.motion_vae import Draft, Ends, Motion, MotionVAE, rows, unrows
+from vidcm.models.motion_context import Draft, Ends
+from vidcm.models.motion_decoder import Motion
+from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.warp import warp
 
 
@@ -17,10 +19,10 @@ class MotionObjective:
 
     laplacian: float = 0.5
     stage: float = 0.3  # each stage's blend of the warped ends at 1/4
-    flow: float = 0.01  # draws the first correction to the measured one, per 1/4 cell; fades over flow_samples
+    flow: float = 0.1  # draws the first correction to the measured one, per 1/4 cell; fades over flow_samples
     flow_samples: int = 16_000
     kl: float = 3e-4
-    kl_start: int = 8_000  # samples without KL, then as many in which it grows
+    kl_start: int = 6_000  # samples without KL, then as many in which it grows
     guess: float = 0.02  # regression of the posterior's mean from the condition
     change: float = 0.2  # difference of neighbouring frames, where a batch has three or more
     draft_share: float = 0.2  # of the batch decoded from z = 0, so that the draft stays a picture
@@ -57,14 +59,17 @@ class MotionObjective:
         loss = charbonnier(frame, truth) + self.laplacian * laplacian(frame, truth)
         quarter = [F.avg_pool2d(image, 4 * scale) for image in (first, last, truth)]
         loss = loss + self.stage * self._stage_error(motion, quarter, draft.present)
-        if (fade := 1 - samples_seen / self.flow_samples) > 0:
-            measured = [F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last")]
-            loss = loss + self.flow * fade * self._flow_error(motion, measured, draft.present)
+        measured = [F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last")]
+        missed = self._flow_error(motion.stages[0][0], measured, draft.present)
+        loss = loss + self.flow * max(0.0, 1 - samples_seen / self.flow_samples) * missed
         if count >= 3:
             change = unrows(frame - truth, len(ends.present)).diff(dim=2).abs().mean((1, 2, 3, 4))
             loss = loss + self.change * change.repeat_interleave(count, dim=0)
         mse = (frame.detach().clamp(0, 1) - truth).square().mean((1, 2, 3))
-        return loss, {"psnr": (-10 * mse.clamp(min=1e-8).log10()).mean().item()}
+        start = self._flow_error(draft.flows, measured, draft.present)
+        logs = {"psnr": (-10 * mse.clamp(min=1e-8).log10()).mean().item()}
+        logs["flow_left"] = (missed.mean() / start.mean()).item()  # share of the measured correction that is missing
+        return loss, logs
 
     @staticmethod
     def _stage_error(motion: Motion, quarter: list[Tensor], present: Tensor) -> Tensor:
@@ -80,8 +85,7 @@ class MotionObjective:
         return total
 
     @staticmethod
-    def _flow_error(motion: Motion, measured: list[Tensor], present: Tensor) -> Tensor:
-        """Mean length, robust, by which the first stage's flows miss the measured ones; absent ends do not count."""
-        flows, _ = motion.stages[0]
+    def _flow_error(flows: tuple[Tensor, Tensor], measured: list[Tensor], present: Tensor) -> Tensor:
+        """Mean length, robust, by which flows to both ends miss the measured ones; absent ends do not count."""
         errors = [charbonnier(flow, goal, eps=0.1) for flow, goal in zip(flows, measured, strict=True)]
         return (torch.stack(errors, dim=1) * present).sum(1)

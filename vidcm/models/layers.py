@@ -4,9 +4,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def he_conv(channels_in: int, channels_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the scale of its input (arXiv:1502.01852); torch's default loses half of it a layer."""
+    layer = nn.Conv2d(channels_in, channels_out, size, stride, size // 2)
+    nn.init.kaiming_normal_(layer.weight, a=0.1, nonlinearity="leaky_relu")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def conv(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution and leaky ReLU; stride 2 halves an even size."""
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, stride, 1), nn.LeakyReLU(0.1))
+    return nn.Sequential(he_conv(channels_in, channels_out, stride=stride), nn.LeakyReLU(0.1))
 
 
 class Residual(nn.Module):
@@ -15,7 +23,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1), nn.LeakyReLU(0.1), nn.Conv2d(channels, channels, 3, 1, 1)
+            he_conv(channels, channels), nn.LeakyReLU(0.1), nn.Conv2d(channels, channels, 3, 1, 1)
         )
         nn.init.zeros_(self.body[-1].weight)
         nn.init.zeros_(self.body[-1].bias)
@@ -30,7 +38,7 @@ class Upsample(nn.Module):
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(channels_in, 4 * channels_out, 1), nn.PixelShuffle(2), conv(channels_out, channels_out)
+            he_conv(channels_in, 4 * channels_out, 1), nn.PixelShuffle(2), conv(channels_out, channels_out)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from vidcm.core.times import START_ANGLE
 class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
     """The largest and the middle angle of consistency sampling and the temperature of its noise.
 
-    start: angle of the first step; middle: that of the second; radians in (0, pi/2]. More steps are laid evenly between.
+    start: angle of the first step; middle: that of the second; radians in (0, pi/2].
     temperature: scale of the noise; 0 is a regression, 1 samples the whole distribution.
     """
 
@@ -23,8 +23,7 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
             raise ValueError(f"temperature must be at least 0, got {temperature}")
 
     def angles(self, steps: int) -> tuple[float, ...]:
-        """`steps` falling angles: (start,), (start, middle), or the start and even parts of the way from it to zero that
-        pass close to the middle."""
+        """`steps` falling angles: (start,), (start, middle), or even parts of the way from the start to zero."""
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         if steps == 2:

@@ -42,7 +42,7 @@ def rotate(x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square normalisation of the last axis, in float32 whatever comes in (torch's refuses mixed precision)."""
+    """Root-mean-square normalisation of the last axis, in float32: torch's own refuses mixed precision."""
 
     def __init__(self, dim: int):
         super().__init__()

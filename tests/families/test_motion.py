@@ -1,0 +1,158 @@
+import pytest
+import torch
+
+from vidcm import families
+from vidcm.families.motion import MotionFamily, measure, no_motion, resize, working_size
+from vidcm.families.motion_objective import MotionObjective
+from vidcm.models.motion_context import consistency_error, correlation
+from vidcm.models.motion_vae import rows
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_family_is_found_by_its_name():
+    assert "motion" in families.available()
+    assert families.get("motion") is MotionFamily
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((256, 448), (256, 448)), ((1080, 1920), (256, 448)), ((1920, 1080), (448, 256)), ((30, 40), (64, 64))],
+)
+def test_motion_is_found_at_a_short_side_of_256(size, wanted):
+    assert working_size(*size) == wanted
+
+
+def test_latents_have_the_shape_the_dit_expects_and_follow_the_generator(family, batch):
+    x0, condition = family.encode(batch, generator=generator())
+    again, _ = family.encode(batch, generator=generator())
+    other, _ = family.encode(batch, generator=generator(1))
+    assert x0.shape == (2, 4, 3, 4, 6)
+    assert torch.equal(x0, again)
+    assert not torch.equal(x0, other)
+    angle = torch.full((2, 1, 1, 1, 1), 0.7)
+    assert family.denoiser(condition)(x0, angle).shape == x0.shape
+    assert torch.equal(family.denoiser(condition)(x0, 0 * angle), x0)  # f(x, 0) = x
+
+
+def test_running_statistics_bring_latents_to_unit_deviation(family):
+    z = 3 * torch.randn(64, 4, 8, 8, generator=generator()) + 2
+    for _ in range(3000):
+        family.vae.follow(z)
+    scaled = family.vae.scale(z)
+    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(4), atol=1e-2, rtol=0)
+    torch.testing.assert_close(scaled.std((0, 2, 3)), torch.ones(4), atol=1e-2, rtol=0)
+    torch.testing.assert_close(family.vae.unscale(scaled), z)
+
+
+def test_the_content_of_an_absent_end_changes_nothing(family, batch):
+    """Only what stands for the second pair's missing last frame differs; flows of an absent end are zero by contract."""
+    batch["flow_forward"][1] = batch["flow_backward"][1] = 0
+    batch["flow_to_last"][1] = 0
+    other = dict(batch, last=batch["last"].clone())
+    other["last"][1] = torch.rand(3, 64, 96)
+    results = []
+    for told in (batch, other):
+        ends, draft, condition = family.observe(told)
+        z, _ = family.infer(told, ends, draft)
+        motion = family.vae.decode(z, ends, draft)
+        full = (told[name].repeat_interleave(3, dim=0) for name in ("first", "last"))
+        frame, doubt = family.vae.synthesis(motion, *full, draft.present)
+        results.append([x[3:] for x in (condition, z, frame, doubt)])
+    for one, two in zip(*results, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_two_equal_frames_give_that_frame(family):
+    """Where both warps agree the residual vanishes, and an untrained mask chooses between equals."""
+    flat = torch.full((1, 3, 64, 64), 0.4)
+    batch = family.pair(flat, flat, torch.tensor([[0.3]]))
+    ends, draft, _ = family.observe(batch)
+    motion = family.vae.decode(torch.randn(1, 4, 4, 4), ends, draft)
+    frame, doubt = family.vae.synthesis(motion, flat, flat, draft.present)
+    torch.testing.assert_close(frame, flat)
+    assert (doubt == 0).all()
+
+
+def test_the_latent_moves_pixels_and_refinement_is_bounded(family, batch):
+    ends, draft, _ = family.observe(batch)
+    motion = family.vae.decode(torch.randn(6, 4, 4, 6, generator=generator()), ends, draft)
+    (corrected, _), (refined, _) = motion.stages
+    for before, after in zip(corrected, refined, strict=True):
+        assert (after - before).abs().max() <= family.vae.decoder.reach
+    still = family.vae.decode(torch.zeros(6, 4, 4, 6), ends, draft)
+    assert not torch.allclose(still.flows[0], motion.flows[0])
+
+
+def test_gradients_reach_every_weight_of_the_vae(family, batch):
+    family.vae.train()
+    loss, logs = family.vae_loss(batch, generator=generator(), samples_seen=20_000)
+    assert loss.shape == (2,)
+    assert all(isinstance(value, float) for value in logs.values())
+    loss.mean().backward()
+    silent = [name for name, p in family.vae.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_the_decoder_stage_trains_the_decoder_alone(family, batch):
+    loss, _ = family.decoder_loss(batch, generator=generator(), samples_seen=20_000)
+    loss.mean().backward()
+    trained = set(map(id, family.trainable("decoder").parameters()))
+    for module in family.modules():
+        for name, parameter in module.named_parameters():
+            assert (parameter.grad is not None) <= (id(parameter) in trained or "context.null" in name or "pyramid" in name)
+    assert all(p.grad is None for p in family.dit.parameters())
+
+
+def test_kl_and_flow_terms_follow_their_schedules():
+    objective = MotionObjective(kl=0.5, kl_start=100)
+    assert [objective.kl_at(n) for n in (0, 100, 150, 200, 10_000)] == [0, 0, 0.25, 0.5, 0.5]
+
+
+def test_working_scales_are_kept_to_sizes_that_divide():
+    objective = MotionObjective(scales=(0.0, 0.0, 1.0))
+    assert objective.working_scale(torch.zeros(1, 3, 128, 192), generator()) == 4
+    assert objective.working_scale(torch.zeros(1, 3, 96, 192), generator()) == 2
+    assert objective.working_scale(torch.zeros(1, 3, 80, 192), generator()) == 1
+
+
+def test_measured_motion_of_a_shifted_picture_is_the_shift():
+    base = torch.rand(1, 3, 24, 40, generator=generator())
+    picture = torch.nn.functional.interpolate(base, size=(96, 160), mode="bicubic").clamp(0, 1)
+    flow = measure(picture, picture.roll(8, dims=3))
+    inner = flow[:, :, 4:-4, 6:-6]
+    assert (inner[:, 0] - 2).abs().mean() < 0.1  # 8 pixels are 2 cells
+    assert inner[:, 1].abs().mean() < 0.1
+    assert no_motion(picture).shape == flow.shape
+
+
+def test_shrinking_keeps_the_mean_and_averages():
+    checker = (torch.arange(64)[:, None] + torch.arange(64)) % 2
+    small = resize(checker.float().expand(1, 3, 64, 64), (16, 16))
+    torch.testing.assert_close(small, torch.full((1, 3, 16, 16), 0.5), atol=0.02, rtol=0)
+
+
+def test_correlation_peaks_where_the_picture_went():
+    a = torch.randn(1, 8, 12, 12, generator=generator())
+    b = a.roll((2, -1), dims=(2, 3))  # two down, one left
+    volume = correlation(a, b, radius=3)
+    best = volume[0, :, 5, 5].argmax().item()
+    assert (best // 7 - 3, best % 7 - 3) == (2, -1)
+
+
+def test_consistency_error_is_zero_for_inverse_flows_only():
+    flow = torch.ones(1, 2, 8, 8)
+    assert consistency_error(flow, -flow).max() < 1e-6
+    assert consistency_error(flow, flow).min() > 0.8
+
+
+def test_rows_and_batches_agree_on_the_order_of_instants(family, batch):
+    ends, draft, _ = family.observe(batch)
+    torch.testing.assert_close(draft.tau.view(2, 3), batch["tau"])
+    one = {name: value[1:] for name, value in batch.items()}
+    _, alone, _ = family.observe(one)
+    torch.testing.assert_close(alone.local, draft.local[3:], atol=1e-5, rtol=1e-5)
+    assert rows(batch["frames"]).shape[0] == len(draft.tau)
+    assert ends.present.tolist() == [[1, 1], [1, 0]]

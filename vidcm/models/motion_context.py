@@ -1,0 +1,129 @@
+"""What two frames tell of an instant between them, without a look at the truth."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidcm.models.layers import Residual, conv
+from vidcm.models.warp import project_flow, resize_flow, warp
+
+SEARCH_RADIUS = 4  # cells of the 1/8 grid: the condition sees residual motion up to 32 pixels of the working size
+
+
+@dataclass
+class Ends:
+    """What is known of a pair. features: (1/2, 1/4, 1/8, 1/16), each a pair (first, last) of [B, C, h, w];
+    flows on the 1/4 grid [B, 2, h, w]; present [B, 2] float."""
+
+    features: tuple[tuple[Tensor, Tensor], ...]
+    flow_forward: Tensor
+    flow_backward: Tensor
+    present: Tensor
+
+
+@dataclass
+class Draft:
+    """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
+    1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; tau [B*K]; present [B*K, 2]."""
+
+    flows: tuple[Tensor, Tensor]
+    warped: tuple[Tensor, Tensor]
+    local: Tensor
+    tau: Tensor
+    present: Tensor
+
+
+class FramePyramid(nn.Module):
+    """One frame [B, 3, H, W] in 0..1 -> features at 1/2, 1/4, 1/8 and 1/16."""
+
+    def __init__(self, widths: tuple[int, ...]):
+        super().__init__()
+        w2, w4, w8, w16 = widths
+        self.to_2 = nn.Sequential(conv(3, w2, 2), conv(w2, w2))
+        self.to_4 = nn.Sequential(conv(w2, w4, 2), Residual(w4))
+        self.to_8 = nn.Sequential(conv(w4, w8, 2), Residual(w8))
+        self.to_16 = nn.Sequential(conv(w8, w16, 2), Residual(w16))
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
+        f2 = self.to_2(2 * frame - 1)
+        f4 = self.to_4(f2)
+        f8 = self.to_8(f4)
+        return f2, f4, f8, self.to_16(f8)
+
+
+def correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """Cosine similarity of a[y, x] with b[y+dy, x+dx] for |dy|, |dx| <= radius: [B, (2 radius + 1)^2, h, w]."""
+    a, b = (F.normalize(x.float(), dim=1).to(x.dtype) for x in (a, b))
+    height, width = a.shape[-2:]
+    padded = F.pad(b, (radius,) * 4)
+    side = range(2 * radius + 1)
+    shifts = (padded[..., dy : dy + height, dx : dx + width] for dy in side for dx in side)
+    return torch.stack([(a * shifted).sum(1) for shifted in shifts], dim=1)
+
+
+def consistency_error(flow: Tensor, back: Tensor) -> Tensor:
+    """Length of flow + back(at where it leads), softly bounded: [B, 1, h, w] in 0..1. Zero where both agree."""
+    gap = (flow + warp(back, flow)).square().sum(1, keepdim=True)
+    return 1 - 1 / (1 + gap)
+
+
+class MotionContext(nn.Module):
+    """What the two ends tell of the instant tau: a draft at 1/4 for the decoder, a condition at 1/16 for the DiT.
+
+    `guess` regresses the posterior's mean from the condition: it trains the condition and serves as a diagnostic.
+    """
+
+    def __init__(self, widths: tuple[int, ...], local: int, condition: int, latent: int, keys: int = 32):
+        super().__init__()
+        _, w4, w8, w16 = widths
+        self.null = nn.ParameterList(nn.Parameter(torch.zeros(2, w, 1, 1)) for w in widths)
+        self.local = nn.Sequential(conv(3 * w4 + 4 + 2 + 2 + 1, local), Residual(local))
+        self.fold_local = conv(local, w8, 2)
+        self.key = nn.Conv2d(w8, keys, 1)
+        self.search = nn.Sequential(conv((2 * SEARCH_RADIUS + 1) ** 2 + 3 * w8, w16), Residual(w16))
+        self.fold_search = conv(w16, w16, 2)
+        self.condition = nn.Sequential(conv(3 * w16, condition), Residual(condition), Residual(condition))
+        self.guess = nn.Conv2d(condition, latent, 1)
+
+    def fill(self, level: int, features: tuple[Tensor, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
+        """Stand a learned null in for the features of an absent end."""
+        null = self.null[level].to(features[0].dtype)
+        there = present.to(features[0].dtype)[:, :, None, None, None]
+        return tuple(there[:, i] * features[i] + (1 - there[:, i]) * null[i] for i in range(2))
+
+    def draft(self, ends: Ends, tau: Tensor) -> Draft:
+        """ends of B pairs, tau [B, K] -> Draft of B*K rows."""
+        count = tau.shape[1]
+
+        def rows(x: Tensor) -> Tensor:
+            return x.repeat_interleave(count, dim=0)
+
+        tau, present = tau.flatten(), rows(ends.present)
+        flows = project_flow(rows(ends.flow_forward), rows(ends.flow_backward), tau)
+        quarter = tuple(rows(f) for f in self.fill(1, ends.features[1], ends.present))
+        warped = tuple(warp(f, flow) for f, flow in zip(quarter, flows, strict=True))
+        errors = (
+            consistency_error(ends.flow_forward, ends.flow_backward),
+            consistency_error(ends.flow_backward, ends.flow_forward),
+        )
+        errors = [warp(rows(error), flow) for error, flow in zip(errors, flows, strict=True)]
+        plane = torch.ones_like(flows[0][:, :1])
+        told = [x.view(-1, 1, 1, 1) * plane for x in (*present.unbind(1), tau)]
+        told = torch.cat((*(flow / 8 for flow in flows), *errors, *told), dim=1)
+        local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
+        return Draft(flows, warped, local, tau, present)
+
+    def forward(self, ends: Ends, draft: Draft) -> Tensor:
+        """The condition [B*K, condition, h/16, w/16]."""
+        count = draft.tau.shape[0] // ends.present.shape[0]
+        warped = []
+        for level in (2, 3):
+            features = self.fill(level, ends.features[level], ends.present)
+            for f, flow in zip(features, draft.flows, strict=True):
+                warped.append(warp(f.repeat_interleave(count, dim=0), resize_flow(flow, f.shape[-2:])))
+        first8, last8, first16, last16 = warped
+        match = correlation(self.key(first8), self.key(last8), SEARCH_RADIUS)
+        search = self.search(torch.cat((match, first8, last8, self.fold_local(draft.local)), dim=1))
+        return self.condition(torch.cat((self.fold_search(search), first16, last16), dim=1))

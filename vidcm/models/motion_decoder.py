@@ -1,0 +1,109 @@
+"""From a latent and what the ends tell to motion, and from motion to pixels."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidcm.models.layers import Residual, Upsample, conv, silent_head
+from vidcm.models.motion_context import Draft
+from vidcm.models.warp import resize_flow, warp
+
+
+@dataclass
+class Motion:
+    """Decoded motion, [B*K] rows. flows: to (first, last); mask: logit that the first end is the one to trust; hidden:
+    features for the synthesis; all on the 1/2 grid. stages: (flows, mask) at 1/4 after each stage, for the losses."""
+
+    flows: tuple[Tensor, Tensor]
+    mask: Tensor
+    hidden: Tensor
+    stages: list[tuple[tuple[Tensor, Tensor], Tensor]]
+
+
+def compress(flow: Tensor) -> Tensor:
+    """Flow in cells to a scale on which small and large motion both count: asinh(2 x), odd and smooth."""
+    return (2 * flow).asinh()
+
+
+def expand(value: Tensor) -> Tensor:
+    """The inverse of `compress`, up to 27 cells."""
+    return value.clamp(-4, 4).sinh() / 2
+
+
+class MotionDecoder(nn.Module):
+    """z and the draft -> flows and mask: a correction of any size from z, then two bounded local refinements.
+
+    Nothing here compares the ends over a neighbourhood: beyond `reach` cells only z can move a pixel.
+    """
+
+    reach = 2.0
+
+    def __init__(self, widths: tuple[int, ...], local: int, latent: int, hidden: int = 32):
+        super().__init__()
+        w2, w4, _, _ = widths
+        self.latent = nn.Sequential(conv(latent, 128), Residual(128), Upsample(128, 96), Upsample(96, local))
+        self.coarse = nn.Conv2d(latent, 4, 1)  # starts as the posterior's first four channels, read back
+        nn.init.zeros_(self.coarse.bias)
+        with torch.no_grad():
+            self.coarse.weight.copy_(torch.eye(4, latent)[:, :, None, None])
+        self.correct = nn.Sequential(conv(2 * local, 64), Residual(64), conv(64, hidden))
+        self.correct_head = silent_head(hidden, 5)
+        self.refine4 = nn.Sequential(conv(3 * w4 + hidden + 5, 64), Residual(64), conv(64, hidden))
+        self.refine4_head = silent_head(hidden, 5)
+        self.refine2 = nn.Sequential(conv(3 * w2 + hidden + 5, 32), Residual(32), conv(32, hidden // 2))
+        self.refine2_head = silent_head(hidden // 2, 5)
+
+    def bounded(self, step: Tensor) -> Tensor:
+        return torch.cat((self.reach * (step[:, :4] / self.reach).tanh(), step[:, 4:]), dim=1)
+
+    def refine(
+        self, body: nn.Module, head: nn.Module, features: tuple[Tensor, Tensor], state: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """state [N, 5, h, w]: both flows and the mask's logit, float32. Returns it refined, and hidden features."""
+        first, last = (warp(f, flow) for f, flow in zip(features, (state[:, :2], state[:, 2:4]), strict=True))
+        seen = torch.cat((first, last, (first - last).abs(), hidden, (state / 8).to(first.dtype)), dim=1)
+        hidden = body(seen)
+        return state + self.bounded(head(hidden).float()), hidden
+
+    def forward(self, z: Tensor, draft: Draft, quarter: tuple[Tensor, Tensor], half: tuple[Tensor, Tensor]) -> Motion:
+        """z [B*K, latent, h/16, w/16]; quarter, half: the ends' 1/4 and 1/2 features, one row an in-between frame."""
+        hidden = self.correct(torch.cat((self.latent(z), draft.local), dim=1))
+        nearer = torch.logit((1 - draft.tau).clamp(0.01, 0.99)).view(-1, 1, 1, 1)
+        start = torch.cat((*draft.flows, nearer.expand_as(draft.flows[0][:, :1])), dim=1)
+        coarse = F.interpolate(self.coarse(z).float(), scale_factor=4, mode="bilinear", align_corners=False)
+        corrected = start + F.pad(expand(coarse), (0, 0, 0, 0, 0, 1)) + self.correct_head(hidden).float()
+        refined, hidden = self.refine(self.refine4, self.refine4_head, quarter, corrected, hidden)
+        doubled = F.interpolate(refined, scale_factor=2, mode="bilinear", align_corners=False)
+        doubled = torch.cat((2 * doubled[:, :4], doubled[:, 4:]), dim=1)
+        hidden = F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)
+        state, hidden = self.refine(self.refine2, self.refine2_head, half, doubled, hidden)
+        stages = [((s[:, :2], s[:, 2:4]), s[:, 4:]) for s in (corrected, refined)]
+        return Motion((state[:, :2], state[:, 2:4]), state[:, 4:], hidden, stages)
+
+
+class Synthesis(nn.Module):
+    """Warp both full-size ends, choose between them, and add a residual that vanishes where both agree."""
+
+    def __init__(self, hidden: int = 16, width: int = 32):
+        super().__init__()
+        self.body = nn.Sequential(conv(28 + hidden, width), Residual(width))
+        self.head = silent_head(width, 16)
+
+    def forward(self, motion: Motion, first: Tensor, last: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Returns the frame, clamped to 0..1, and the
+        disagreement of the two warps [N, 1, H, W] in 0..1, weighted by how undecided the mask is."""
+        size = first.shape[-2:]
+        warped = [warp(image, resize_flow(flow, size)) for image, flow in zip((first, last), motion.flows, strict=True)]
+        there = present[:, :, None, None, None].to(first.dtype)
+        first, last = (there[:, i] * warped[i] + (1 - there[:, i]) * warped[1 - i] for i in range(2))
+        mask = F.interpolate(motion.mask, size=size, mode="bilinear", align_corners=False)
+        hidden = F.interpolate(motion.hidden, size=(size[0] // 2, size[1] // 2), mode="bilinear", align_corners=False)
+        seen = torch.cat((first - 0.5, last - 0.5, (mask / 4).to(first.dtype)), dim=1)
+        seen = torch.cat((F.pixel_unshuffle(seen, 2).to(hidden.dtype), hidden), dim=1)
+        change = F.pixel_shuffle(self.head(self.body(seen)).float(), 2)
+        choice = torch.sigmoid(mask + change[:, 3:])
+        gap = (first - last).abs().amax(1, keepdim=True)
+        frame = choice * first + (1 - choice) * last + change[:, :3].tanh() * gap
+        return frame, gap * 4 * choice * (1 - choice)
