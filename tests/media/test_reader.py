@@ -1,6 +1,7 @@
 """One suite for both backends, then what only PyAV can read."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_variable_rate_keeps_every_instant_and_the_last_duration(backend, make_c
         assert reader.info.rate is None
         frames = list(reader)
     assert [frame.instant for frame in frames] == instants
-    assert [frame.duration for frame in frames[:-1]] == [b - a for a, b in zip(instants, instants[1:], strict=False)]
+    assert [frame.duration for frame in frames[:-1]] == [b - a for a, b in pairwise(instants)]
     assert frames[-1].duration > 0
 
 
@@ -92,7 +93,7 @@ def test_read_clip_refuses_frames_that_are_not_there(backend, make_clip, start, 
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones(make_clip):
-    with pytest.raises(UserError, match="'ffms'.*pyav, decord"):
+    with pytest.raises(UserError, match=r"'ffms'.*pyav, decord"):
         open_reader(make_clip(), "ffms")
 
 

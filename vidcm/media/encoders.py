@@ -21,11 +21,15 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Container:
-    """An FFmpeg muxer, the codec it gets when none is asked for, and its options."""
+    """An FFmpeg muxer, the codecs it may hold, the one for who does not ask first, and its options."""
 
     format: str
-    codec: str
+    codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def codec(self) -> str:
+        return self.codecs[0]
 
 
 ENCODERS = {
@@ -35,11 +39,11 @@ ENCODERS = {
     "ffv1": Encoder("ffv1", {"level": "3", "slicecrc": "1"}),  # lossless
 }
 CONTAINERS = {
-    ".mp4": Container("mp4", "h264", {"movflags": "+faststart"}),
-    ".m4v": Container("mp4", "h264", {"movflags": "+faststart"}),
-    ".mov": Container("mov", "h264", {"movflags": "+faststart"}),
-    ".mkv": Container("matroska", "h264", {"avoid_negative_ts": "disabled"}),
-    ".webm": Container("webm", "vp9", {"avoid_negative_ts": "disabled"}),
+    ".mp4": Container("mp4", ("h264", "hevc", "vp9"), {"movflags": "+faststart"}),
+    ".m4v": Container("mp4", ("h264", "hevc", "vp9"), {"movflags": "+faststart"}),
+    ".mov": Container("mov", ("h264", "hevc", "ffv1"), {"movflags": "+faststart"}),
+    ".mkv": Container("matroska", ("h264", "hevc", "vp9", "ffv1"), {"avoid_negative_ts": "disabled"}),
+    ".webm": Container("webm", ("vp9",), {"avoid_negative_ts": "disabled"}),
 }
 
 
@@ -51,10 +55,12 @@ def container_for(path: Path) -> Container:
     return CONTAINERS[suffix]
 
 
-def encoder_for(codec: str) -> Encoder:
-    """By our name for the codec. Raises UserError if it is unknown or this build of FFmpeg lacks it."""
+def encoder_for(codec: str, container: Container) -> Encoder:
+    """By our name for the codec. Raises UserError if it is unknown, does not fit, or this build of FFmpeg lacks it."""
     if codec not in ENCODERS:
         raise UserError(f"unknown codec {codec!r} (known: {', '.join(ENCODERS)})")
+    if codec not in container.codecs:
+        raise UserError(f"{container.format} files do not hold {codec} (use {', '.join(container.codecs)})")
     try:
         av.Codec(ENCODERS[codec].name, "w")
     except av.codec.codec.UnknownCodecError:

@@ -16,7 +16,8 @@ from vidcm.media.info import MediaWarning, describe, open_container, readable, v
 from vidcm.media.reader import VideoFrame, VideoReader
 
 SHORT_BY = 2  # frames by which a file may end early before it counts as truncated
-REACHES = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(10))  # seconds before the target at which a seek is tried, in turn
+# Seconds before the target at which a seek is tried, in turn.
+REACHES = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(10))
 
 
 class PyAVReader(VideoReader):
@@ -155,8 +156,12 @@ class PyAVReader(VideoReader):
                 self._report("a damaged packet was skipped")
 
     def _check_end(self, last: Fraction) -> None:
-        """A file whose index promises more than was found is cut short."""
-        if self.info.duration is None or self.info.container.startswith(("mpeg", "avi")):
+        """A file whose index promises more than was found is cut short. A length of sound and all promises nothing."""
+        if (
+            self._stream.duration is None
+            or self.info.duration is None
+            or self.info.container.startswith(("mpeg", "avi"))
+        ):
             return
         missing = self.info.start + self.info.duration - last - (SHORT_BY + 1) / self.info.average_rate
         if missing > 0 and missing > self.info.duration / 50:

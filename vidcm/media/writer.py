@@ -67,7 +67,7 @@ class VideoWriter:
         self.path, self.info = Path(path), info
         self.time_base = time_base or info.time_base_for(1 / rate if rate else info.clock.step)
         container = container_for(self.path)
-        encoder = encoder_for(codec or container.codec)
+        encoder = encoder_for(codec or container.codec, container)
         _check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])])
         self._pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height)
         self._converter = Converter(info.colour, info.width, info.height)
