@@ -38,13 +38,13 @@ class CutDetector:
     def __init__(self, threshold: float = THRESHOLD) -> None:
         self.threshold = threshold
         self.score = 0.0  # of the last pair, 0 (same shot) .. 1
-        self._before: deque[float] = deque(maxlen=MEMORY)
+        self._before = deque([0.0] * MEMORY, maxlen=MEMORY)
         self._last: tuple[np.ndarray, np.ndarray] | None = None  # a frame and its thumbnail
 
     def is_cut(self, previous: np.ndarray, following: np.ndarray) -> bool:
         """Whether `following` starts a new shot. Both uint8 RGB [H, W, 3], any sizes."""
         self.score = cut_score(self._thumbnail(previous), self._thumbnail(following))
-        usual = median(self._before) if self._before else 0.0
+        usual = median(self._before)
         self._before.append(self.score)
         return self.score > self.threshold and self.score > OUTSTANDING * usual
 
