@@ -40,7 +40,7 @@ class Recipe:
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)  # matrix, range, primaries, transfer
     sample_aspect: Fraction | None = None
     audio: bool = False
-    subtitles: Sequence[tuple[float, float, str]] = ()
+    seconds_of_sound: float | None = None  # default: as long as the pictures
     metadata: dict = field(default_factory=dict)
     container_options: dict = field(default_factory=dict)
     gop: int = 5
@@ -64,8 +64,6 @@ def write_clip(path: Path, recipe: Recipe) -> Path:
         if recipe.rotation or recipe.hflip:
             stream.set_display_rotation(recipe.rotation, hflip=recipe.hflip)
         sound = output.add_stream("aac", rate=SAMPLE_RATE) if recipe.audio else None
-        texts = output.add_stream("mov_text" if path.suffix == ".mp4" else "srt") if recipe.subtitles else None
-        del texts
         for index, instant in enumerate(instants):
             rgb = av.VideoFrame.from_ndarray(picture(index, recipe.width, recipe.height, recipe.seed), "rgb24")
             frame = rgb.reformat(
@@ -78,7 +76,7 @@ def write_clip(path: Path, recipe: Recipe) -> Path:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if sound is not None:
-            for packet in sine(sound, float(instants[-1] + 1 / recipe.rate)):
+            for packet in sine(sound, recipe.seconds_of_sound or float(instants[-1] + 1 / recipe.rate)):
                 output.mux(packet)
     return path
 

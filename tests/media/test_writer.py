@@ -76,6 +76,17 @@ def test_one_frame_can_be_written_many_times(make_clip, tmp_path):
     assert all(each == pixels[0] for each in pixels)
 
 
+def test_a_late_start_comes_back_exactly(make_clip, tmp_path, paint):
+    with open_reader(make_clip()) as reader:
+        info = reader.info
+    instants = [7 / NTSC, 8 / NTSC, 11 / NTSC]
+    with VideoWriter(tmp_path / "out.mp4", info, time_base=Fraction(1, 30000), options=FAST) as writer:
+        for index, instant in enumerate(instants):
+            writer.write(paint(index), instant, 1 / NTSC)
+    with open_reader(tmp_path / "out.mp4") as reader:
+        assert [frame.instant for frame in reader] == instants
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".m4v"])
 def test_instants_and_the_last_duration_come_back_exactly(make_clip, tmp_path, paint, suffix):
     instants = [Fraction(0), Fraction(1, 24), Fraction(1, 24) + Fraction(1, 60), Fraction(1, 2), Fraction(601, 1000)]

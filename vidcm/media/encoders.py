@@ -1,7 +1,9 @@
 """Which encoder and container a file name and a codec name stand for, and which pixel format reaches the encoder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -30,6 +32,13 @@ class Container:
     @property
     def codec(self) -> str:
         return self.codecs[0]
+
+    def options_for(self, time_base: Fraction) -> dict[str, str]:
+        """With MP4's and MOV's clock for late starts, else milliseconds, made fine enough for pictures and sound."""
+        if self.format not in ("mp4", "mov"):
+            return dict(self.options)
+        ticks = time_base.denominator
+        return {**self.options, "movie_timescale": str(ticks * math.ceil(90_000 / ticks))}
 
 
 ENCODERS = {

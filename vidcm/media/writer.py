@@ -78,7 +78,7 @@ class VideoWriter:
         try:
             with self._telling():
                 self._output: OutputContainer = av.open(
-                    str(self._temporary), "w", format=container.format, options=dict(container.options)
+                    str(self._temporary), "w", format=container.format, options=container.options_for(self.time_base)
                 )
                 self._stream = self._add_video(encoder, rate or info.average_rate, options or {})
                 if copy_from:
