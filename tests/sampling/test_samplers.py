@@ -1,0 +1,100 @@
+"""Samplers against the closed form for Gaussian data."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from vidcm.core.circle import PURE_NOISE
+from vidcm.core.gaussian import gaussian_consistency, gaussian_denoiser, scale
+from vidcm.core.solvers import euler, heun
+from vidcm.core.times import START_ANGLE, edm_angles, flow_angles, uniform_angles
+from vidcm.sampling.consistency import consistency
+from vidcm.sampling.ode import ode
+
+STD = 0.5
+F = partial(gaussian_consistency, std=STD)
+DENOISER = partial(gaussian_denoiser, std=STD)
+
+
+def noise(seed=0, count=2):
+    return torch.randn(count, 2, 3, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def unused(index):
+    raise AssertionError("one step adds no noise again")
+
+
+@pytest.mark.parametrize("start", [START_ANGLE, PURE_NOISE])
+def test_one_step_is_the_consistency_map_of_the_noise(start):
+    z = noise()
+    x0 = consistency(F, z, angles=[start], renoise=unused)
+    torch.testing.assert_close(x0, z * STD, rtol=1e-4, atol=0)  # a start of atan(160) leaves cos^2 = 4e-5
+
+
+def test_further_steps_mix_the_keyed_noise_in_at_their_angles():
+    z, first, second = noise(0), noise(1), noise(2)
+    asked = []
+
+    def renoise(index):
+        asked.append(index)
+        return (first, second)[index - 1]
+
+    x0 = consistency(F, z, angles=[PURE_NOISE, 1.0, 0.4], renoise=renoise, temperature=0.7)
+    expected = 0.7 * z * STD
+    for angle, fresh in ((1.0, first), (0.4, second)):
+        x = math.cos(angle) * expected + math.sin(angle) * 0.7 * fresh
+        expected = x * STD / math.hypot(math.cos(angle) * STD, math.sin(angle))
+    torch.testing.assert_close(x0, expected)
+    assert asked == [1, 2]
+
+
+def test_two_steps_keep_the_distribution_of_the_data():
+    z, fresh = noise(0, 2000), noise(1, 2000)
+    x0 = consistency(F, z, angles=[PURE_NOISE, 0.8], renoise=lambda index: fresh)
+    assert float(x0.std()) == pytest.approx(STD, rel=0.01)  # standard error 0.002
+
+
+def test_temperature_zero_makes_a_regression_of_every_sampler():
+    calm = partial(consistency, F, angles=[START_ANGLE, 0.8], renoise=lambda index: noise(5), temperature=0.0)
+    assert calm(noise(0)).equal(calm(noise(1)))
+    assert not ode(DENOISER, noise(0), edm_angles(4), temperature=0.0).any()
+
+
+@pytest.mark.parametrize("schedule", [edm_angles, uniform_angles, partial(flow_angles, shift=3.0)])
+@pytest.mark.parametrize("solver", [euler, heun])
+def test_the_teacher_converges_to_the_consistency_map(solver, schedule):
+    z, angles = noise(), schedule(300)
+    exact = F(z, torch.tensor(angles[0], dtype=torch.float64))
+    worst = {euler: 0.04, heun: 1e-3}[solver]  # of values up to 2
+    torch.testing.assert_close(ode(DENOISER, z, angles, solver), exact, rtol=0, atol=worst)
+
+
+@pytest.mark.parametrize(("solver", "order"), [(euler, 1), (heun, 2)])
+def test_the_teachers_error_falls_with_the_order_of_its_solver(solver, order):
+    """Down to angle 0.2, away from the end, where the last step is Euler's for both."""
+    z, start, end = noise(), 1.5, 0.2
+    first = torch.tensor(start, dtype=torch.float64)
+    last = torch.tensor(end, dtype=torch.float64)
+    exact = z * scale(last, STD) / scale(first, STD)
+
+    def error(steps):
+        angles = [start + (end - start) * i / steps for i in range(steps + 1)]
+        return float((ode(DENOISER, z, angles, solver) - exact).norm())
+
+    assert math.log2(error(40) / error(80)) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "sample", [lambda f, z: consistency(f, z, angles=[1.5], renoise=unused), lambda f, z: ode(f, z, uniform_angles(2))]
+)
+def test_models_see_one_float32_angle_per_sample(sample):
+    seen = []
+
+    def f(x, angle):
+        seen.append(angle)
+        return x
+
+    sample(f, torch.randn(3, 2, 1, 2, 2))
+    assert {(angle.shape, angle.dtype) for angle in seen} == {((3, 1, 1, 1, 1), torch.float32)}
