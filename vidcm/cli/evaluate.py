@@ -63,7 +63,11 @@ def interpolation(
     from vidcm.evaluation.report import summary, write_json
     from vidcm.evaluation.run import evaluate
 
-    result = evaluate(clips, resolved, figure=figure, report=_progress)
+    try:
+        result = evaluate(clips, resolved, figure=figure, report=_progress)
+    finally:
+        if sys.stderr.isatty():
+            _progress("")
     click.echo(summary(result))
     if json_file is not None:
         write_json(json_file, result)
