@@ -24,7 +24,7 @@ SHORT_SIDE = 64  # pixels of a thumbnail
 BINS = 8  # of the histogram, per channel
 WINDOW = 9  # pixels over which structure is compared
 NOISE = 20.0  # variance, in squared grey levels, that counts as flat: compression noise is no structure
-THRESHOLD = 0.25
+THRESHOLD = 0.18  # the highest score within a scene of the footage is 0.10, cuts between its sources start at 0.34
 OUTSTANDING = 2.5  # times the median of the last pairs
 MEMORY = 8  # pairs; with up to half of them cuts, the next cut is still seen
 
@@ -32,7 +32,7 @@ MEMORY = 8  # pairs; with up to half of them cuts, the next cut is still seen
 class CutDetector:
     """Feed it the pairs of neighbouring frames in order; it remembers the scores of the last few.
 
-    It decides at once, without looking ahead. Costs about 3 ms a pair plus the reduction to a thumbnail.
+    It decides at once, without looking ahead. Costs about 5 ms a pair on one CPU core.
     """
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
