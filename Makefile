@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 
 # Idle OpenMP threads that spin slow torch down several times on a busy machine.
 export OMP_WAIT_POLICY ?= PASSIVE
+export ONEDNN_PRIMITIVE_CACHE_CAPACITY ?= 16384
 
 .PHONY: help install demo check lint format test test-slow bench clean
 
