@@ -118,6 +118,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The full-size ends, the absent one replaced by the other, and tau [B, K]."""
         given = first if first is not None else last
+        given = first if first is not None else last
         if given is None:
             raise ValueError("first and last are both None: give at least one frame")
         shapes = [tuple(x.shape) for x in (first, last) if x is not None]

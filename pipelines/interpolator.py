@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
 from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
 
 

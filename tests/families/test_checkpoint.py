@@ -46,7 +46,9 @@ def test_saving_again_replaces_the_whole_directory(family, folder):
 
 
 def test_a_failed_save_leaves_the_old_model(family, folder, monkeypatch):
-    monkeypatch.setattr("vidcm.families.checkpoint._save_module", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(
+        "vidcm.families.checkpoint._save_module", lambda *a: (_ for _ in ()).throw(OSError("disk full"))
+    )
     with pytest.raises(OSError, match="disk full"):
         family.save(folder)
     monkeypatch.undo()

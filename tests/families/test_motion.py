@@ -102,7 +102,9 @@ def test_the_decoder_stage_trains_the_decoder_alone(family, batch):
     trained = set(map(id, family.trainable("decoder").parameters()))
     for module in family.modules():
         for name, parameter in module.named_parameters():
-            assert (parameter.grad is not None) <= (id(parameter) in trained or "context.null" in name or "pyramid" in name)
+            assert (parameter.grad is not None) <= (
+                id(parameter) in trained or "context.null" in name or "pyramid" in name
+            )
     assert all(p.grad is None for p in family.dit.parameters())
 
 

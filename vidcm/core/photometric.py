@@ -3,9 +3,11 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+
 def charbonnier(a: Tensor, b: Tensor, eps: float = 1e-3) -> Tensor:
     """Mean of sqrt((a - b)^2 + eps^2): an absolute difference that is smooth at zero."""
     return ((a - b).square() + eps**2).sqrt().flatten(1).mean(1)
+
 
 def laplacian(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
     """Sum over octaves of the mean absolute difference of the band-pass pyramids, the low-pass rest included.
@@ -18,4 +20,3 @@ def laplacian(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
         band = rest - F.interpolate(low, size=rest.shape[-2:], mode="bilinear", align_corners=False)
         total, rest = total + band.abs().flatten(1).mean(1), low
     return total + rest.abs().flatten(1).mean(1)
-

@@ -25,7 +25,7 @@ def load_component(kind: type[Component], folder: str | Path, name: str) -> Comp
     if not part.is_dir():
         raise UserError(f"{folder} is not a complete model directory: {name}/ is missing")
     if not issubclass(kind, nn.Module):
-        return kind.from_pretrained(part)
+        return _from_config(kind, part, kind.config_name)
     for needed in ("config.json", WEIGHTS):
         if not (part / needed).is_file():
             pickled = [file.name for file in part.glob("*") if file.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}]
@@ -35,11 +35,7 @@ def load_component(kind: type[Component], folder: str | Path, name: str) -> Comp
 
 
 def _load_weights(kind: Any, part: Path) -> Any:
-    try:
-        config = kind.load_config(part)
-        module = kind.from_config(config)
-    except (OSError, TypeError, ValueError, json.JSONDecodeError) as error:
-        raise UserError(f"{part / 'config.json'} is not a config of {kind.__name__}: {_line(error)}") from error
+    module = _from_config(kind, part, "config.json")
     from safetensors.torch import load_file
 
     try:
@@ -52,6 +48,15 @@ def _load_weights(kind: Any, part: Path) -> Any:
     if bad:
         raise UserError(f"{part / WEIGHTS} holds NaN or infinite values in {bad[0]}: take another checkpoint")
     return module.eval()
+
+
+def _from_config(kind: Any, part: Path, name: str) -> Any:
+    """An instance with the settings of a config file; every setting must be known and legal."""
+    try:
+        config = json.loads((part / name).read_text(encoding="utf-8"))
+        return kind(**{key: value for key, value in config.items() if not key.startswith("_")})
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{part / name} is not a config of {kind.__name__}: {_line(error)}") from error
 
 
 def save_model(folder: str | Path, pipeline: str, parts: Mapping[str, Any], dtype: torch.dtype) -> None:

@@ -42,7 +42,8 @@ class MotionFamily:
         """A new model. config: {"vae": {...}, "dit": {...}}, overriding the classes' defaults."""
         vae = MotionVAE(**config.get("vae", {}))
         widths = {"condition_channels": vae.config.condition_channels, "end_channels": vae.config.widths[-1]}
-        dit = VideoDiT(latent_channels=vae.config.latent_channels, **widths, **config.get("dit", {}))
+        sizes = {"dim": 128, "depth": 4, "heads": 4, **config.get("dit", {})}
+        dit = VideoDiT(latent_channels=vae.config.latent_channels, **widths, **sizes)
         return cls(vae, dit, ConsistencyScheduler())
 
     @classmethod

@@ -1,0 +1,159 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+
+from vidcm.core.errors import UserError
+from vidcm.families.motion import MotionFamily
+from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+
+
+def test_it_is_a_diffusers_pipeline(pipe):
+    assert isinstance(pipe, DiffusionPipeline)
+    assert set(pipe.components) == {"vae", "transformer", "scheduler", "teacher"}
+
+
+def test_saving_and_loading_gives_the_same_bits(pipe, pair, tmp_path):
+    wanted = pipe(*pair, [0.5])
+    pipe.save_pretrained(tmp_path / "model")
+    loaded = FrameInterpolationPipeline.from_pretrained(tmp_path / "model")
+    for before, after in zip(wanted.values(), loaded(*pair, [0.5]).values(), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_the_directory_of_a_family_is_that_of_the_pipeline(pipe, pair, tmp_path):
+    MotionFamily(pipe.vae, pipe.transformer, pipe.scheduler, pipe.teacher).save(tmp_path / "model")
+    loaded = FrameInterpolationPipeline.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded(*pair, [0.5]).frames, pipe(*pair, [0.5]).frames)
+    stock = DiffusionPipeline.load_config(tmp_path / "model")
+    assert stock["vae"] == ["vidcm.models.motion_vae", "MotionVAE"]
+
+
+def test_frames_have_the_size_of_the_ends_and_the_range_of_pictures(pipe, pair):
+    out = pipe(*pair, [0.25, 0.5, 0.75])
+    assert out.frames.shape == (1, 3, 3, 75, 97)
+    assert out.confidence.shape == (1, 1, 3, 75, 97)
+    for values in out.values():
+        assert values.min() >= 0
+        assert values.max() <= 1
+
+
+def test_numpy_output_has_channels_last(pipe, pair):
+    out = pipe(*pair, [0.5], output_type="np")
+    assert isinstance(out.frames, np.ndarray)
+    assert out.frames.shape == (1, 1, 75, 97, 3)
+    torch.testing.assert_close(torch.from_numpy(out.frames[0, 0]).permute(2, 0, 1), pipe(*pair, [0.5]).frames[0, :, 0])
+
+
+def test_a_frame_depends_on_its_key_and_not_on_its_company(pipe, pair):
+    """The noise of an instant is the same alone, in a batch, and at another place in it."""
+    both = [torch.cat((end, end.flip(3))) for end in pair]
+    alone = pipe(*pair, [0.5], position=7, seed=3).frames
+    together = pipe(*both, [0.5], position=[7, 9], seed=3).frames
+    torch.testing.assert_close(together[:1], alone, atol=2e-2, rtol=0)  # bf16 convolutions round by batch size
+    draws = [pipe.keyed(torch.tensor([[0.5]]), 3, 0, position)(0, (1, 4, 1, 2, 2)) for position in (7, 9)]
+    pairs = pipe.keyed(torch.tensor([[0.5], [0.5]]), 3, 0, [7, 9])(0, (2, 4, 1, 2, 2))
+    assert torch.equal(torch.cat(draws), pairs)
+    assert not torch.equal(*draws)
+
+
+def test_the_seed_decides(pipe, pair):
+    first, again, other = (pipe(*pair, [0.5], seed=seed, temperature=1.0).frames for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_at_zero_temperature_no_seed_matters(pipe, pair):
+    one, two = (pipe(*pair, [0.5], seed=seed, temperature=0.0).frames for seed in (1, 2))
+    assert torch.equal(one, two)
+
+
+def test_generators_replace_the_keys(pipe, pair):
+    def once(seed):
+        return pipe(*pair, [0.5], generator=torch.Generator().manual_seed(seed), temperature=1.0).frames
+
+    assert torch.equal(once(5), once(5))
+    assert not torch.equal(once(5), once(6))
+    both = [torch.cat((end, end)) for end in pair]
+    generators = [torch.Generator().manual_seed(seed) for seed in (5, 6)]
+    torch.testing.assert_close(
+        pipe(*both, [0.5], generator=generators, temperature=1.0).frames[:1], once(5), atol=2e-2, rtol=0
+    )
+
+
+def test_callbacks_see_each_step_and_may_change_the_latents(pipe, pair):
+    seen = []
+
+    def watch(pipe, step, angle, tensors):
+        seen.append((step, angle))
+        return {"latents": torch.zeros_like(tensors["latents"])}
+
+    changed = pipe(*pair, [0.5], callback_on_step_end=watch).frames
+    assert [step for step, _ in seen] == [0, 1]
+    assert tuple(angle for _, angle in seen) == pipe.scheduler.angles(2)
+    mean = pipe.vae.unscale(torch.zeros(1, pipe.vae.config.latent_channels, 1, 1))
+    assert not mean.any()  # so that the draft is the picture of a latent of zero
+    torch.testing.assert_close(changed, pipe(*pair, [0.5], num_inference_steps=0).frames)
+
+
+@pytest.mark.parametrize("absent", [0, 1])
+def test_either_end_may_be_absent(pipe, pair, absent):
+    ends = [None if i == absent else end for i, end in enumerate(pair)]
+    out = pipe(*ends, [0.5])
+    assert out.frames.shape == (1, 3, 1, 75, 97)
+    assert out.frames.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"first": None, "last": None}, "at least one frame"),
+        ({"last": torch.zeros(1, 3, 10, 10)}, "one size"),
+        ({"tau": [0.0]}, "between 0 and 1"),
+        ({"tau": [1.5]}, "between 0 and 1"),
+        ({"num_inference_steps": -1}, "at least 0"),
+        ({"output_type": "pil"}, "output_type"),
+    ],
+)
+def test_wrong_input_is_told(pipe, pair, change, told):
+    call = {"first": pair[0], "last": pair[1], "tau": [0.5]} | change
+    first, last, tau = (call.pop(name) for name in ("first", "last", "tau"))
+    with pytest.raises(ValueError, match=told):
+        pipe(first, last, tau, **call)
+
+
+def test_a_missing_directory_is_told_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        FrameInterpolationPipeline.from_pretrained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["draft", "random", "ect1", "ect2", "teacher", "posterior", "shuffled"])
+def test_every_rung_of_the_ladder_gives_frames(pipe, pair, name):
+    truth = pair[0][:, :, None]
+    other = (pair[1], pair[0], [0.5], truth)
+    out = pipe.reconstruct(*pair, [0.5], name, truth, teacher_steps=2, shuffle_with=other)
+    assert out.shape == (1, 3, 1, 75, 97)
+
+
+def test_rungs_that_should_differ_do(pipe, pair):
+    truth = torch.rand(1, 3, 1, 75, 97)
+    names = ("draft", "random", "ect1", "ect2", "teacher", "posterior")
+    pictures = [pipe.reconstruct(*pair, [0.5], name, truth, teacher_steps=2, temperature=1.0) for name in names]
+    for i, one in enumerate(pictures):
+        assert all(not torch.equal(one, two) for two in pictures[i + 1 :])
+    torch.testing.assert_close(pictures[3], pipe(*pair, [0.5], temperature=1.0).frames)
+
+
+def test_an_unknown_rung_is_told(pipe, pair):
+    with pytest.raises(ValueError, match="latents must be one of"):
+        pipe.reconstruct(*pair, [0.5], "magic")
+
+
+def test_the_interpolator_is_the_pipeline_on_one_pair(pipe, pair):
+    interpolate = as_interpolator(pipe, steps=2, seed=4)
+    frames = interpolate(pair[0][0], pair[1][0], [Fraction(1, 3), 0.5], shot=2, position=11)
+    wanted = pipe(*pair, [1 / 3, 0.5], seed=4, shot=2, position=11).frames[0]
+    torch.testing.assert_close(frames, wanted)
+    assert interpolate(pair[0][0], None, [0.5]).shape == (3, 1, 75, 97)
