@@ -40,21 +40,35 @@ def test_every_seek_equals_sequential_decoding(make_clip, name):
             assert following is None if index == 29 else following.index == index + 1
 
 
-def test_a_container_that_seeks_too_far_is_seen_through(make_clip, monkeypatch):
-    """The index of a broken file sends us a second past the target: the reader goes back further, then to the start."""
-    with open_reader(make_clip(count=100, gop=12)) as reader:
+class Misled:
+    """A container whose index is wrong: `astray` changes what it is asked for."""
+
+    def __init__(self, container, astray):
+        self._container, self._astray = container, astray
+
+    def seek(self, at, **kwargs):
+        at, kwargs = self._astray(at, kwargs)
+        self._container.seek(at, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+
+ASTRAY = {
+    "a second past the target": lambda at, kwargs: (at + 12800, kwargs),
+    "at frames that are no key frames": lambda at, kwargs: (at, {**kwargs, "any_frame": True}),
+}
+
+
+@pytest.mark.parametrize("where", ASTRAY)
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_a_container_that_seeks_wrongly_is_seen_through(make_clip, monkeypatch, codec, where):
+    """It lands where nothing can be decoded rightly, or too late: the reader goes back further, or to the start."""
+    options = {"preset": "veryfast"} if codec == "libx264" else {"qscale": "3"}
+    with open_reader(
+        make_clip(count=100, gop=12, codec=codec, options=options, time_base=Fraction(1, 12800))
+    ) as reader:
         wanted = [(frame.instant, frame.rgb) for frame in reader]
-
-        class Misled:
-            def __init__(self, container):
-                self._container = container
-
-            def seek(self, at, **kwargs):
-                self._container.seek(at + round(1 / reader.info.time_base), **kwargs)
-
-            def __getattr__(self, name):
-                return getattr(self._container, name)
-
         for index in (95, 60, 30, 3):
-            monkeypatch.setattr(reader, "_container", Misled(reader._container))
+            monkeypatch.setattr(reader, "_container", Misled(reader._container, ASTRAY[where]))
             np.testing.assert_array_equal(reader.seek(wanted[index][0]).rgb, wanted[index][1])

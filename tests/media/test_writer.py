@@ -64,6 +64,15 @@ def test_a_written_source_frame_keeps_its_own_time(make_clip, tmp_path):
     assert [(frame.native.pts, frame.native.time_base) for frame in frames] == before
 
 
+def test_the_encoder_chooses_its_own_key_frames(make_clip, tmp_path):
+    """A source of key frames alone would otherwise make a file several times as large."""
+    source = make_clip(gop=1)
+    copy(source, tmp_path / "out.mp4", options=FAST)
+    with av.open(str(source)) as before, av.open(str(tmp_path / "out.mp4")) as after:
+        assert all(frame.key_frame for frame in before.decode(video=0))
+        assert [frame.key_frame for frame in after.decode(video=0)] == [True] + [False] * 11
+
+
 def test_one_frame_can_be_written_many_times(make_clip, tmp_path):
     """A held frame at --fps: the same picture at several instants."""
     with open_reader(make_clip(count=1)) as reader:
@@ -196,6 +205,15 @@ def test_a_transport_stream_becomes_a_file_that_starts_at_zero(make_clip, tmp_pa
         assert after.info.start == before.info.start - before.info.origin < Fraction(1, 10)
         shift = before.info.origin
         assert [frame.instant + shift for frame in after] == [frame.instant for frame in before]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names are not allowed there")
+@pytest.mark.parametrize("name", ["12:30 clip.mp4", "100%d.mp4", "Übergröße ✂.mp4", "-y.mp4"])
+def test_files_may_have_any_name(make_clip, tmp_path, name):
+    source = make_clip(count=2).rename(tmp_path / name)
+    copy(source, tmp_path / f"out {name}", options=FAST, copy_from=source)
+    with open_reader(tmp_path / f"out {name}") as reader:
+        assert len(list(reader)) == 2
 
 
 def _info(make_clip):

@@ -92,6 +92,11 @@ def readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read as video ({reason}); is it one, and whole?") from error
 
 
+def ffmpeg_name(path: Path) -> str:
+    """A path as FFmpeg takes it for a file whatever it is called: `12:30.mp4` is no protocol named 12."""
+    return f"file:{path}"
+
+
 def check_exists(path: Path) -> None:
     """Raises UserError for what no reader could open."""
     if not path.exists():
@@ -106,7 +111,7 @@ def open_container(path: Path) -> InputContainer:
     """An opened file. Raises UserError for anything that is not a media file."""
     check_exists(path)
     with readable(path):
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(ffmpeg_name(path), metadata_errors="replace")
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Colour, Converter
 from vidcm.media.encoders import Encoder, container_for, encoder_for, pixel_format
-from vidcm.media.info import VideoInfo
+from vidcm.media.info import VideoInfo, ffmpeg_name
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
 
@@ -78,7 +78,10 @@ class VideoWriter:
         try:
             with self._telling():
                 self._output: OutputContainer = av.open(
-                    str(self._temporary), "w", format=container.format, options=container.options_for(self.time_base)
+                    ffmpeg_name(self._temporary),
+                    "w",
+                    format=container.format,
+                    options=container.options_for(self.time_base),
                 )
                 self._stream = self._add_video(encoder, rate or info.average_rate, options or {})
                 if copy_from:
