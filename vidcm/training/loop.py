@@ -100,6 +100,7 @@ class Run:
         loss = StageLoss(self.trained, compute, bf16=config.precision == "bf16")
         self.loss: nn.Module = self.accelerator.prepare_model(loss) if self.accelerator.num_processes > 1 else loss
         self.names, self.parameters = zip(*self.trained.named_parameters(), strict=True)
+        # not fused: that kernel is silently wrong where a gradient and its weight differ in memory format (torch 2.13)
         self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
         self.average = start_average(config.ema, self.trained)
 
