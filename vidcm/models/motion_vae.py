@@ -78,6 +78,7 @@ class MotionVAE(ModelMixin, ConfigMixin):
         self.synthesis = Synthesis()
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))
         self.register_buffer("latent_variance", torch.ones(latent_channels, 1, 1))
+        self.register_buffer("latent_batches", torch.zeros(()))
 
     def ends(self, first: Tensor, last: Tensor, forward: Tensor, backward: Tensor, present: Tensor) -> Ends:
         """first, last: working-size frames [B, 3, H, W], multiples of 16; flows on the 1/4 grid; present [B, 2]."""
@@ -104,11 +105,13 @@ class MotionVAE(ModelMixin, ConfigMixin):
         return torch.stack(ends.features[3], dim=2)
 
     @torch.no_grad()
-    def follow(self, z: Tensor, momentum: float = 0.998) -> None:
-        """Move the running statistics towards those of posterior samples z."""
-        mean = z.mean((0, 2, 3))[:, None, None]
-        self.latent_mean.lerp_(mean, 1 - momentum)
-        self.latent_variance.lerp_((z - self.latent_mean).square().mean((0, 2, 3))[:, None, None], 1 - momentum)
+    def follow(self, z: Tensor, memory: int = 500) -> None:
+        """Move the running statistics towards those of posterior samples z: a plain average over the first `memory`
+        batches, then one that forgets."""
+        self.latent_batches += 1
+        share = 1 / self.latent_batches.clamp(max=memory)
+        self.latent_mean.lerp_(z.mean((0, 2, 3))[:, None, None], share)
+        self.latent_variance.lerp_((z - self.latent_mean).square().mean((0, 2, 3))[:, None, None], share)
 
     def scale(self, z: Tensor) -> Tensor:
         return (z - self.latent_mean) / self.latent_variance.sqrt()

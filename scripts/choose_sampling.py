@@ -1,0 +1,62 @@
+"""Choose the temperature and the middle angle of a motion model on validation clips, and store them with the weights.
+
+    python scripts/choose_sampling.py MODEL FOOTAGE/clips [--split val] [--seeds 2] [--pairs 1]
+
+First the temperature, at the stored middle angle; then the middle angle at that temperature. Both by the energy score
+of two-step samples: a proper score, it rewards being right and knowing one's doubt. Prints every point it measured.
+"""
+
+import json
+from pathlib import Path
+
+import click
+import torch
+
+TEMPERATURES = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0)
+MIDDLES = (0.3, 0.5, 0.8, 1.01, 1.3)  # radians
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path, exists=True))
+@click.argument("clips", type=click.Path(path_type=Path, exists=True))
+@click.option("--split", default="val", show_default=True)
+@click.option("--seeds", default=2, show_default=True, help="Samples per pair.")
+@click.option("--pairs", default=1, show_default=True, help="Pairs per clip.")
+def main(model: Path, clips: Path, split: str, seeds: int, pairs: int) -> None:
+    from vidcm.evaluation.windows import find_clips, read_windows
+    from vidcm.models.scheduler import ConsistencyScheduler
+    from vidcm.pipelines import FrameInterpolationPipeline
+
+    pipe = FrameInterpolationPipeline.from_pretrained(model)
+    paths = find_clips([clips], split)
+    windows = [w for path in paths for w in read_windows(path, 448, 256, 2, pairs) if not w.cut]
+    start, middle = pipe.scheduler.config.start, pipe.scheduler.config.middle
+
+    def measured(temperature: float, middle: float) -> float:
+        pipe.scheduler = ConsistencyScheduler(start, middle, temperature)
+        scores = torch.tensor([score(pipe, window, seeds) for window in windows]).mean(0).tolist()
+        told = dict(zip(("energy", "psnr", "psnr_of_mean"), scores, strict=True))
+        print(json.dumps({"temperature": temperature, "middle": round(middle, 4), **told}), flush=True)
+        return scores[0]
+
+    temperature = min(TEMPERATURES, key=lambda t: measured(t, middle))
+    middle = min((middle, *MIDDLES), key=lambda m: measured(temperature, m)) if temperature else middle
+    ConsistencyScheduler(start, middle, temperature).save_pretrained(model / "scheduler")
+    print(f"stored in {model / 'scheduler'}: temperature {temperature}, middle {middle:.4f}")
+
+
+def score(pipe, window, seeds: int) -> tuple[float, float, float]:
+    """Energy score, PSNR of one sample, PSNR of the mean, of the frames between the ends of a window."""
+    from vidcm.metrics.energy import patch_energy_score
+    from vidcm.metrics.psnr import psnr
+
+    tau = [float(tau) for tau in window.taus]
+    ends, key = (window.first[None], window.last[None]), {"shot": window.shot, "position": window.position}
+    samples = [pipe(*ends, tau, seed=seed, **key).frames[0].transpose(0, 1) for seed in range(seeds)]
+    samples = torch.stack(samples).mul(255).round() / 255
+    means = (psnr(samples, window.truth), psnr(samples.mean(0), window.truth))
+    return patch_energy_score(samples, window.truth).mean().item(), *(m.mean().item() for m in means)
+
+
+if __name__ == "__main__":
+    main()
