@@ -5,7 +5,7 @@ source of randomness is seeded anew for each step. So a resumed run equals an un
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
         self.average = start_average(config.ema, self.trained)
 
-    def open_stream(self) -> Iterator[dict[str, Any]]:
+    def open_stream(self) -> Generator[dict[str, Any], None, None]:
         """Batches from the present step on."""
         return self.batches.iterate(self.step * self.config.grad_accumulation)
 

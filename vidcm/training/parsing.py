@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from vidcm.core.errors import UserError
 T = TypeVar("T")
 
 
-def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
+def from_mapping(cls: Callable[..., T], mapping: Mapping[str, Any], where: str = "") -> T:
     """The dataclass `cls` with defaults overridden by `mapping`. `where`: its dotted path, for messages."""
     hints = typing.get_type_hints(cls)
     known = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def _scalar(value: Any, hint: Any, where: str) -> Any:
         number = None
     if number is None or (hint is int and not number.is_integer()):
         _refuse(value, {int: "a whole number", float: "a number", Fraction: "a fraction"}.get(hint, "text"), where)
-    return int(number) if hint is int else number  # type: ignore[arg-type]
+    return int(number) if hint is int else number
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
 from vidcm import families
-from vidcm.core.ema import EMA, FixedDecay, PowerDecay
+from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
@@ -90,7 +90,11 @@ def frozen_checksum(family: Any) -> str:
 
 def start_average(config: EMAConfig, trained: nn.Module) -> EMA:
     """The running average of the trained weights; kind `none` is their last value."""
-    decays = {"power": PowerDecay(config.width), "fixed": FixedDecay(config.decay), "none": FixedDecay(0.0)}
+    decays: dict[str, Decay] = {
+        "power": PowerDecay(config.width),
+        "fixed": FixedDecay(config.decay),
+        "none": FixedDecay(0.0),
+    }
     return EMA(trained.named_parameters(), decays[config.kind])
 
 
