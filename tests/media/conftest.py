@@ -40,6 +40,7 @@ class Recipe:
     colour: tuple[int, int, int, int] = (2, 0, 2, 2)  # matrix, range, primaries, transfer
     sample_aspect: Fraction | None = None
     audio: bool = False
+    sound_from: float = 0.0
     seconds_of_sound: float | None = None  # default: as long as the pictures
     metadata: dict = field(default_factory=dict)
     container_options: dict = field(default_factory=dict)
@@ -76,15 +77,16 @@ def write_clip(path: Path, recipe: Recipe) -> Path:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if sound is not None:
-            for packet in sine(sound, recipe.seconds_of_sound or float(instants[-1] + 1 / recipe.rate)):
+            end = float(instants[-1] + 1 / recipe.rate)
+            for packet in sine(sound, recipe.sound_from, recipe.sound_from + (recipe.seconds_of_sound or end)):
                 output.mux(packet)
     return path
 
 
-def sine(stream: av.AudioStream, seconds: float) -> list:
+def sine(stream: av.AudioStream, begin: float, end: float) -> list:
     """Packets of a 440 Hz tone."""
     step, packets = 1024, []
-    for start in range(0, int(seconds * SAMPLE_RATE), step):
+    for start in range(int(begin * SAMPLE_RATE), int(end * SAMPLE_RATE), step):
         time = np.arange(start, start + step) / SAMPLE_RATE
         tone = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
         frame = av.AudioFrame.from_ndarray(np.stack([tone, tone]), "fltp", "stereo")

@@ -164,6 +164,19 @@ def test_an_edit_list_hides_what_it_cuts_away(make_clip, tmp_path):
         np.testing.assert_array_equal(part.seek(Fraction(2, 25)).rgb, kept[2].rgb)
 
 
+def test_an_edit_list_that_ends_early_hides_the_rest(make_clip):
+    path = make_clip(count=20, gop=20, options={"preset": "veryfast", "bf": "0"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12  # behind version and count: the duration, in milliseconds
+    assert int.from_bytes(data[at : at + 4], "big") == 800
+    data[at : at + 4] = (400).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+    with open_reader(path) as reader:
+        shown = [frame.instant for frame in reader]
+        assert 10 <= len(shown) <= 11
+        assert list(reader.timeline.instants) == shown
+
+
 def test_ten_bits_are_known_and_read_as_eight(make_clip, paint):
     path = make_clip("deep.mkv", codec="ffv1", pix_fmt="yuv444p10le", options={}, count=4)
     with open_reader(path) as reader:

@@ -49,10 +49,16 @@ def test_sound_is_copied_packet_for_packet_at_its_own_time(make_clip, tmp_path, 
 
 
 def test_sound_of_a_transport_stream_fits_into_mp4_in_step(make_clip, tmp_path):
-    path = make_clip("in.ts", audio=True, count=20)
+    """The stream's clock stands at 90 s; the sound begins 30 ms before the pictures."""
+    late = [90 + Fraction(index, 25) for index in range(20)]
+    path = make_clip(
+        "in.ts", audio=True, instants=late, time_base=Fraction(1, 90000), sound_from=89.97, seconds_of_sound=0.8
+    )
     assert interpolated(path, tmp_path / "out.mp4") == []
     with open_reader(path) as reader:
         origin = reader.info.origin
+        assert 89 < origin < 91
+        assert (reader.info.start - origin) % Fraction(1, 25) == 0
     before, after = packets(path, "audio"), packets(tmp_path / "out.mp4", "audio")
     assert len(before) == len(after)
     gaps = [new - (old - origin) for (_, new), (_, old) in zip(after, before, strict=True)]

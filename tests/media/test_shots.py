@@ -40,7 +40,7 @@ def test_fast_motion_is_no_cut(speed):
     assert cuts_in(scene(3, speed * index) for index in range(12)) == []
 
 
-@pytest.mark.parametrize(("gain", "lift"), [(1.4, 0), (0.6, 0), (1.0, 60), (1.5, 40)])
+@pytest.mark.parametrize(("gain", "lift"), [(1.4, 0), (0.6, 0), (1.0, 60), (1.5, 40), (0.35, 0), (0.3, 150)])
 def test_a_flash_is_no_cut(gain, lift):
     frames = [scene(5, index) for index in range(9)]
     frames[4] = np.clip(frames[4] * gain + lift, 0, 255).astype(np.uint8)

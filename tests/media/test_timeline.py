@@ -61,6 +61,16 @@ def test_a_free_rate_is_taken_at_its_word():
     assert [clock.exact(instant) for instant in instants] == instants
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_few_free_instants_are_not_bent_to_a_dense_lattice(seed):
+    """Any four milliseconds lie near multiples of 1/240 s."""
+    steps = np.random.default_rng(seed).permutation([17, 25, 39, 58])
+    instants = [Fraction(int(ms), 1000) for ms in np.cumsum(steps)]
+    clock = recognise(instants, MS)
+    assert clock.rate is None
+    assert [clock.exact(instant) for instant in instants] == instants
+
+
 def test_an_unusual_but_even_rate_is_constant():
     clock = recognise([Fraction(index * 37, 1000) for index in range(30)], MS)
     assert clock.rate == Fraction(1000, 37)
