@@ -48,7 +48,7 @@ def test_running_statistics_bring_latents_to_unit_deviation(family):
 
 
 def test_the_content_of_an_absent_end_changes_nothing(family, batch):
-    """Only what stands for the second pair's missing last frame differs; flows of an absent end are zero by contract."""
+    """What stands for the second pair's missing last frame differs; flows of an absent end are zero by contract."""
     batch["flow_forward"][1] = batch["flow_backward"][1] = 0
     batch["flow_to_last"][1] = 0
     other = dict(batch, last=batch["last"].clone())

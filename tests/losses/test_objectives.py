@@ -130,8 +130,15 @@ def test_r_lies_below_t_at_every_stage_and_tightens(stage):
     assert (r < t).all()
     assert (tighter >= r).all()
     gap = ((1 - r.double() / t) * 2 ** (stage + 1))[r > 0]  # rounding of r is 2^stage times as large here
-    expected = (1 + 8 * torch.sigmoid(-2 * t.double()))[r > 0]
+    expected = (1 + 8 * torch.sigmoid(-0.5 * t.double()))[r > 0]
     torch.testing.assert_close(gap, expected, rtol=0, atol=2 ** (stage + 1) * 1e-6)
+
+
+def test_r_of_t_is_the_papers_mapping_in_the_papers_units():
+    """There sigma_data is 0.5, so sigma is t / 2, and q = 2, k = 8, b = 1."""
+    sigma = torch.tensor([1.0, 2.0, 10.0, 80.0])
+    paper = sigma * (1 - (1 + 8 * torch.sigmoid(-sigma)) / 2**4)
+    torch.testing.assert_close(losses.get("ect")().r_of_t(2 * sigma, stage=3), 2 * paper)
 
 
 def test_early_stages_are_anchored_in_the_data():

@@ -96,7 +96,7 @@ def _run(
     from vidcm.interpolation.stream import interpolate_file
     from vidcm.media.info import MediaWarning
 
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # being ended tidies up like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     detector = _detector() if cuts == "auto" else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MediaWarning)  # the report has them

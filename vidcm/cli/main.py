@@ -61,7 +61,7 @@ def cli(verbose: bool) -> None:
     """Few-step video: interpolate real files, and train the models that do it."""
     # Read when torch loads: idle OpenMP threads that spin take the core from the working one (2-5 times slower here).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")  # of its 1024, training's sizes push each other out
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")  # training needs more than 1024
     if not verbose:  # diffusers imports xformers on sight, which then complains wherever there is no CUDA
         logging.getLogger("xformers").setLevel(logging.ERROR)
 

@@ -24,7 +24,7 @@ from vidcm.losses import register
 class ECTLoss:
     q: float = 2.0  # each stage divides the gap 1 - r/t by q
     k: float = 8.0  # extra gap at small t
-    b: float = 2.0  # how fast the extra gap fades with t (1.0 in the paper's units of sigma_data = 0.5)
+    b: float = 0.5  # how fast the extra gap fades with t: the paper's 1.0 per sigma, and t is 2 sigma
     p_mean: float = -0.4  # log-normal p(t): the paper's -1.1 plus ln 2, for the same reason
     p_std: float = 2.0
     t_max: float = T_MAX  # t is clipped here: where the sampler starts
