@@ -73,7 +73,7 @@ def test_two_equal_frames_give_that_frame(family):
     motion = family.vae.decode(torch.randn(1, 4, 4, 4), ends, draft)
     frame, doubt = family.vae.synthesis(motion, flat, flat, draft.present)
     torch.testing.assert_close(frame, flat)
-    assert (doubt == 0).all()
+    assert doubt.max() < 1e-6
 
 
 def test_the_latent_moves_pixels_and_refinement_is_bounded(family, batch):

@@ -56,12 +56,15 @@ def test_a_steady_motion_projects_onto_itself():
 
 def test_a_moving_object_carries_its_flow_along():
     forward = torch.zeros(1, 2, 16, 32)
-    forward[:, 0, 4:12, 4:10] = 12.0  # a block moves right by 12 before a still background
+    forward[:, 0, 4:12, 4:14] = 6.0  # a block moves right by 6 before a still background
     backward = torch.zeros(1, 2, 16, 32)
-    backward[:, 0, 4:12, 16:22] = -12.0
-    to_first, _ = project_flow(forward, backward, torch.tensor([0.5]))
-    assert (to_first[0, 0, 5:11, 11:15] < -5).all()  # half way, the block stands at 10..16
-    assert to_first[0, 0, :3].abs().max() < 0.2
+    backward[:, 0, 4:12, 10:20] = -6.0
+    to_first, to_last = project_flow(forward, backward, torch.tensor([0.5]))
+    inside = (0, 0, slice(5, 11), slice(11, 13))  # half way it stands at 7..17; no background lands on its middle
+    torch.testing.assert_close(to_first[inside], torch.full((6, 2), -3.0))
+    torch.testing.assert_close(to_last[inside], torch.full((6, 2), 3.0))
+    assert to_first[0, 0, :3].abs().max() == 0
+    assert to_first[0, 0, 5:11, 22:].abs().max() == 0
 
 
 def test_each_end_leads_back_to_the_same_scene_point():

@@ -42,14 +42,15 @@ def rotate(x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square normalisation of the last axis, in float32: torch's own refuses mixed precision."""
+    """Root-mean-square normalisation of the last axis, in float32 at least: torch's own refuses mixed precision."""
 
     def __init__(self, dim: int):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), self.weight.shape, self.weight).to(x.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return F.rms_norm(x.to(wide), self.weight.shape, self.weight.to(wide)).to(x.dtype)
 
 
 class SpatialAttention(nn.Module):
@@ -153,10 +154,10 @@ class VideoDiT(ModelMixin, ConfigMixin):
         known = self.embed_end(rearrange(ends, "b c t h w -> b t (h w) c").to(x.dtype))
         known = present * known + (1 - present) * self.null_end[:, None]
         edges = torch.stack((torch.zeros_like(tau[:, 0]), torch.ones_like(tau[:, 0])), dim=1)
-        known = known + self.embed_tau(sinusoid(edges, 64, longest=4.0))[:, :, None]
-        when = self.embed_tau(sinusoid(tau, 64, longest=4.0))
+        known = known + self.embed_tau(self.waves(edges))[:, :, None]
+        when = self.embed_tau(self.waves(tau))
         tokens = tokens + when[:, :, None]
-        level = repeat(self.embed_noise(sinusoid(angle, 64, longest=4.0)), "b d -> b t d", t=tau.shape[1]) + when
+        level = repeat(self.embed_noise(self.waves(angle)), "b d -> b t d", t=tau.shape[1]) + when
         modulation = self.modulation(level).unflatten(-1, (9, -1))
         tables = rotary_tables(height, width, tokens.shape[-1] // self.config.heads, x.device)
         for block in self.blocks:
@@ -164,3 +165,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         shift, scale = self.final_modulation(level)[:, :, None].chunk(2, dim=-1)
         tokens = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift
         return rearrange(self.final(tokens), "b t (h w) c -> b c t h w", h=height)
+
+    def waves(self, position: Tensor) -> Tensor:
+        """tau or angle as the embeddings' input, in the precision of the weights."""
+        return sinusoid(position, 64, longest=4.0).to(self.embed.weight.dtype)
