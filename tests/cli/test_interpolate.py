@@ -99,17 +99,6 @@ def test_json_events_end_with_the_report(source: Path, out: Path, model: Path) -
     assert (events[-1]["rate"], events[-1]["frames_out"]) == ("60", 10)
 
 
-def test_the_same_seed_gives_the_same_video(source: Path, out: Path, model: Path) -> None:
-    def made(name: str) -> bytes:
-        target = out.with_name(name)
-        run = interpolate(source, "-o", target, "--factor", "2", "--model", model, "--seed", 7)
-        assert run.exit_code == 0, run.stderr
-        with av.open(str(target)) as container:
-            return b"".join(frame.to_ndarray().tobytes() for frame in container.decode(video=0))
-
-    assert made("a.mp4") == made("b.mp4")
-
-
 def test_a_hard_cut_is_found_and_can_be_ignored(tmp_path: Path, out: Path, model: Path) -> None:
     source = tmp_path / "cut.mp4"
     noise = np.random.default_rng(0)

@@ -47,7 +47,7 @@ def test_film_becomes_60_and_lasts_as_long(make_video, crossfade, tmp_path, name
         instants = [frame.instant for frame in reader]
         assert reader.info.rate == 60
     assert instants == [Fraction(k, 60) for k in range(28)]  # 11/24 s are 27.5 frames
-    assert abs(duration(tmp_path / name) - duration(source)) <= (Fraction(1, 1000) if "mkv" in name else 0)
+    assert abs(duration(tmp_path / name) - Fraction(11, 24)) <= (Fraction(1, 1000) if "mkv" in name else 0)
     assert (report.frames_in, report.frames_out, report.frames_made) == (11, 28, 20)
     assert (report.source_rate, report.rate, report.duration_s) == ("24", "60", pytest.approx(11 / 24))
     json.dumps(report.as_dict())

@@ -101,7 +101,13 @@ def _run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MediaWarning)  # the report has them
         return interpolate_file(
-            source, target, rule=rule, interpolator=interpolator, detector=detector, progress=progress
+            source,
+            target,
+            rule=rule,
+            interpolator=interpolator,
+            detector=detector,
+            at_cuts="hold",  # docs/decisions/0010-null-ends.md
+            progress=progress,
         )
 
 

@@ -133,7 +133,7 @@ class Renderer:
 
 def to_bytes(made: Tensor) -> np.ndarray:
     """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture."""
-    if not made.isfinite().all():
+    if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
         raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
-    scaled = made.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    scaled = made.clamp(0, 1).mul_(255).round_().to(torch.uint8)
     return scaled.permute(1, 2, 3, 0).contiguous().cpu().numpy()

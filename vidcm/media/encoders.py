@@ -42,7 +42,7 @@ class Container:
 
 
 ENCODERS = {
-    "h264": Encoder("libx264", {"crf": "16", "preset": "medium"}, odd_sizes=False),
+    "h264": Encoder("libx264", {"crf": "16", "preset": "medium", "rc-lookahead": "20"}, odd_sizes=False),
     "hevc": Encoder("libx265", {"crf": "18", "preset": "medium", "x265-params": "log-level=error"}, odd_sizes=False),
     "vp9": Encoder("libvpx-vp9", {"crf": "20", "b": "0", "cpu-used": "4", "row-mt": "1"}),
     "ffv1": Encoder("ffv1", {"level": "3", "slicecrc": "1"}),  # lossless
