@@ -24,6 +24,7 @@ from vidcm.models.video_dit import VideoDiT
 from vidcm.sampling.consistency import consistency
 from vidcm.sampling.ode import ode
 
+NEAREST = 2.0**-20  # of tau to an end
 LATENTS = ("draft", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
 Generators = torch.Generator | list[torch.Generator] | None
 
@@ -41,7 +42,6 @@ class FrameInterpolationOutput(BaseOutput):
 class FrameInterpolationPipeline(DiffusionPipeline):
     """Any instants between two frames of any size. See `__call__`."""
 
-    model_cpu_offload_seq = "vae->transformer"
     _optional_components: ClassVar = ["teacher"]
     _callback_tensor_inputs: ClassVar = ["latents"]
 
@@ -118,7 +118,6 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The full-size ends, the absent one replaced by the other, and tau [B, K]."""
         given = first if first is not None else last
-        given = first if first is not None else last
         if given is None:
             raise ValueError("first and last are both None: give at least one frame")
         shapes = [tuple(x.shape) for x in (first, last) if x is not None]
@@ -128,15 +127,19 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
         if steps < 0:
             raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
-        tau = torch.as_tensor(tau, dtype=torch.float32, device=given.device)
+        if isinstance(tau, Sequence):
+            tau = torch.tensor([float(t) for t in tau], dtype=torch.float64)
         tau = tau.expand(len(given), -1) if tau.ndim == 1 else tau
         if tau.ndim != 2 or len(tau) != len(given) or tau.shape[1] == 0 or not ((tau > 0) & (tau < 1)).all():
             raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau.tolist()}")
+        tau = tau.float().clamp(NEAREST, 1 - NEAREST).to(given.device)  # an instant next to an end may round to it
         return (given if first is None else first, given if last is None else last), tau
 
     def precision(self) -> AbstractContextManager:
-        """bf16 convolutions where the hardware has them; weights that are not float32 decide for themselves."""
-        device = self.device.type
+        """Half precision weights compute in theirs; float32 ones in bf16 where the hardware has it, else in float32."""
+        device, dtype = self.device.type, self.vae.dtype
+        if dtype != torch.float32:
+            return torch.autocast(device, dtype)
         native = device == "cuda" or (device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
         return torch.autocast(device, torch.bfloat16) if native else nullcontext()
 
@@ -201,12 +204,15 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1 and doubt [B, 1, K, H, W]."""
         batch, (height, width) = len(first), first.shape[-2:]
-        motion = self.vae.decode(z, ends, draft)
-        count = len(z) // batch
+        motion, count = self.vae.decode(z, ends, draft), len(z) // len(first)
         even = (0, width % 2, 0, height % 2)
-        first, last = (F.pad(x, even, mode="replicate").repeat_interleave(count, dim=0) for x in (first, last))
-        frames, doubt = self.vae.synthesis(motion, first, last, draft.present)
-        return tuple(unrows(x[..., :height, :width].clamp(0, 1), batch) for x in (frames, doubt))
+        first, last = (F.pad(x, even, mode="replicate") for x in (first, last))
+        made = []
+        for i in range(len(z)):  # full-size frames one by one: memory does not grow with K
+            which = slice(i // count, i // count + 1)
+            made.append(self.vae.synthesis(motion.row(i), first[which], last[which], draft.present[i : i + 1]))
+        frames, doubt = (torch.cat(x)[..., :height, :width].clamp(0, 1) for x in zip(*made, strict=True))
+        return unrows(frames, batch), unrows(doubt, batch)
 
     # Evaluation -----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,18 @@ def test_the_directory_of_a_family_is_that_of_the_pipeline(pipe, pair, tmp_path)
     assert stock["vae"] == ["vidcm.models.motion_vae", "MotionVAE"]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_weights_give_nearly_the_same_frames(pipe, pair, dtype, tmp_path):
+    pipe.save_pretrained(tmp_path / "model")
+    half = FrameInterpolationPipeline.from_pretrained(tmp_path / "model", torch_dtype=dtype)
+    assert half.vae.dtype == dtype
+    torch.testing.assert_close(half(*pair, [0.5]).frames, pipe(*pair, [0.5]).frames, atol=0.1, rtol=0)
+
+
+def test_an_instant_that_rounds_to_an_end_is_legal(pipe, pair):
+    assert pipe(*pair, [1 - 2e-9]).frames.isfinite().all()
+
+
 def test_frames_have_the_size_of_the_ends_and_the_range_of_pictures(pipe, pair):
     out = pipe(*pair, [0.25, 0.5, 0.75])
     assert out.frames.shape == (1, 3, 3, 75, 97)

@@ -21,6 +21,11 @@ class Motion:
     hidden: Tensor
     stages: list[tuple[tuple[Tensor, Tensor], Tensor]]
 
+    def row(self, index: int) -> "Motion":
+        """One in-between frame's part, without the stages."""
+        one = slice(index, index + 1)
+        return Motion((self.flows[0][one], self.flows[1][one]), self.mask[one], self.hidden[one], [])
+
 
 def compress(flow: Tensor) -> Tensor:
     """Flow in cells to a scale on which small and large motion both count: asinh(2 x), odd and smooth."""

@@ -2,7 +2,7 @@
 
 Everything but the last warp happens at the working size. Grids are named by their fraction of it: 2, 4, 8, 16.
 
-    ends --FramePyramid--> features                                once a source frame
+    ends --FramePyramid--> features of each end
     starting flow + features --MotionContext--> draft (1/4), condition (1/16)    what the ends tell; search lives here
     true frame + its measured flows --Posterior--> z (1/16)         training, tuning and evaluation only
     z, draft --MotionDecoder--> flows to both ends, mask (1/2)      corrects, may not search

@@ -24,8 +24,8 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     position = pixel_grid(image) + flow.float()
     scale = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=flow.device).view(1, 2, 1, 1)
-    grid = (position * scale - 1).permute(0, 2, 3, 1)
-    sampled = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    grid = (position * scale - 1).permute(0, 2, 3, 1).clamp(-1, 1)  # repeats the border; MPS lacks that padding mode
+    sampled = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     return sampled.to(image.dtype)
 
 
