@@ -4,7 +4,7 @@ import torch
 from vidcm import families
 from vidcm.families.motion import MotionFamily, measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
-from vidcm.models.motion_context import consistency_error, correlation
+from vidcm.models.motion_context import AGREEMENT, agreement_gate, consistency_error, correlation
 from vidcm.models.motion_vae import rows
 
 
@@ -148,6 +148,20 @@ def test_consistency_error_is_zero_for_inverse_flows_only():
     flow = torch.ones(1, 2, 8, 8)
     assert consistency_error(flow, -flow).max() < 1e-6
     assert consistency_error(flow, flow).min() > 0.8
+
+
+def test_corrections_pass_where_the_ends_disagree_along_the_motion():
+    still, present = torch.zeros(1, 2, 8, 12), torch.ones(1, 2)
+    grey = torch.full((1, 3, 8, 12), 0.5)
+    assert agreement_gate((grey, grey), (still, still), present).max() == 0
+    gate = agreement_gate((grey, grey + AGREEMENT), (still, still), present)
+    torch.testing.assert_close(gate, torch.full_like(gate, 0.5))
+    picture = torch.rand(1, 3, 8, 12, generator=generator())
+    moved, motion = picture.roll(2, dims=3), still.clone()
+    motion[:, 0] = 2
+    assert agreement_gate((picture, moved), (still, motion), present)[..., :7].max() < 1e-6
+    assert agreement_gate((picture, moved), (still, still), present).min() > 0.9
+    assert agreement_gate((grey, grey), (still, still), torch.tensor([[1.0, 0.0]])).min() == 1
 
 
 def test_rows_and_batches_agree_on_the_order_of_instants(family, batch):

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 from vidcm.models.layers import Residual, conv
 from vidcm.models.warp import project_flow, resize_flow, warp
 
+AGREEMENT = 6 / 255  # difference of the two ends, along the starting motion, at which half a correction is let through
 SEARCH_RADIUS = 4  # cells of the 1/8 grid: the condition sees residual motion up to 32 pixels of the working size
 
 
 @dataclass
 class Ends:
     """What is known of a pair. features: (1/2, 1/4, 1/8, 1/16), each a pair (first, last) of [B, C, h, w];
-    flows on the 1/4 grid [B, 2, h, w]; present [B, 2] float."""
+    pictures: the frames averaged to the 1/4 grid [B, 3, h, w]; flows on it [B, 2, h, w]; present [B, 2] float."""
 
     features: tuple[tuple[Tensor, Tensor], ...]
+    pictures: tuple[Tensor, Tensor]
     flow_forward: Tensor
     flow_backward: Tensor
     present: Tensor
@@ -26,11 +28,13 @@ class Ends:
 @dataclass
 class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
-    1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; tau [B*K]; present [B*K, 2]."""
+    1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; gate: see `agreement_gate`; tau [B*K];
+    present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
     local: Tensor
+    gate: Tensor
     tau: Tensor
     present: Tensor
 
@@ -67,6 +71,15 @@ def consistency_error(flow: Tensor, back: Tensor) -> Tensor:
     """Length of flow + back(at where it leads), softly bounded: [B, 1, h, w] in 0..1. Zero where both agree."""
     gap = (flow + warp(back, flow)).square().sum(1, keepdim=True)
     return 1 - 1 / (1 + gap)
+
+
+def agreement_gate(pictures: tuple[Tensor, Tensor], flows: tuple[Tensor, Tensor], present: Tensor) -> Tensor:
+    """How much of a correction to let through, [N, 1, h, w] in 0..1: none where both ends, brought along the starting
+    motion, already show the same. There a sample could only add jitter. 1 everywhere if an end is absent."""
+    first, last = (warp(picture, flow) for picture, flow in zip(pictures, flows, strict=True))
+    gap = F.avg_pool2d((first - last).abs().mean(1, keepdim=True), 5, 1, 2, count_include_pad=False)
+    gate = gap**2 / (gap**2 + AGREEMENT**2)
+    return torch.where(present.prod(1).view(-1, 1, 1, 1) > 0, gate, torch.ones_like(gate))
 
 
 class MotionContext(nn.Module):
@@ -113,7 +126,8 @@ class MotionContext(nn.Module):
         told = [x.view(-1, 1, 1, 1) * plane for x in (*present.unbind(1), tau)]
         told = torch.cat((*(flow / 8 for flow in flows), *errors, *told), dim=1)
         local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
-        return Draft(flows, warped, local, tau, present)
+        gate = agreement_gate(tuple(rows(x) for x in ends.pictures), flows, present)
+        return Draft(flows, warped, local, gate, tau, present)
 
     def forward(self, ends: Ends, draft: Draft) -> Tensor:
         """The condition [B*K, condition, h/16, w/16]."""

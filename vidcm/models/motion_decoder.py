@@ -78,7 +78,7 @@ class MotionDecoder(nn.Module):
         nearer = torch.logit((1 - draft.tau).clamp(0.01, 0.99)).view(-1, 1, 1, 1)
         start = torch.cat((*draft.flows, nearer.expand_as(draft.flows[0][:, :1])), dim=1)
         coarse = F.interpolate(self.coarse(z).float(), scale_factor=4, mode="bilinear", align_corners=False)
-        corrected = start + F.pad(expand(coarse), (0, 0, 0, 0, 0, 1)) + self.correct_head(hidden).float()
+        corrected = start + F.pad(draft.gate * expand(coarse), (0, 0, 0, 0, 0, 1)) + self.correct_head(hidden).float()
         refined, hidden = self.refine(self.refine4, self.refine4_head, quarter, corrected, hidden)
         doubled = F.interpolate(refined, scale_factor=2, mode="bilinear", align_corners=False)
         doubled = torch.cat((2 * doubled[:, :4], doubled[:, 4:]), dim=1)

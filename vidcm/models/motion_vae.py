@@ -82,8 +82,9 @@ class MotionVAE(ModelMixin, ConfigMixin):
 
     def ends(self, first: Tensor, last: Tensor, forward: Tensor, backward: Tensor, present: Tensor) -> Ends:
         """first, last: working-size frames [B, 3, H, W], multiples of 16; flows on the 1/4 grid; present [B, 2]."""
-        features = self.pyramid(torch.cat((first, last)))
-        return Ends(tuple(f.chunk(2) for f in features), forward.float(), backward.float(), present.float())
+        features = tuple(f.chunk(2) for f in self.pyramid(torch.cat((first, last))))
+        pictures = (F.avg_pool2d(first, 4), F.avg_pool2d(last, 4))
+        return Ends(features, pictures, forward.float(), backward.float(), present.float())
 
     def encode(
         self, ends: Ends, draft: Draft, frames: Tensor, to_first: Tensor, to_last: Tensor
