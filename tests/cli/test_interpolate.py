@@ -307,7 +307,7 @@ def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[s
     process = subprocess.Popen(
         [*map(str, command), "--factor", "8", "--model", str(model)], stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # a busy machine takes its time to import torch
     while not any(out.parent.iterdir()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     yield process
@@ -322,7 +322,7 @@ def test_an_interrupted_run_leaves_nothing(running: subprocess.Popen[str], out: 
 
     assert any(out.parent.iterdir())
     running.send_signal(getattr(signal, signal_name))
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=300)
     assert running.returncode == 130
     assert stderr.splitlines()[-1:] == ["Interrupted."]
     assert list(out.parent.iterdir()) == []

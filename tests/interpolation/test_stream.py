@@ -80,6 +80,46 @@ def test_variable_instants_are_divided_evenly(make_video, crossfade, tmp_path):
     assert steps[:12] == [step for step in thirds for _ in range(3)]
 
 
+THIRTY = [Fraction(index, 30) for index in range(310)]
+SIXTY = [THIRTY[-1] + Fraction(index, 60) for index in range(1, 12)]
+FREE = [THIRTY[-1] + Fraction(n, 600) for n in (7, 13, 30, 31, 60)]
+
+
+@pytest.mark.parametrize("later", [SIXTY, FREE], ids=["60 fps", "free"])
+@pytest.mark.parametrize("factor", [Fraction(2), Fraction(5)])
+def test_frames_stay_at_their_instants_where_a_constant_rate_ends(make_video, crossfade, tmp_path, later, factor):
+    source = make_video(rate=600, instants=THIRTY + later, size=(16, 16))
+    report = interpolate_file(source, tmp_path / "out.mp4", rule=Factor(factor), interpolator=crossfade)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown = sorted(p.pts * p.time_base for p in container.demux(video=0) if p.size)
+    assert report.source_rate is None
+    assert shown[:: int(factor)] == THIRTY + later
+    gaps = [after - before for before, after in pairwise(shown)]
+    assert gaps[0] == 1 / (30 * factor)
+    assert gaps[310 * int(factor)] == (later[1] - later[0]) / factor
+
+
+def late_matroska(source: Path, target: Path) -> Path:
+    """The same packets 600 s later."""
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        copy = after.add_stream_from_template(before.streams.video[0])
+        for packet in before.demux(video=0):
+            if packet.size:
+                shift = round(600 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                after.mux(packet)
+    return target
+
+
+def test_a_file_that_starts_late_is_not_taken_for_cut_short(make_video, crossfade, tmp_path):
+    source = late_matroska(make_video(count=48), tmp_path / "late.mkv")
+    with open_reader(source) as reader:
+        assert reader.info.start == 600
+        assert reader.info.duration > 600  # it counts from zero
+    report = interpolate_file(source, tmp_path / "out.mkv", rule=DOUBLE, interpolator=crossfade)
+    assert (report.frames_out, report.problems) == (96, [])
+
+
 def test_ntsc_instants_are_exact(make_video, crossfade, tmp_path):
     source = make_video(rate=Fraction(24000, 1001))
     interpolate_file(source, tmp_path / "out.mp4", rule=Rate(Fraction(60000, 1001)), interpolator=crossfade)

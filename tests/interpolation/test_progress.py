@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from vidcm.interpolation.progress import Progress, clock_time, line
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(progress: Progress, clock: Clock, seconds_a_frame: float, frames: int) -> None:
+    for done in range(1, frames + 1):
+        progress(done, frames)
+        clock.now += seconds_a_frame
+
+
+def test_plain_lines_come_every_ten_seconds_with_rate_and_time_left(capsys):
+    clock = Clock()
+    run(Progress(clock=clock), clock, seconds_a_frame=0.5, frames=61)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "[#######.............]  34%  21/61 frames  2.0 per s  0:20 left",
+        "[#############.......]  67%  41/61 frames  2.0 per s  0:10 left",
+        "[####################] 100%  61/61 frames  2.0 per s  0:00 left",
+    ]
+
+
+def test_a_terminal_keeps_one_line_and_clears_it(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    clock = Clock()
+    progress = Progress(clock=clock)
+    run(progress, clock, seconds_a_frame=0.5, frames=4)
+    progress.close()
+    shown = capsys.readouterr().err
+    assert "\n" not in shown
+    assert shown.count("per s") == 3
+    assert shown.split("\r")[-2:] == [" " * len(line(4, 4, 2.0)), ""]
+
+
+def test_json_events_are_one_a_line(capsys):
+    clock = Clock()
+    run(Progress(as_json=True, clock=clock), clock, seconds_a_frame=1.0, frames=3)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0] == {"event": "progress", "done": 2, "expected": 3, "frames_per_s": 1.0, "left_s": 1.0}
+    assert len(events) == 2
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0:00"), (7, "0:07"), (754, "12:34"), (3723.4, "1:02:03")])
+def test_times_are_read_like_a_clock(seconds, text):
+    assert clock_time(seconds) == text
