@@ -1,4 +1,4 @@
-"""Train the shipped interpolator from a folder of clips: the cache, four stages, the sampling settings, the package.
+"""Train the shipped interpolator from a folder of clips: the cache, three stages, the sampling settings, the package.
 
     python scripts/train_motion.py FOOTAGE/clips
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-STAGES = ("vae", "diffusion", "ect", "decoder")
+STAGES = ("vae", "diffusion", "ect")
 
 
 @click.command()
@@ -21,10 +21,8 @@ def main(clips: Path, ship: bool) -> None:
     root = Path(__file__).parents[1]
     for stage in STAGES:
         config = root / "configs" / "runs" / f"motion_{stage}.yaml"
-        if stage == "decoder":  # tuned at the temperature that suits the motion sampled so far
-            run(root / "scripts" / "choose_sampling.py", "runs/motion-ect/model", clips)
         run("-m", "vidcm.cli.main", "train", config, f"data.footage={clips}", "--resume")
-    model = Path("runs/motion-decoder/model")
+    model = Path("runs/motion-ect/model")
     run(root / "scripts" / "choose_sampling.py", model, clips)
     if ship:
         import torch
