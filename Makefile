@@ -21,7 +21,7 @@ help:
 	@echo "make format     ruff's fixes and formatting, in place"
 	@echo "make test       check, then the tests (CPU, minutes)"
 	@echo "make test-slow  the tests marked slow"
-	@echo "make bench      speed, memory and quality against peers"
+	@echo "make bench      speed and memory against peers"
 	@echo "make clean      remove what the targets above made, but not $(VENV)"
 
 install: $(STAMP)
