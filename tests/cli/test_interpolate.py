@@ -303,7 +303,9 @@ def test_a_model_that_is_no_folder_is_refused(name: str, reason: str, source: Pa
 def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[str]]:
     """A long interpolation that has begun to write."""
     write_video(source, 400)
-    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", source, "-o", out]
+    # A test run that was itself put in the background has SIGINT ignored, and hands that down: put it back.
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "interpolate", source, "-o", out]
     process = subprocess.Popen(
         [*map(str, command), "--factor", "8", "--model", str(model)], stderr=subprocess.PIPE, text=True
     )
