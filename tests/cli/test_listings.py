@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from vidcm import families, losses
 from vidcm.cli import doctor, main, models
+from vidcm.families.motion import MotionFamily
 
 
 @pytest.fixture
@@ -38,6 +39,14 @@ def test_a_shipped_model_is_listed_with_its_pipeline_and_size(package: Path) -> 
     assert "wave" in output
     assert "WavePipeline, 3.0 MiB" in output
     assert str(package / "assets" / "wave") in output
+
+
+def test_a_saved_family_is_listed_with_the_name_of_its_pipeline(package: Path) -> None:
+    vae = {"latent_channels": 4, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]}
+    config = {"vae": vae, "dit": {"dim": 32, "depth": 2, "heads": 2}}
+    MotionFamily.create(config).save(package / "assets" / "motion")
+    for command in ("models", "doctor"):
+        assert re.search(r"motion +FrameInterpolationPipeline, \d", run(command))
 
 
 def test_every_family_is_listed_with_its_first_line() -> None:

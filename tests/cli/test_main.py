@@ -93,8 +93,32 @@ def test_verbose_lets_the_traceback_through(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(invoke_with(monkeypatch, UserError("no"), "train").exception, UserError)
 
 
-def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(invoke_with(monkeypatch, KeyError("x0")).exception, KeyError)
+def test_a_mistake_of_ours_is_one_line_and_not_dressed_up_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = invoke_with(monkeypatch, RuntimeError("no\n  kernel"))
+    assert run.exit_code == 1
+    assert run.stderr == "vidcm: unexpected RuntimeError: no kernel; run with -v for the traceback\n"
+    assert not run.stdout
+    assert isinstance(invoke_with(monkeypatch, KeyError("x0"), "--verbose", "train").exception, KeyError)
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like torch's."""
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("tried to allocate 9 GiB"), MemoryError()], ids=["gpu", "cpu"])
+def test_out_of_memory_comes_with_a_way_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    run = invoke_with(monkeypatch, error)
+    assert run.exit_code == 1
+    assert "smaller file" in run.stderr
+    assert "--device" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [click.UsageError("wrong use"), click.exceptions.Exit(2)], ids=["usage", "exit"])
+def test_clicks_own_exits_keep_their_code(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    run = invoke_with(monkeypatch, error)
+    assert run.exit_code == 2
+    assert "unexpected" not in run.stderr
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()], ids=["ctrl-c", "prompt left"])

@@ -1,7 +1,8 @@
 """The `vidcm` command: names and summaries of the commands, exit codes. A command's file is imported when it runs.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure the user can act on (`UserError`, or an `OSError`
-such as a full disk) is one line on stderr; with `--verbose`, or VIDCM_DEBUG=1 in the environment, the traceback too.
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on stderr, which says so where it is
+not one the user can act on (`UserError`, or an `OSError` such as a full disk); with `--verbose`, or VIDCM_DEBUG=1 in
+the environment, the traceback too.
 """
 
 import logging
@@ -51,7 +52,25 @@ class LazyGroup(click.Group):
         except (UserError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(one_line(error)) from error
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if ctx.params["verbose"]:
+                raise
+            click.echo(unexpected(error), err=True)
+            ctx.exit(1)
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of an error that nobody foresaw. Out of memory is told by its name: torch need not be there."""
+    is_memory = isinstance(error, MemoryError) or "OutOfMemoryError" in [kind.__name__ for kind in type(error).__mro__]
+    hint = "; try a smaller file, or another --device" if is_memory else ""
+    return f"vidcm: unexpected {type(error).__name__}: {one_line(error)}{hint}; run with -v for the traceback"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
