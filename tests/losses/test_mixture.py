@@ -2,8 +2,8 @@
 
 A small network is trained as a diffusion model by losses/diffusion and tuned by losses/ect; two steps of the result
 are held against 40 Heun steps of the model that it started from. Distances are mean sliced Wasserstein-1 over 64
-directions. Data and noise are quasi-random (Sobol), because independent samples would drown what is measured: data against data is 0.012
-with 32768 of those, 0.0012 with ours of 16384, and the teacher's own distance lies between.
+directions. Data and noise are quasi-random (Sobol), because independent samples would drown what is measured: data
+against data is 0.012 with 32768 of those, 0.0012 with ours of 16384, and the teacher's own distance lies between.
 """
 
 import copy
