@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vidcm.media.timeline import STANDARD_RATES, Timeline, common_time_base, recognise
+from vidcm.media.timeline import STANDARD_RATES, Timeline, common_time_base, recognise, settle
 
 MS = Fraction(1, 1000)
 NTSC = Fraction(30000, 1001)
@@ -79,6 +79,27 @@ def test_an_unusual_but_even_rate_is_constant():
 def test_a_later_change_of_rate_is_not_bent_to_the_lattice():
     clock = recognise(rounded(Fraction(25), 50), MS)
     assert clock.exact(Fraction(10_013, 1000)) == Fraction(10_013, 1000)
+
+
+def test_a_file_that_doubles_its_rate_is_recognised_from_all_of_it():
+    sample, later = recognise(rounded(Fraction(30), 50), MS), rounded(Fraction(60), 50, start=Fraction(50, 30))
+    clock = settle(sample, rounded(Fraction(30), 50) + later, later[-1] + Fraction(17, 1000), MS)
+    assert (clock.rate, clock.step, clock.loose) == (None, Fraction(1, 60), 0)
+
+
+def test_a_free_end_leaves_the_lattice_to_the_frames_that_are_on_it():
+    even, free = rounded(NTSC, 50), [Fraction(ms, 1000) for ms in (1651, 1680, 1722, 1740)]
+    clock = settle(recognise(even, MS), even + free, free[-1], MS)
+    assert clock.rate is None
+    assert clock.steps == (1 / NTSC, MS)
+    assert [clock.exact(instant) for instant in even + free] == [index / NTSC for index in range(50)] + free
+
+
+def test_a_last_frame_that_ends_early_loosens_the_steps_and_not_the_rate():
+    even = rounded(Fraction(30), 50)
+    clock = settle(recognise(even, MS), even, even[-1] + Fraction(7, 1000), MS)
+    assert (clock.rate, clock.loose) == (30, MS)
+    assert settle(recognise(even, MS), even, even[-1] + Fraction(33, 1000), MS).loose == 0
 
 
 def test_one_frame_is_a_clip_too():

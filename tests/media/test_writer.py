@@ -290,7 +290,7 @@ def test_no_frame_at_all_is_an_error_and_no_file(make_clip, tmp_path):
 def test_wrong_shapes_and_instants_that_do_not_rise_are_refused(make_clip, tmp_path, paint):
     with pytest.raises(ValueError, match=r"\[48, 64, 3\]"), VideoWriter(tmp_path / "a.mp4", _info(make_clip)) as writer:
         writer.write(paint(0, 48, 64), Fraction(0))
-    with pytest.raises(ValueError, match="rise"), VideoWriter(tmp_path / "b.mp4", _info(make_clip)) as writer:
+    with pytest.raises(UserError, match="rise"), VideoWriter(tmp_path / "b.mp4", _info(make_clip)) as writer:
         writer.write(paint(0), Fraction(1, 25))
         writer.write(paint(1), Fraction(1, 25))
 

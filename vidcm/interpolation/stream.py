@@ -65,8 +65,9 @@ def interpolate_file(
     check_paths(source, target)
     renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
     with open_reader(source, rotate=False) as reader:
-        info = reader.info
-        expected = rule.count(check_whole(info), info.average_rate)
+        found = check_whole(reader.info)
+        reader.info = info = found.info
+        expected = rule.count(found.frames, info.average_rate)
         with _writer(target, info, rule, codec) as writer:
             for shown, instant, duration in _timed(renderer(reader, tally), tally):
                 writer.write(shown, instant, duration)
@@ -93,8 +94,9 @@ def interpolate_file(
 
 def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
-    time_base, rate = info.time_base_for(*rule.steps(info.clock.step)), rule.output_rate(info.average_rate)
-    return VideoWriter(target, info, time_base=time_base, rate=rate, codec=codec, copy_from=info.path)
+    steps = (span for step in info.clock.steps for span in rule.steps(step))
+    rate = rule.output_rate(info.average_rate)
+    return VideoWriter(target, info, time_base=info.time_base_for(*steps), rate=rate, codec=codec, copy_from=info.path)
 
 
 def _timed(

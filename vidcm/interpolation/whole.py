@@ -17,6 +17,7 @@ GUESS_THEIR_LENGTH = ("mpeg", "avi")  # containers whose stated duration proves 
 @dataclass(frozen=True)
 class Found:
     """frames: packets of the main video; end: where the data ends; promised: where the container says it does. Seconds.
+    info: with the clock that all of the packets show.
 
     Both ends are the video's where its stream states a duration, else the whole file's, sound and all.
     """
@@ -24,37 +25,40 @@ class Found:
     frames: int
     end: Fraction
     promised: Fraction
+    info: VideoInfo
 
 
-def check_whole(info: VideoInfo) -> int:
-    """The number of frames to expect. Raises UserError for a file that is cut short, or holds a single frame."""
+def check_whole(info: VideoInfo) -> Found:
+    """What there is to expect. Raises UserError for a file that is cut short, or holds a single frame."""
     found = scan(info)
     missing = found.promised - found.end
-    if missing > SHORT_BY / info.average_rate and missing > SHORT_PART * found.promised:
+    if missing > SHORT_BY / info.average_rate and missing > SHORT_PART * (found.promised - info.start):
         raise UserError(
             f"{info.path}: is cut short, it ends at {float(found.end):.2f} s of {float(found.promised):.2f} s; "
             "copy it again, or remux what there is into a new file"
         )
     if found.frames == 1:
         raise UserError(f"{info.path}: holds a single frame; there is nothing to interpolate between")
-    return found.frames
+    return found
 
 
 def scan(info: VideoInfo) -> Found:
     """Read all packets. Where reading fails, the file ends."""
-    frames, ends = 0, defaultdict[int, Fraction](Fraction)
+    frames, ends, shown = 0, defaultdict[int, Fraction](Fraction), dict[Fraction, Fraction]()
     with open_container(info.path) as container:
         video = video_stream(container, info.path)
         try:
             for packet in container.demux():
                 if packet.pts is None or packet.time_base is None or packet.is_discard:
                     continue
-                frames += packet.stream_index == video.index
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                if packet.stream_index == video.index:
+                    frames += 1
+                    shown[packet.pts * packet.time_base] = end
                 ends[packet.stream_index] = max(ends[packet.stream_index], end)
         except av.error.FFmpegError:
             pass
         end = ends[video.index] if video.duration else max(ends.values(), default=info.start)
-    if info.container.startswith(GUESS_THEIR_LENGTH) or info.duration is None:
-        return Found(frames, end, promised=end)
-    return Found(frames, end, promised=info.start + info.duration)
+        timed = info.timed_by(sorted(shown), shown[max(shown)], video) if shown else info
+    promised = None if info.container.startswith(GUESS_THEIR_LENGTH) else info.promised_end
+    return Found(frames, end, end if promised is None else promised, timed)

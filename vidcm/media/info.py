@@ -1,7 +1,7 @@
 """What a video file says about itself, found out before a long job starts."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,10 +17,11 @@ from av.video.stream import VideoStream
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Colour
 from vidcm.media.orientation import Orientation
-from vidcm.media.timeline import Clock, common_time_base, recognise
+from vidcm.media.timeline import Clock, common_time_base, recognise, settle
 
 SAMPLE = 300  # packets from whose timestamps the rate is recognised
 REORDERING = 32  # the last so many of them may still have unseen neighbours
+COUNT_FROM_ZERO = "matroska"  # containers whose stated duration may hold the time before the first frame too
 
 
 class MediaWarning(UserWarning):
@@ -51,7 +52,7 @@ class VideoInfo:
     pix_fmt: str
     bit_depth: int
     colour: Colour
-    clock: Clock
+    clock: Clock  # as the first packets tell; `timed_by` says what all of them do
     average_rate: Fraction  # frames per second; equals `rate` where that is not None
     time_base: Fraction
     start: Fraction  # instant of the first frame
@@ -70,6 +71,20 @@ class VideoInfo:
     def display_size(self) -> tuple[int, int]:
         """Width and height as seen, pixels counted as square."""
         return self.orientation.size(self.width, self.height)
+
+    @property
+    def promised_end(self) -> Fraction | None:
+        """Where the container says the pictures end, seconds; the earlier reading where its words have two."""
+        if self.duration is None:
+            return None
+        readings = [self.start + self.duration]
+        return min(readings + ([self.duration] if self.container.startswith(COUNT_FROM_ZERO) else []))
+
+    def timed_by(self, instants: Sequence[Fraction], end: Fraction, stream: VideoStream) -> "VideoInfo":
+        """The same with clock and average rate from all timestamps of the stream, rising, in seconds, and their end."""
+        shown = [instant for instant in instants if instant >= self.start] or [self.start]
+        clock = settle(self.clock, shown, end, self.time_base, _declared(stream))
+        return replace(self, clock=clock, average_rate=clock.rate or _average(shown) or self.average_rate)
 
     def time_base_for(self, *steps: Fraction) -> Fraction:
         """A time base that holds the first instant, as a copy counts it, and whole numbers of `steps` from there on."""
@@ -152,8 +167,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
     instants = instants[:-REORDERING] if len(instants) == SAMPLE else instants
     start = (first.pts or 0) * tick
     shown = [instant for instant in instants if instant >= start] or [start]
-    claims = (stream.guessed_rate, stream.base_rate, stream.average_rate)
-    clock = recognise(shown, tick, declared=[rate for rate in claims if rate])
+    clock = recognise(shown, tick, _declared(stream))
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -184,6 +198,10 @@ def _origin(container: InputContainer, start: Fraction, step: Fraction) -> Fract
     starts = [each.start_time * each.time_base for each in container.streams if each.start_time and each.time_base]
     lead = start - min([start, *starts])
     return start - math.ceil(lead / step) * step
+
+
+def _declared(stream: VideoStream) -> list[Fraction]:
+    return [rate for rate in (stream.guessed_rate, stream.base_rate, stream.average_rate) if rate]
 
 
 def _average(instants: list[Fraction]) -> Fraction | None:

@@ -157,15 +157,12 @@ class PyAVReader(VideoReader):
 
     def _check_end(self, last: Fraction) -> None:
         """A file whose index promises more than was found is cut short. A length of sound and all promises nothing."""
-        if (
-            self._stream.duration is None
-            or self.info.duration is None
-            or self.info.container.startswith(("mpeg", "avi"))
-        ):
+        promised = self.info.promised_end
+        if self._stream.duration is None or promised is None or self.info.container.startswith(("mpeg", "avi")):
             return
-        missing = self.info.start + self.info.duration - last - (SHORT_BY + 1) / self.info.average_rate
-        if missing > 0 and missing > self.info.duration / 50:
-            self._report(f"ends at {float(last):.2f} s of {float(self.info.duration):.2f} s: cut short")
+        missing = promised - last - (SHORT_BY + 1) / self.info.average_rate
+        if missing > 0 and missing > (promised - self.info.start) / 50:
+            self._report(f"ends at {float(last):.2f} s of {float(promised):.2f} s: cut short")
 
     def _report(self, problem: str) -> None:
         if problem not in self.problems:

@@ -7,7 +7,7 @@ exact instant. Where no lattice fits (a phone's variable rate) the timestamps ar
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -33,13 +33,20 @@ class Clock:
 
     step: seconds; a frame period where a rate was recognised, else the container's tick.
     slack: by how much a container's timestamp may miss the lattice, seconds; 0 takes timestamps at their word.
-    is_constant: whether every frame period in the sample held exactly one frame.
+    is_constant: whether every frame period seen held exactly one frame.
+    loose: the container's tick where some instants miss the lattice, and count in ticks; 0 where none is known to.
     """
 
     start: Fraction
     step: Fraction
     slack: Fraction = Fraction(0)
     is_constant: bool = False
+    loose: Fraction = Fraction(0)
+
+    @property
+    def steps(self) -> tuple[Fraction, ...]:
+        """Seconds of which, from the start on, every instant is a sum of whole multiples."""
+        return (self.step, self.loose) if self.loose else (self.step,)
 
     @property
     def rate(self) -> Fraction | None:
@@ -50,8 +57,16 @@ class Clock:
         """The lattice instant a timestamp stands for, or the timestamp itself where it is off the lattice."""
         if not self.slack:
             return instant
-        nearest = self.start + round((instant - self.start) / self.step) * self.step
+        nearest = self.start + self.place(instant) * self.step
         return nearest if abs(nearest - instant) <= self.slack else instant
+
+    def place(self, instant: Fraction) -> int:
+        """Number of the lattice instant next to this one."""
+        return round((instant - self.start) / self.step)
+
+    def holds(self, instant: Fraction) -> bool:
+        """Whether a timestamp stands for an instant of the lattice."""
+        return abs(self.start + self.place(instant) * self.step - instant) <= self.slack
 
 
 def recognise(instants: Sequence[Fraction], tick: Fraction, declared: Iterable[Fraction] = ()) -> Clock:
@@ -70,6 +85,35 @@ def recognise(instants: Sequence[Fraction], tick: Fraction, declared: Iterable[F
     return Clock(instants[0], 1 / rate, slack=tick, is_constant=_is_dense(_places(offsets, rate)))
 
 
+def settle(
+    sample: Clock, instants: Sequence[Fraction], end: Fraction, tick: Fraction, declared: Iterable[Fraction] = ()
+) -> Clock:
+    """The clock of a whole stream, given the one recognised from its first frames.
+
+    instants, tick, declared: see `recognise`; end: of the last frame, seconds. A file that changes its rate is
+    recognised anew. Where no lattice explains all of it, that of the sample stays for the frames that are on it.
+    """
+    clock = _settled(sample, instants, tick, list(declared))
+    is_loose = not all(map(clock.holds, (*instants, end)))
+    return replace(clock, loose=tick if is_loose else Fraction(0))
+
+
+def _settled(sample: Clock, instants: Sequence[Fraction], tick: Fraction, declared: Sequence[Fraction]) -> Clock:
+    places = [sample.place(instant) for instant in instants]
+    if all(map(sample.holds, instants)) and len(set(places)) == len(places):
+        return replace(sample, is_constant=sample.is_constant and _is_dense(places))
+    whole = recognise(instants, tick, declared)
+    strays = sum(not sample.holds(instant) for instant in instants)
+    is_proven = whole.slack > 0 and _luck(tick, 1 / whole.step, strays) <= CHANCE
+    if is_proven or whole.is_constant or not _rises([sample.exact(instant) for instant in instants]):
+        return whole
+    return replace(sample, is_constant=False) if sample.slack else whole
+
+
+def _rises(numbers: Sequence[Fraction]) -> bool:
+    return all(before < after for before, after in pairwise(numbers))
+
+
 def _places(offsets: Sequence[Fraction], rate: Fraction) -> list[int]:
     return [round(offset * rate) for offset in offsets]
 
@@ -84,12 +128,22 @@ def _miss(offsets: Sequence[Fraction], tick: Fraction, rate: Fraction) -> Fracti
     Both ends of an offset are rounded, by half a tick each. A lattice so dense that random instants would fit as well
     explains nothing, unless each of its places is taken.
     """
+    if _places(offsets[-1:], rate)[0] < len(offsets) - 1:
+        return None  # fewer places than instants
     places = _places(offsets, rate)
-    miss = max(abs(place / rate - offset) for place, offset in zip(places, offsets, strict=True))
-    if miss > tick or len(set(places)) < len(places):
+    miss = Fraction(0)
+    for place, offset in zip(places, offsets, strict=True):
+        miss = max(miss, abs(place / rate - offset))
+        if miss > tick:
+            return None
+    if len(set(places)) < len(places):
         return None
-    luck = min(1.0, float(2 * tick * rate)) ** (len(offsets) - 1)
-    return miss if _is_dense(places) or luck <= CHANCE else None
+    return miss if _is_dense(places) or _luck(tick, rate, len(offsets) - 1) <= CHANCE else None
+
+
+def _luck(tick: Fraction, rate: Fraction, count: int) -> float:
+    """How likely `count` random instants are to lie on the lattice of `rate`."""
+    return min(1.0, float(2 * tick * rate)) ** count
 
 
 def _even(instants: Sequence[Fraction], tick: Fraction) -> Clock:

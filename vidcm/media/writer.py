@@ -65,7 +65,7 @@ class VideoWriter:
         copy_from: str | Path | None = None,
     ) -> None:
         self.path, self.info = Path(path), info
-        self.time_base = time_base or info.time_base_for(1 / rate if rate else info.clock.step)
+        self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
         container = container_for(self.path)
         encoder = encoder_for(codec or container.codec, container)
         _check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])])
@@ -105,7 +105,10 @@ class VideoWriter:
         with self._telling():
             pts = round((instant - self.info.origin) / self.time_base)
             if self._held is not None and pts <= self._held.pts:
-                raise ValueError(f"instants must rise by at least {self.time_base} s, got {instant} s again")
+                raise UserError(
+                    f"{self.path}: instants must rise by at least {self.time_base} s, and at {float(instant):.4f} s "
+                    "two frames fall together; remux the input, or ask for a lower rate"
+                )
             picture = self._picture(frame)
             self._encode_held(pts)
             ticks = None if duration is None else max(1, round(duration / self.time_base))
