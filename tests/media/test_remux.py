@@ -6,8 +6,9 @@ from pathlib import Path
 import av
 import pytest
 
+from vidcm.core.errors import UserError
 from vidcm.media.reader import open_reader
-from vidcm.media.remux import Remux
+from vidcm.media.remux import Remux, StreamCopy
 from vidcm.media.writer import VideoWriter
 
 FAST = {"preset": "ultrafast"}
@@ -104,6 +105,50 @@ def test_streams_a_container_cannot_hold_are_named_with_the_reason(make_clip, tm
     (dropped,) = interpolated(path, tmp_path / "out.webm")
     assert dropped == "audio stream 1 (aac): webm cannot hold it"
     assert (tmp_path / "out.webm").exists()
+
+
+class Broken:
+    """A container whose packets of sound cannot be read, or are no packets of sound."""
+
+    def __init__(self, container: av.container.InputContainer) -> None:
+        self.streams = container.streams
+
+    def demux(self, stream):
+        raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
+        yield
+
+
+def test_sound_that_cannot_be_read_is_blamed_on_the_input(make_clip, tmp_path, monkeypatch):
+    path = make_clip("in.mkv", audio=True)
+    init = StreamCopy.__init__
+    broken = lambda self, path, source, *rest: init(self, path, Broken(source), *rest)  # noqa: E731
+    monkeypatch.setattr(StreamCopy, "__init__", broken)
+    with pytest.raises(UserError, match=r"in\.mkv: its audio stream 1 cannot be copied \(Invalid data") as caught:
+        interpolated(path, tmp_path / "out.mp4")
+    assert "out.mp4" not in str(caught.value)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_sound_that_cannot_be_muxed_is_blamed_on_the_input_and_a_full_disk_is_not(make_clip, tmp_path, monkeypatch):
+    path = make_clip("in.mkv", audio=True)
+
+    def told(error: Exception) -> str:
+        with open_reader(path) as reader, av.open(str(tmp_path / "out.mkv"), "w") as target:
+            remux = Remux(path, reader.info, target)
+            target.start_encoding()
+
+            class Refusing:
+                def mux_one(self, packet):
+                    raise error
+
+            remux._copies[0]._target = Refusing()
+            with pytest.raises((UserError, OSError)) as caught:
+                remux.advance(None)
+            remux.close()
+        return str(caught.value)
+
+    assert "in.mkv: its audio stream 1" in told(av.error.ArgumentError(22, "Invalid argument"))
+    assert "in.mkv" not in told(av.error.OSError(28, "No space left on device"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ where the input is badly interleaved.
 
 import io
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from vidcm.core.errors import UserError
 from vidcm.media.info import VideoInfo, open_container
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
@@ -25,22 +26,38 @@ COPIED = ("audio", "subtitle", "attachment")
 
 
 class StreamCopy:
-    """One stream on its way from an input to an output."""
+    """One stream on its way from an input, named `path`, to an output."""
 
-    def __init__(self, source: InputContainer, index: int, target: OutputContainer, origin: Fraction) -> None:
+    def __init__(
+        self, path: Path, source: InputContainer, index: int, target: OutputContainer, origin: Fraction
+    ) -> None:
         stream = source.streams[index]
-        self._target = target
+        self._name, self._target = f"{path}: its {stream.type} stream {index}", target
         self._stream = _add(target, stream)
         self._origin = round(origin / stream.time_base) if stream.time_base else 0
         self._packets = self._read(source, stream)
-        self._ahead = next(self._packets, None)
+        self._ahead = self._next()
 
     def advance(self, until: Fraction | None) -> None:
         """Write the packets up to this time of the output, in seconds; all that are left without one."""
         while self._ahead is not None and (until is None or self._time(self._ahead) <= until):
             self._ahead.stream = self._stream
-            self._target.mux_one(self._ahead)
-            self._ahead = next(self._packets, None)
+            with self._blaming(av.error.InvalidDataError, av.error.ArgumentError):  # no fault of the disk's
+                self._target.mux_one(self._ahead)
+            self._ahead = self._next()
+
+    def _next(self) -> Packet | None:
+        with self._blaming(av.error.FFmpegError):
+            return next(self._packets, None)
+
+    @contextmanager
+    def _blaming(self, *kinds: type[Exception]) -> Iterator[None]:
+        """Names the input for what is wrong with its packets."""
+        try:
+            yield
+        except kinds as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"{self._name} cannot be copied ({reason}); repair or remove it first") from error
 
     @staticmethod
     def _time(packet: Packet) -> Fraction:
@@ -82,7 +99,7 @@ class Remux:
         reason = _why_not(stream, target.format.name)
         if reason is None:
             own = self._open.enter_context(open_container(path))
-            self._copies.append(StreamCopy(own, stream.index, target, origin))
+            self._copies.append(StreamCopy(path, own, stream.index, target, origin))
         else:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
