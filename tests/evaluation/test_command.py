@@ -13,7 +13,7 @@ from tests.evaluation.conftest import panning
 from vidcm.cli.evaluate import command
 from vidcm.cli.main import cli
 from vidcm.evaluation.config import EvaluationConfig
-from vidcm.training.parsing import from_mapping, read_yaml
+from vidcm.settings import from_mapping, read_yaml
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "eval").glob("*.yaml"))
 SMALL = ["--size", "96x64"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
-from vidcm.training.parsing import from_mapping
 
 from .tiny import TinyBatches, TinyFamily
 

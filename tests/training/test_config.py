@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from vidcm.core.errors import UserError
+from vidcm.settings import from_mapping, with_overrides
 from vidcm.training.config import OptimizerConfig, RunConfig, load_config, record_run, resolved
-from vidcm.training.parsing import from_mapping, with_overrides
 from vidcm.training.step import VAE_STAGES
 
 RUNS = sorted((Path(__file__).parents[2] / "configs" / "runs").rglob("*.yaml"))

@@ -16,7 +16,7 @@ SCRIPT = """
 import importlib.util, os, sys
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
-from vidcm.training.parsing import from_mapping
+from vidcm.settings import from_mapping
 
 tiny = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("tiny", sys.argv[1]))
 spec.loader.exec_module(tiny)

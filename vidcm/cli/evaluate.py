@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vidcm.evaluation.config import DEVICES, EvaluationConfig
-from vidcm.training.parsing import from_mapping, read_yaml
+from vidcm.settings import from_mapping, read_yaml
 
 DEFAULTS = EvaluationConfig()
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from vidcm.data.batches import DataConfig
-from vidcm.training.parsing import as_mapping, from_mapping, read_yaml, with_overrides
+from vidcm.settings import as_mapping, from_mapping, read_yaml, with_overrides
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
+from vidcm.settings import as_mapping
 from vidcm.training.config import EMAConfig, RunConfig
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
-from vidcm.training.parsing import as_mapping
 from vidcm.training.step import VAE_STAGES, keyed_seed, to_device
 
 WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does not change a batch

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from vidcm import losses
 from vidcm.core.errors import UserError
+from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
-from vidcm.training.parsing import from_mapping
 
 VAE_STAGES = ("vae", "decoder")
 NOISE_BINS = 4  # of equal width in angle, clean to pure noise
