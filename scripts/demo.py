@@ -5,7 +5,6 @@ strip of consecutive frames. The rendered scene is known at every instant: its i
 """
 
 import argparse
-import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -190,7 +189,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "demo", help="folder to write to")
     options = parser.parse_args()
     started = time.monotonic()
-    logging.getLogger("xformers").setLevel(logging.ERROR)  # it complains wherever there is no CUDA
     options.out.mkdir(parents=True, exist_ok=True)
     source = options.video or options.out / "before.mp4"
     if options.video is None:

@@ -59,6 +59,17 @@ def test_an_editable_install_finds_the_pipelines_from_anywhere(tmp_path: Path) -
     assert Path(found.stdout.strip()) == ROOT / "pipelines" / "__init__.py"
 
 
+def test_importing_the_pipelines_says_nothing(tmp_path: Path) -> None:
+    """xformers, which diffusers imports, would have much to say on a machine without CUDA."""
+    found = run(sys.executable, "-c", "import vidcm.pipelines", cwd=tmp_path)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_a_level_that_somebody_set_for_xformers_stays(tmp_path: Path) -> None:
+    code = "import logging; log = logging.getLogger('xformers'); log.setLevel(10); import vidcm; print(log.level)"
+    assert run(sys.executable, "-c", code, cwd=tmp_path).stdout == "10\n"
+
+
 def test_shipped_models_are_small_and_hold_no_pickles() -> None:
     files = [ROOT / "vidcm" / name for name in shipped_assets()]
     assert {file.suffix for file in files} <= {".safetensors", ".json", ".md"}

@@ -68,6 +68,15 @@ def test_the_doctor_tries_every_reader_and_attention_backend(package: Path) -> N
     assert lines["wave"][0] == "ok"
 
 
+def test_the_doctor_says_in_a_few_words_that_xformers_cannot_serve(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "NotImplementedError: No operator found for `memory_efficient_attention_forward` with inputs:"
+    monkeypatch.setattr("vidcm.models.attention.probe", lambda device: {"xformers": long, "sdpa": "ok"})
+    line = next(line for line in run("doctor").splitlines() if "xformers on" in line)
+    assert re.fullmatch(r"  note  xformers on cpu +not usable here \(NotImplementedError\); sdpa serves", line)
+
+
 def test_the_doctor_fails_where_something_needed_does(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Iterator[doctor.Finding]:
         yield "ok", "this", "works"
