@@ -1,5 +1,6 @@
 """The command line root: quick help, exit codes, one line for a failure."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_help_and_wrong_use_import_nothing_heavy(arguments: list[str]) -> None:
 
 def test_every_command_has_a_file_and_every_file_a_command() -> None:
     files = {file.stem for file in Path(vidcm.cli.__file__).parent.glob("*.py")}
-    assert set(main.COMMANDS) == files - {"__init__", "main"}
+    assert set(main.COMMANDS) == files - {"__init__", "main", "options"}
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
@@ -71,6 +72,36 @@ def test_an_unknown_command_is_wrong_use() -> None:
     assert run.exit_code == 2
     assert "interpolat" in run.stderr
     assert not run.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["evaluate", "nonsense"], ["train"]], ids=" ".join)
+def test_wrong_use_is_one_line_that_leads_to_the_help(arguments: list[str]) -> None:
+    run = CliRunner().invoke(main.cli, arguments, prog_name="vidcm")
+    assert run.exit_code == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert re.match(r"Error: .*; see 'vidcm( evaluate| train)? --help'$", run.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["interpolate", "--stpes", "3"], " Did you mean '--steps'?"),
+        (["interpolate", "--device-name", "cpu"], " Did you mean '--device'?"),
+        (["evaluate", "interpolaton"], " Did you mean 'interpolation'?"),
+        (["interpolate", "--bogus"], "; see"),
+        (["interpolate", "--cats"], " Did you mean '--cuts'?"),
+    ],
+    ids=str,
+)
+def test_only_a_name_that_is_really_close_is_suggested(arguments: list[str], suggestion: str) -> None:
+    run = CliRunner().invoke(main.cli, arguments)
+    assert run.exit_code == 2
+    assert suggestion in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_group_without_a_command_shows_its_help() -> None:
+    assert "interpolation" in CliRunner().invoke(main.cli, ["evaluate"]).output
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from vidcm.evaluation.config import DEVICES, EvaluationConfig
+from vidcm.cli.options import DEVICE, Temperature
+from vidcm.evaluation.config import EvaluationConfig
 from vidcm.settings import from_mapping, read_yaml
 
 DEFAULTS = EvaluationConfig()
@@ -34,10 +35,10 @@ def command() -> None:
 @setting("factor", click.IntRange(2), "Keep every FACTOR-th frame and rebuild those between.")
 @setting("methods", str, "Methods, by commas: hold, crossfade, dis, minterpolate, vidcm.")
 @setting("model", str, "Model directory of the method vidcm.  [default: the shipped one]")
-@setting("device", click.Choice(DEVICES), "What the model runs on.")
+@setting("device", DEVICE, "What the model runs on.")
 @setting("steps", click.IntRange(0), "Network steps of vidcm; 0: motion estimate only.")
 @setting("seed", int, "Seed of its noise.")
-@setting("temperature", click.FloatRange(0), "Scale of its noise.  [default: stored with the model]")
+@setting("temperature", Temperature(), "Scale of its noise.  [default: stored with the model]")
 @setting("max_pairs", click.IntRange(0), "Pairs of kept frames per clip, spread evenly; 0: all.")
 @setting("ladder", bool, "Also the ladder of latents: draft, random, 1 and 2 steps, teacher, shuffled, posterior.")
 @setting("ladder_pairs", click.IntRange(1), "Pairs per clip on the ladder.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.cli.options import DEVICE, Temperature
+from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from vidcm.interpolation.stream import Report
 
 
-@click.command("interpolate", short_help="Add frames to a video: a higher rate, or slow motion.")
+@click.command("interpolate", short_help="Add frames to a video: a higher rate.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
     "--steps", default=2, show_default=True, type=click.IntRange(0, 100), help="Network steps; 0: motion estimate only."
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed, another take on what the ends leave open.")
-@click.option("--temperature", type=float, help="Scale of the noise, 0 or more.  [default: stored with the model]")
+@click.option("--temperature", type=Temperature(), help="Scale of the noise.  [default: stored with the model]")
 @click.option("--model", type=click.Path(path_type=Path), help="Model directory.  [default: the shipped one]")
-@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda", "mps"]))
+@click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
 @click.option(
     "--cuts",
     default="auto",
@@ -64,7 +66,6 @@ def command(
     One of --factor and --fps says how many: `--factor 2`, `--fps 60`.
     """
     rule = _rule(factor, fps)
-    _check_temperature(sampling["temperature"])
     check_paths(source, target)
     check_model(model)
     if report is not None:
@@ -80,14 +81,16 @@ def command(
 
 
 def _rule(factor: str | None, fps: str | None) -> Rule:
-    if (factor is None) == (fps is None):
-        raise click.UsageError("give either --factor (such as 2) or --fps (such as 60)")
-    return parse_factor(factor) if factor is not None else parse_rate(fps or "")
-
-
-def _check_temperature(temperature: float | None) -> None:
-    if temperature is not None and not 0 <= temperature < float("inf"):
-        raise UserError(f"--temperature must be a number of at least 0, got {temperature} (try 0, 0.5 or 1)")
+    if factor is not None and fps is not None:
+        raise click.UsageError(f"--factor {factor} and --fps {fps} both say how many frames: give one of them")
+    try:
+        if factor is not None:
+            return parse_factor(factor)
+        if fps is not None:
+            return parse_rate(fps)
+    except UserError as error:
+        raise click.UsageError(str(error)) from error
+    raise click.UsageError("say how many frames: --factor (such as 2) or --fps (such as 60)")
 
 
 def _run(
@@ -126,23 +129,10 @@ def _lazy_interpolator(
     def loaded() -> "Interpolator":
         from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
 
-        pipe = FrameInterpolationPipeline.from_pretrained(model).to(_device(device))
+        pipe = FrameInterpolationPipeline.from_pretrained(model).to(present_device(device))
         return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature)
 
     return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return next(device for device, is_there in present.items() if is_there)
-    if not present[name]:
-        raise UserError(
-            f"--device {name}: none here (there is {', '.join(d for d, is_there in present.items() if is_there)})"
-        )
-    return name
 
 
 def _tell(report: "Report", as_json: bool) -> None:

@@ -1,12 +1,15 @@
 """The `vidcm` command: names and summaries of the commands, exit codes. A command's file is imported when it runs.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on stderr, which says so where it is
-not one the user can act on (`UserError`, or an `OSError` such as a full disk); with `--verbose`, or VIDCM_DEBUG=1 in
-the environment, the traceback too.
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. Wrong use is one line on stderr, and so is a failure, which
+says so where it is not one the user can act on (`UserError`, or an `OSError` such as a full disk); with `--verbose`, or
+VIDCM_DEBUG=1 in the environment, the traceback too.
 """
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import SequenceMatcher
 from importlib import import_module
 from typing import Any
 
@@ -17,13 +20,46 @@ from vidcm.core.errors import UserError
 
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
 COMMANDS = {
-    "interpolate": "Add frames to a video: a higher rate, or slow motion.",
+    "interpolate": "Add frames to a video: a higher rate.",
     "train": "Train or tune a model, as a YAML file says.",
     "evaluate": "Score interpolation against true frames and baselines.",
     "models": "List the shipped models and the known families.",
     "objectives": "List the training objectives.",
     "doctor": "Show versions, devices and which backends work here.",
 }
+
+
+CLOSE = 0.7  # how alike two names must be before one is taken for a slip of the other; --bogus and --cuts are 0.44
+
+
+class WrongUse(click.ClickException):
+    """A click.UsageError in one line, where click prints four."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        said = one_line(error.format_message())
+        names_a_way_out = error.ctx is None or said.endswith("?")
+        super().__init__(said if names_a_way_out else f"{said.rstrip('.')}; see '{error.ctx.command_path} --help'")
+
+
+def suggest_less(error: Any) -> None:
+    """Leave of the names that click suggests those that are really close to the one given."""
+    given = (getattr(error, "option_name", None) or getattr(error, "command_name", "")).strip("-")
+    for name in list(getattr(error, "possibilities", None) or []):
+        if SequenceMatcher(None, given, name.strip("-")).ratio() < CLOSE:
+            error.possibilities.remove(name)
+
+
+@contextmanager
+def wrong_use_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # the help itself
+        raise
+    except click.UsageError as error:
+        suggest_less(error)
+        raise WrongUse(error) from error
 
 
 class LazyGroup(click.Group):
@@ -41,9 +77,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with wrong_use_in_one_line():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with wrong_use_in_one_line():
+                return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
@@ -52,7 +93,7 @@ class LazyGroup(click.Group):
         except (UserError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            raise click.ClickException(one_line(error)) from error
+            raise click.ClickException(one_line(str(error))) from error
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -62,15 +103,15 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def unexpected(error: Exception) -> str:
     """What is said of an error that nobody foresaw. Out of memory is told by its name: torch need not be there."""
     is_memory = isinstance(error, MemoryError) or "OutOfMemoryError" in [kind.__name__ for kind in type(error).__mro__]
     hint = "; try a smaller file, or another --device" if is_memory else ""
-    return f"vidcm: unexpected {type(error).__name__}: {one_line(error)}{hint}; run with -v for the traceback"
+    return f"vidcm: unexpected {type(error).__name__}: {one_line(str(error))}{hint}; run with -v for the traceback"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,8 +122,8 @@ def cli(verbose: bool) -> None:
     # Read when torch loads: idle OpenMP threads that spin take the core from the working one (2-5 times slower here).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")  # training needs more than 1024
-    if not verbose:  # diffusers imports xformers on sight, which then complains wherever there is no CUDA
-        logging.getLogger("xformers").setLevel(logging.ERROR)
+    if verbose:
+        logging.getLogger("xformers").setLevel(logging.WARNING)  # which importing vidcm silenced
 
 
 def main() -> None:

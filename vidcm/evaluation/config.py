@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
+from vidcm.core.devices import DEVICES
 from vidcm.core.errors import UserError
-
-DEVICES = ("cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class EvaluationConfig:
     factor: int = 2  # every factor-th frame is kept, those between are rebuilt
     methods: tuple[str, ...] = ("hold", "crossfade", "dis", "vidcm")
     model: str | None = None  # a model directory; None: the shipped one
-    device: str = "cpu"  # that the model runs on; times are CPU times whatever it is
+    device: str = "auto"  # that the model runs on; times are CPU times whatever it is
     steps: int = 2  # 0: the draft
     seed: int = 0
     temperature: float | None = None  # None: what is stored with the weights

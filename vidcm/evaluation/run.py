@@ -1,13 +1,14 @@
 """`vidcm evaluate interpolation`: clips in, the result of docs/decisions/0008-evaluation-json.md out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import vidcm
+from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.evaluation.baselines import BASELINES, Interpolator
 from vidcm.evaluation.config import EvaluationConfig
@@ -32,6 +33,7 @@ def evaluate(
 
     paths: video files and folders. figure: where to write a contact sheet of up to FIGURE_ROWS clips.
     """
+    config = replace(config, device=present_device(config.device))
     files = find_clips(list(paths), config.split)
     check_methods(config.methods)
     pipe = load_pipe(config) if MODEL in config.methods or config.ladder else None
@@ -80,9 +82,6 @@ def load_pipe(config: EvaluationConfig) -> Any:
     """The pipeline of `config.model`, or the shipped one, on `config.device`."""
     from vidcm.pipelines import FrameInterpolationPipeline
 
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not present[config.device]:
-        raise UserError(f"no {config.device} device here (there is {', '.join(d for d in present if present[d])})")
     return FrameInterpolationPipeline.from_pretrained(config.model).to(config.device)
 
 

@@ -14,6 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
 from vidcm import families
+from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
 from vidcm.data.batches import Batches, open_cache
@@ -28,8 +29,8 @@ WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does n
 
 def start_processes(config: RunConfig) -> Accelerator:
     """The accelerator, checked to have started as many processes as were launched and asked for."""
-    if config.device not in ("auto", "cpu", "cuda", "mps"):
-        raise UserError(f"device must be auto, cpu, cuda or mps, got {config.device!r}")
+    if config.device not in DEVICES:
+        raise UserError(f"device must be one of {', '.join(DEVICES)}, got {config.device!r}")
     handler = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
     accelerator = Accelerator(cpu=config.device == "cpu", kwargs_handlers=[handler])
     launched = int(os.environ.get("WORLD_SIZE", "1"))
