@@ -362,9 +362,25 @@ def test_the_help_promises_nothing_that_no_option_does() -> None:
     assert "slow motion" not in interpolate("--help").stdout
 
 
-def test_bad_options_are_told_without_heavy_imports(source: Path, out: Path) -> None:
+def told_with_modules(*arguments: str | Path) -> tuple[str, set[str]]:
+    """(stderr, imported modules) of `vidcm interpolate` in a process of its own."""
     code = "import sys; from vidcm.cli.main import cli\ntry: cli(sys.argv[1:])\nfinally: print(*sys.modules)"
-    command = [sys.executable, "-c", code, "interpolate", source, "-o", out, "--factor", "1"]
+    command = [sys.executable, "-c", code, "interpolate", *arguments]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert "--factor must be" in run.stderr
-    assert not {"torch", "numpy", "av", "cv2", "diffusers"} & set(run.stdout.split())
+    return run.stderr, set(run.stdout.split())
+
+
+def test_bad_options_are_told_without_heavy_imports(source: Path, out: Path) -> None:
+    told, modules = told_with_modules(source, "-o", out, "--factor", "1")
+    assert "--factor must be" in told
+    assert not {"torch", "numpy", "av", "cv2", "diffusers"} & modules
+
+
+@pytest.mark.parametrize("kind", ["text", "sound only", "cut short", "one frame"])
+def test_a_bad_source_is_told_without_waiting_for_torch(kind: str, tmp_path: Path, out: Path) -> None:
+    make, reason = BAD_SOURCES[kind]
+    make(tmp_path / "source.mp4")
+    told, modules = told_with_modules(tmp_path / "source.mp4", "-o", out, "--factor", "2")
+    assert reason in told
+    assert "av" in modules
+    assert not {"torch", "diffusers"} & modules

@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.plan import PlannedFrame, Rule
-from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.info import VideoInfo
 from vidcm.media.reader import open_reader
 from vidcm.media.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Shown, Tally
 
 Progress = Callable[[int, int], None]
 
@@ -48,9 +50,9 @@ def interpolate_file(
     target: str | Path,
     *,
     rule: Rule,
-    interpolator: Interpolator,
-    detector: CutDetector | None = None,
-    at_cuts: AtCuts = "continue",
+    interpolator: "Interpolator",
+    detector: "CutDetector | None" = None,
+    at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
@@ -63,9 +65,11 @@ def interpolate_file(
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
-    renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
     with open_reader(source, rotate=False) as reader:
         found = check_whole(reader.info)
+        from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
+
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
         reader.info = info = found.info
         expected = rule.count(found.frames, info.average_rate)
         with _writer(target, info, rule, codec) as writer:
@@ -100,8 +104,8 @@ def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None) -> Vid
 
 
 def _timed(
-    rendered: Iterable[tuple[PlannedFrame, Shown]], tally: Tally
-) -> Iterator[tuple[Shown, Fraction, Fraction | None]]:
+    rendered: "Iterable[tuple[PlannedFrame, Shown]]", tally: "Tally"
+) -> "Iterator[tuple[Shown, Fraction, Fraction | None]]":
     """(picture, instant, duration); only the last one's duration is known, and needed: up to the end of the source."""
     waiting: tuple[Shown, Fraction] | None = None
     for planned, shown in rendered:
