@@ -103,8 +103,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
         with self.precision():
             batch = self.family.pair(first, last, tau)
-            ends, draft, condition = self.family.observe(batch)
-            z = self.latents(num_inference_steps, temperature, noise, ends, draft, condition, callback_on_step_end)
+            ends, draft = self.family.observe(batch)
+            z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
             frames, doubt = self.render(z, ends, draft, *ends_given)
         confidence = 1 - doubt
         if output_type == "np":
@@ -174,14 +174,13 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         draw: Callable[[int, tuple], Tensor],
         ends: Ends,
         draft: Draft,
-        condition: Tensor,
         callback: Callable | None = None,
     ) -> Tensor:
         """z of every in-between frame [B*K, C, h, w], by `steps` consistency steps; zero for none."""
-        shape = self.latent_shape(condition, ends)
+        shape = self.latent_shape(draft, ends)
         if steps == 0:
-            return rows(condition.new_zeros(shape, dtype=torch.float32))
-        f = self.family.denoiser(self.family.condition(ends, draft, condition))
+            return rows(draft.doubt.new_zeros(shape))
+        f = self.family.denoiser(self.family.condition(ends, draft))
         angles = self.scheduler.angles(steps)
         done = 0
 
@@ -197,9 +196,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         x0 = consistency(step, draw(0, shape), angles=angles, renoise=lambda i: draw(i, shape), temperature=heat)
         return self.vae.unscale(rows(x0))
 
-    def latent_shape(self, condition: Tensor, ends: Ends) -> tuple[int, ...]:
+    def latent_shape(self, draft: Draft, ends: Ends) -> tuple[int, ...]:
         batch = len(ends.present)
-        return (batch, self.vae.config.latent_channels, len(condition) // batch, *condition.shape[-2:])
+        return (batch, self.vae.config.latent_channels, len(draft.tau) // batch, *draft.doubt.shape[-2:])
 
     def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1 and doubt [B, 1, K, H, W]."""
@@ -246,8 +245,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         with self.precision():
             family = self.family
             batch = family.pair(first, last, tau)
-            ends, draft, condition = family.observe(batch)
-            shape = self.latent_shape(condition, ends)
+            ends, draft = family.observe(batch)
+            shape = self.latent_shape(draft, ends)
             if latents == "posterior":
                 z = self.posterior_mean(batch, truth)
             elif latents == "shuffled":
@@ -257,22 +256,20 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             elif latents == "random":
                 z = self.vae.unscale(rows(heat * draw(0, shape)))
             elif latents == "teacher":
-                z = self.teacher_latents(draw(0, shape), heat, teacher_steps, ends, draft, condition)
+                z = self.teacher_latents(draw(0, shape), heat, teacher_steps, ends, draft)
             else:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
-                z = self.latents(steps, temperature, draw, ends, draft, condition)
+                z = self.latents(steps, temperature, draw, ends, draft)
             return self.render(z, ends, draft, *ends_given)[0]
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
-        ends, draft, _ = self.family.observe(batch)
+        ends, draft = self.family.observe(batch)
         return self.family.infer(self.family.with_truth(batch, truth), ends, draft)[0]
 
-    def teacher_latents(
-        self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft, condition: Tensor
-    ) -> Tensor:
+    def teacher_latents(self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft) -> Tensor:
         if self.teacher is None:
             raise ValueError("this model directory has no teacher/: the teacher's row cannot be computed")
-        denoiser = self.family.denoiser(self.family.condition(ends, draft, condition), self.teacher)
+        denoiser = self.family.denoiser(self.family.condition(ends, draft), self.teacher)
         x0 = ode(lambda x, angle: denoiser(x, angle).float(), noise, edm_angles(steps), temperature=temperature)
         return self.vae.unscale(rows(x0))
 

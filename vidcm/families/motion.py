@@ -106,31 +106,29 @@ class MotionFamily:
 
     # What the networks see ------------------------------------------------------------------------------------------
 
-    def observe(self, batch: Batch, scale: int = 1) -> tuple[Ends, Draft, Tensor]:
-        """The ends of a batch at 1/scale of its size, the draft at its instants, and the condition [B*K, C, h, w]."""
+    def observe(self, batch: Batch, scale: int = 1) -> tuple[Ends, Draft]:
+        """The ends of a batch at 1/scale of its size, and what they tell of its instants."""
         flows = (F.avg_pool2d(batch[name], scale) / scale for name in ("flow_forward", "flow_backward"))
         first, last = (F.avg_pool2d(batch[name], scale) for name in ("first", "last"))
         present = torch.stack((batch["first_present"], batch["last_present"]), dim=1)
         ends = self.vae.ends(first, last, *flows, present)
-        draft = self.vae.context.draft(ends, batch["tau"])
-        return ends, draft, self.vae.context(ends, draft)
+        return ends, self.vae.context(ends, batch["tau"])
 
     def infer(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of the batch's true frames, before scaling."""
-        flows = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
-        return self.vae.encode(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *flows)
+        return self.vae.encode(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *measured(batch, scale))
 
     @torch.no_grad()
     def encode(self, batch: Batch, *, generator: torch.Generator) -> tuple[Tensor, Batch]:
         """x0 [B, C, K, h, w] drawn from the posterior, unit standard deviation, and the DiT's condition."""
-        ends, draft, condition = self.observe(batch)
+        ends, draft = self.observe(batch)
         z = self.vae.scale(sample(*self.infer(batch, ends, draft), generator))
-        return unrows(z, ends.present.shape[0]), self.condition(ends, draft, condition)
+        return unrows(z, ends.present.shape[0]), self.condition(ends, draft)
 
-    def condition(self, ends: Ends, draft: Draft, condition: Tensor) -> Batch:
+    def condition(self, ends: Ends, draft: Draft) -> Batch:
         """The keyword arguments of the DiT."""
         batch = ends.present.shape[0]
-        told = {"condition": unrows(condition, batch), "ends": self.vae.end_tokens(ends)}
+        told = {"condition": unrows(draft.condition, batch), "ends": self.vae.end_tokens(ends)}
         return {**told, "tau": draft.tau.view(batch, -1), "present": ends.present}
 
     def denoiser(self, condition: Batch, network: nn.Module | None = None) -> Denoiser:
@@ -145,7 +143,7 @@ class MotionFamily:
         """Reconstruction through the posterior. Returns the loss [B] and what to log."""
         goal = self.objective
         scale = goal.working_scale(batch["first"], generator)
-        ends, draft, condition = self.observe(batch, scale)
+        ends, draft = self.observe(batch, scale)
         mean, log_variance = self.infer(batch, ends, draft, scale)
         z = sample(mean, log_variance, generator)
         self.vae.follow(z)
@@ -153,9 +151,11 @@ class MotionFamily:
         loss, logs = goal.reconstruction(self.vae, batch, ends, draft, z * kept, scale, samples_seen)
 
         divergence = (0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)).mean((1, 2, 3))
-        guess = (self.vae.context.guess(condition).float() - mean.detach()).square().mean((1, 2, 3))
-        loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess
+        guess = (self.vae.context.guess(draft.condition).float() - mean.detach()).square().mean((1, 2, 3))
+        surprise = self.vae.surprise(draft, *measured(batch, scale))
+        loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprise
         logs |= {"kl": divergence.mean().item(), "guess": guess.mean().item(), "z_power": mean.square().mean().item()}
+        logs["surprise"] = surprise.mean().item()
         return loss.view(len(ends.present), -1).mean(1), logs
 
     def decoder_loss(
@@ -163,9 +163,9 @@ class MotionFamily:
     ) -> tuple[Tensor, dict[str, float]]:
         """Reconstruction from sampled latents, for the decoder alone. Returns the loss [B] and what to log."""
         with torch.no_grad():
-            ends, draft, condition = self.observe(batch)
+            ends, draft = self.observe(batch)
             truth = sample(*self.infer(batch, ends, draft), generator)
-            f = self.denoiser(self.condition(ends, draft, condition))
+            f = self.denoiser(self.condition(ends, draft))
             like = unrows(truth, len(ends.present))
             sampled = consistency(
                 lambda x, angle: f(x, angle).float(),
@@ -178,6 +178,12 @@ class MotionFamily:
             z = torch.where(kept, truth, self.vae.unscale(rows(sampled)))
         loss, logs = self.objective.reconstruction(self.vae, batch, ends, draft, z, 1, samples_seen)
         return loss.view(len(ends.present), -1).mean(1), logs
+
+
+def measured(batch: Batch, scale: int) -> tuple[Tensor, Tensor]:
+    """The measured flows of the batch's true frames to (first, last), [B*K, 2, h, w], at 1/scale of its size."""
+    to_first, to_last = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
+    return to_first, to_last
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vidcm.core.photometric import charbonnier, laplacian
 from vidcm.models.motion_context import Draft, Ends
-from vidcm.models.motion_decoder import Motion
+from vidcm.models.motion_decoder import Stage, nearer
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.warp import warp
 
@@ -17,17 +17,24 @@ from vidcm.models.warp import warp
 class MotionObjective:
     """Weights multiply means over pixels or latent elements; schedules count samples."""
 
+    level: float = 5e-3  # error of the starting blend at which a sample's pictures weigh half: see `weigh`
     laplacian: float = 0.5
     stage: float = 0.3  # each stage's blend of the warped ends at 1/4
     flow: float = 0.1  # draws the first correction to the measured one, per 1/4 cell; fades over flow_samples
     flow_samples: int = 16_000
-    kl: float = 3e-4
+    kl: float = 2e-4
     kl_start: int = 6_000  # samples without KL, then as many in which it grows
-    guess: float = 0.02  # regression of the posterior's mean from the condition
+    guess: float = 0.05  # regression of the posterior's mean from the condition
+    doubt: float = 0.02  # likelihood of the measured correction under the draft's doubt
     change: float = 0.2  # difference of neighbouring frames, where a batch has three or more
-    draft_share: float = 0.2  # of the batch decoded from z = 0, so that the draft stays a picture
+    draft_share: float = 0.1  # of the batch decoded from z = 0, so that the draft stays a picture
     posterior_share: float = 0.3  # of the batch in decoder tuning; the rest is sampled
     scales: tuple[float, float, float] = (0.7, 0.2, 0.1)  # share of batches whose motion is found at 1, 1/2, 1/4 size
+
+    def weigh(self, starting_error: Tensor) -> Tensor:
+        """Weight of a sample's picture terms: nearly the inverse of the error [N] it starts with, as the derivative of
+        a decibel. Hard scenes would otherwise be all that is learned from."""
+        return 3 * self.level / (self.level + starting_error)
 
     def kl_at(self, samples_seen: int) -> float:
         return self.kl * min(1.0, max(0.0, samples_seen / self.kl_start - 1))
@@ -58,13 +65,14 @@ class MotionObjective:
         frame, _ = vae.synthesis(motion, first, last, draft.present)
         loss = charbonnier(frame, truth) + self.laplacian * laplacian(frame, truth)
         quarter = [F.avg_pool2d(image, 4 * scale) for image in (first, last, truth)]
-        loss = loss + self.stage * self._stage_error(motion, quarter, draft.present)
-        measured = [F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last")]
-        missed = self._flow_error(motion.stages[0][0], measured, draft.present)
-        loss = loss + self.flow * max(0.0, 1 - samples_seen / self.flow_samples) * missed
+        loss = loss + self.stage * self._stage_error(motion.stages, quarter, draft.present)
         if count >= 3:
             change = unrows(frame - truth, len(ends.present)).diff(dim=2).abs().mean((1, 2, 3, 4))
             loss = loss + self.change * change.repeat_interleave(count, dim=0)
+        loss = loss * self.weigh(self._stage_error([(draft.flows, nearer(draft))], quarter, draft.present))
+        measured = [F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last")]
+        missed = self._flow_error(motion.stages[0][0], measured, draft.present)
+        loss = loss + self.flow * max(0.0, 1 - samples_seen / self.flow_samples) * missed
         mse = (frame.detach().clamp(0, 1) - truth).square().mean((1, 2, 3))
         start = self._flow_error(draft.flows, measured, draft.present)
         logs = {"psnr": (-10 * mse.clamp(min=1e-8).log10()).mean().item()}
@@ -72,12 +80,12 @@ class MotionObjective:
         return loss, logs
 
     @staticmethod
-    def _stage_error(motion: Motion, quarter: list[Tensor], present: Tensor) -> Tensor:
+    def _stage_error(stages: list[Stage], quarter: list[Tensor], present: Tensor) -> Tensor:
         """Charbonnier error of the plain blend of the warped ends (first, last, truth at 1/4), summed over stages."""
         first, last, truth = quarter
         weight = present[:, :, None, None, None]
         total = truth.new_zeros(truth.shape[0])
-        for (to_first, to_last), mask in motion.stages:
+        for (to_first, to_last), mask in stages:
             shares = torch.stack((torch.sigmoid(mask), torch.sigmoid(-mask)), dim=1) * weight
             shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-6)
             blend = shares[:, 0] * warp(first, to_first) + shares[:, 1] * warp(last, to_last)

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, conv
-from vidcm.models.warp import project_flow, resize_flow, warp
+from vidcm.models.projection import project_flow
+from vidcm.models.warp import resize_flow, warp
 
-AGREEMENT = 6 / 255  # difference of the two ends, along the starting motion, at which half a correction is let through
 SEARCH_RADIUS = 4  # cells of the 1/8 grid: the condition sees residual motion up to 32 pixels of the working size
 
 
@@ -28,13 +28,15 @@ class Ends:
 @dataclass
 class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
-    1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; gate: see `agreement_gate`; tau [B*K];
-    present [B*K, 2]."""
+    1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; condition: what the DiT sees of it
+    [B*K, c, h/16, w/16]; doubt: by how much the flows may be off [B*K, 4, h/16, w/16], see vidcm.models.motion_code;
+    tau [B*K]; present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
     local: Tensor
-    gate: Tensor
+    condition: Tensor
+    doubt: Tensor
     tau: Tensor
     present: Tensor
 
@@ -73,32 +75,27 @@ def consistency_error(flow: Tensor, back: Tensor) -> Tensor:
     return 1 - 1 / (1 + gap)
 
 
-def agreement_gate(pictures: tuple[Tensor, Tensor], flows: tuple[Tensor, Tensor], present: Tensor) -> Tensor:
-    """How much of a correction to let through, [N, 1, h, w] in 0..1: none where both ends, brought along the starting
-    motion, already show the same. There a sample could only add jitter. 1 everywhere if an end is absent."""
-    first, last = (warp(picture, flow) for picture, flow in zip(pictures, flows, strict=True))
-    gap = F.avg_pool2d((first - last).abs().mean(1, keepdim=True), 5, 1, 2, count_include_pad=False)
-    gate = gap**2 / (gap**2 + AGREEMENT**2)
-    return torch.where(present.prod(1).view(-1, 1, 1, 1) > 0, gate, torch.ones_like(gate))
-
-
 class MotionContext(nn.Module):
     """What the two ends tell of the instant tau: a draft at 1/4 for the decoder, a condition at 1/16 for the DiT.
 
     `guess` regresses the posterior's mean from the condition: it trains the condition and serves as a diagnostic.
+    `doubt` says how large a correction of the starting flows may be expected.
     """
 
     def __init__(self, widths: tuple[int, ...], local: int, condition: int, latent: int, keys: int = 32):
         super().__init__()
         _, w4, w8, w16 = widths
         self.null = nn.ParameterList(nn.Parameter(torch.zeros(2, w, 1, 1)) for w in widths)
-        self.local = nn.Sequential(conv(3 * w4 + 4 + 2 + 2 + 1, local), Residual(local))
+        self.local = nn.Sequential(conv(3 * w4 + 4 + 2 + 2 + 1 + 1, local), Residual(local))
         self.fold_local = conv(local, w8, 2)
         self.key = nn.Conv2d(w8, keys, 1)
         self.search = nn.Sequential(conv((2 * SEARCH_RADIUS + 1) ** 2 + 3 * w8, w16), Residual(w16))
         self.fold_search = conv(w16, w16, 2)
         self.condition = nn.Sequential(conv(3 * w16, condition), Residual(condition), Residual(condition))
         self.guess = nn.Conv2d(condition, latent, 1)
+        self.doubt = nn.Conv2d(condition, 4, 1)
+        nn.init.zeros_(self.doubt.weight)
+        nn.init.constant_(self.doubt.bias, -1.0)
 
     def fill(self, level: int, features: tuple[Tensor, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Stand a learned null in for the features of an absent end."""
@@ -106,7 +103,7 @@ class MotionContext(nn.Module):
         there = present.to(features[0].dtype)[:, :, None, None, None]
         return tuple(there[:, i] * features[i] + (1 - there[:, i]) * null[i] for i in range(2))
 
-    def draft(self, ends: Ends, tau: Tensor) -> Draft:
+    def forward(self, ends: Ends, tau: Tensor) -> Draft:
         """ends of B pairs, tau [B, K] -> Draft of B*K rows."""
         count = tau.shape[1]
 
@@ -114,7 +111,8 @@ class MotionContext(nn.Module):
             return x.repeat_interleave(count, dim=0)
 
         tau, present = tau.flatten(), rows(ends.present)
-        flows = project_flow(rows(ends.flow_forward), rows(ends.flow_backward), tau)
+        pictures = tuple(rows(x) for x in ends.pictures)
+        flows, spread = project_flow(rows(ends.flow_forward), rows(ends.flow_backward), tau, pictures)
         quarter = tuple(rows(f) for f in self.fill(1, ends.features[1], ends.present))
         warped = tuple(warp(f, flow) for f, flow in zip(quarter, flows, strict=True))
         errors = (
@@ -122,22 +120,23 @@ class MotionContext(nn.Module):
             consistency_error(ends.flow_backward, ends.flow_forward),
         )
         errors = [warp(rows(error), flow) for error, flow in zip(errors, flows, strict=True)]
-        plane = torch.ones_like(flows[0][:, :1])
+        plane = torch.ones_like(spread)
         told = [x.view(-1, 1, 1, 1) * plane for x in (*present.unbind(1), tau)]
-        told = torch.cat((*(flow / 8 for flow in flows), *errors, *told), dim=1)
+        told = torch.cat((*(flow / 8 for flow in flows), spread / 2, *errors, *told), dim=1)
         local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
-        gate = agreement_gate(tuple(rows(x) for x in ends.pictures), flows, present)
-        return Draft(flows, warped, local, gate, tau, present)
+        condition = self.look(ends, flows, local)
+        doubt = self.doubt(condition).float().clamp(-4.5, 3).exp()
+        return Draft(flows, warped, local, condition, doubt, tau, present)
 
-    def forward(self, ends: Ends, draft: Draft) -> Tensor:
-        """The condition [B*K, condition, h/16, w/16]."""
-        count = draft.tau.shape[0] // ends.present.shape[0]
+    def look(self, ends: Ends, flows: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
+        """The condition [B*K, condition, h/16, w/16]: the only place that compares the ends over a neighbourhood."""
+        count = len(local) // len(ends.present)
         warped = []
         for level in (2, 3):
             features = self.fill(level, ends.features[level], ends.present)
-            for f, flow in zip(features, draft.flows, strict=True):
+            for f, flow in zip(features, flows, strict=True):
                 warped.append(warp(f.repeat_interleave(count, dim=0), resize_flow(flow, f.shape[-2:])))
         first8, last8, first16, last16 = warped
         match = correlation(self.key(first8), self.key(last8), SEARCH_RADIUS)
-        search = self.search(torch.cat((match, first8, last8, self.fold_local(draft.local)), dim=1))
+        search = self.search(torch.cat((match, first8, last8, self.fold_local(local)), dim=1))
         return self.condition(torch.cat((self.fold_search(search), first16, last16), dim=1))

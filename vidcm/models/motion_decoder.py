@@ -7,8 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, Upsample, conv, silent_head
+from vidcm.models.motion_code import expand
 from vidcm.models.motion_context import Draft
 from vidcm.models.warp import resize_flow, warp
+
+Stage = tuple[tuple[Tensor, Tensor], Tensor]  # flows to (first, last), and the mask
 
 
 @dataclass
@@ -19,7 +22,7 @@ class Motion:
     flows: tuple[Tensor, Tensor]
     mask: Tensor
     hidden: Tensor
-    stages: list[tuple[tuple[Tensor, Tensor], Tensor]]
+    stages: list[Stage]
 
     def row(self, index: int) -> "Motion":
         """One in-between frame's part, without the stages."""
@@ -27,14 +30,14 @@ class Motion:
         return Motion((self.flows[0][one], self.flows[1][one]), self.mask[one], self.hidden[one], [])
 
 
-def compress(flow: Tensor) -> Tensor:
-    """Flow in cells to a scale on which small and large motion both count: asinh(2 x), odd and smooth."""
-    return (2 * flow).asinh()
+def nearer(draft: Draft) -> Tensor:
+    """The mask that weighs the ends by how near they are, [B*K, 1, h, w]."""
+    logit = torch.logit((1 - draft.tau).clamp(0.01, 0.99)).view(-1, 1, 1, 1)
+    return logit.expand_as(draft.flows[0][:, :1])
 
 
-def expand(value: Tensor) -> Tensor:
-    """The inverse of `compress`, up to 27 cells."""
-    return value.clamp(-4, 4).sinh() / 2
+def grown(x: Tensor, factor: int) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 class MotionDecoder(nn.Module):
@@ -75,14 +78,15 @@ class MotionDecoder(nn.Module):
     def forward(self, z: Tensor, draft: Draft, quarter: tuple[Tensor, Tensor], half: tuple[Tensor, Tensor]) -> Motion:
         """z [B*K, latent, h/16, w/16]; quarter, half: the ends' 1/4 and 1/2 features, one row an in-between frame."""
         hidden = self.correct(torch.cat((self.latent(z), draft.local), dim=1))
-        nearer = torch.logit((1 - draft.tau).clamp(0.01, 0.99)).view(-1, 1, 1, 1)
-        start = torch.cat((*draft.flows, nearer.expand_as(draft.flows[0][:, :1])), dim=1)
-        coarse = F.interpolate(self.coarse(z).float(), scale_factor=4, mode="bilinear", align_corners=False)
-        corrected = start + F.pad(draft.gate * expand(coarse), (0, 0, 0, 0, 0, 1)) + self.correct_head(hidden).float()
+        start = torch.cat((*draft.flows, nearer(draft)), dim=1)
+        doubt = draft.doubt.detach()  # it learns from the measured motion alone
+        coarse = grown(expand(self.coarse(z).float(), doubt), 4)
+        unit = grown(F.pad(doubt[:, :2].repeat(1, 2, 1, 1), (0, 0, 0, 0, 0, 1), value=1.0), 4)
+        corrected = start + F.pad(coarse, (0, 0, 0, 0, 0, 1)) + unit * self.correct_head(hidden).float()
         refined, hidden = self.refine(self.refine4, self.refine4_head, quarter, corrected, hidden)
-        doubled = F.interpolate(refined, scale_factor=2, mode="bilinear", align_corners=False)
+        doubled = grown(refined, 2)
         doubled = torch.cat((2 * doubled[:, :4], doubled[:, 4:]), dim=1)
-        hidden = F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)
+        hidden = grown(hidden, 2)
         state, hidden = self.refine(self.refine2, self.refine2_head, half, doubled, hidden)
         stages = [((s[:, :2], s[:, 2:4]), s[:, 4:]) for s in (corrected, refined)]
         return Motion((state[:, :2], state[:, 2:4]), state[:, 4:], hidden, stages)
@@ -97,10 +101,11 @@ class Synthesis(nn.Module):
         self.head = silent_head(width, 16)
 
     def forward(self, motion: Motion, first: Tensor, last: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Returns the frame, clamped to 0..1, and the
-        disagreement of the two warps [N, 1, H, W] in 0..1, weighted by how undecided the mask is."""
+        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Returns the frame, which may overshoot 0..1,
+        and the disagreement of the two warps [N, 1, H, W], weighted by how undecided the mask is."""
         size = first.shape[-2:]
-        warped = [warp(image, resize_flow(flow, size)) for image, flow in zip((first, last), motion.flows, strict=True)]
+        flows = [resize_flow(flow, size) for flow in motion.flows]
+        warped = [warp(image, flow, "bicubic") for image, flow in zip((first, last), flows, strict=True)]
         there = present[:, :, None, None, None].to(first.dtype)
         first, last = (there[:, i] * warped[i] + (1 - there[:, i]) * warped[1 - i] for i in range(2))
         mask = F.interpolate(motion.mask, size=size, mode="bilinear", align_corners=False)

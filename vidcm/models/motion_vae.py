@@ -17,14 +17,15 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, conv
+from vidcm.models.motion_code import compress, surprise
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
-from vidcm.models.motion_decoder import Motion, MotionDecoder, Synthesis, compress
+from vidcm.models.motion_decoder import Motion, MotionDecoder, Synthesis
 
 
 class Posterior(nn.Module):
     """The true frame and its measured motion, against the draft, at 1/4 -> mean and log-variance of z at 1/16.
 
-    The first four channels start as the mean correction of both flows over each cell, compressed (see `compress`): a
+    The first four channels start as the mean correction of both flows over each cell (see vidcm.models.motion_code): a
     deep network alone did not find its way to them. Motion has a branch of its own for the same reason: among fifty
     times as many channels of appearance it would not be heard.
     """
@@ -44,15 +45,14 @@ class Posterior(nn.Module):
         """truth: 1/4 features of the true frames [B*K, w4, h, w]; true_flows: their measured flows to (first, last).
 
         An absent end has no measured flow: its correction reads zero."""
-        there = draft.present[:, :, None, None, None]
-        wanted = [there[:, i] * (true_flows[i] - draft.flows[i]) for i in range(2)]
-        wanted = compress(torch.cat(wanted, dim=1))
-        flows = torch.cat((wanted, *(compress(x / 4) for x in draft.flows)), dim=1)
+        wanted, doubt = correction(draft, true_flows), draft.doubt.detach()
+        fine = compress(wanted, F.interpolate(doubt, scale_factor=4))
+        flows = torch.cat((fine, *((x / 2).asinh() for x in draft.flows)), dim=1)
         gaps = [(truth - warped).abs() for warped in draft.warped]
         appearance = self.appearance(torch.cat((truth, *draft.warped, *gaps), dim=1))
         seen = torch.cat((self.motion(flows.to(truth.dtype)), appearance), dim=1)
         mean, log_variance = self.out(self.body(seen)).float().chunk(2, dim=1)
-        mean = mean + F.pad(F.avg_pool2d(wanted, 4), (0, 0, 0, 0, 0, mean.shape[1] - 4))
+        mean = mean + F.pad(compress(F.avg_pool2d(wanted, 4), doubt), (0, 0, 0, 0, 0, mean.shape[1] - 4))
         return mean, log_variance.clamp(-12, 4)
 
 
@@ -65,7 +65,7 @@ class MotionVAE(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        latent_channels: int = 12,
+        latent_channels: int = 6,
         condition_channels: int = 128,
         local_channels: int = 64,
         widths: tuple[int, ...] = (16, 48, 96, 128),
@@ -95,6 +95,10 @@ class MotionVAE(ModelMixin, ConfigMixin):
         truth = self.pyramid.to_4(self.pyramid.to_2(2 * frames - 1))
         return self.posterior(truth, draft, (to_first.float(), to_last.float()))
 
+    def surprise(self, draft: Draft, to_first: Tensor, to_last: Tensor) -> Tensor:
+        """How badly the draft's doubt foretells the correction that the measured flows ask for: [B*K]."""
+        return surprise(F.avg_pool2d(correction(draft, (to_first, to_last)), 4), draft.doubt)
+
     def decode(self, z: Tensor, ends: Ends, draft: Draft) -> Motion:
         count = draft.tau.shape[0] // ends.present.shape[0]
         filled = (self.context.fill(level, ends.features[level], ends.present) for level in (0, 1))
@@ -119,6 +123,12 @@ class MotionVAE(ModelMixin, ConfigMixin):
 
     def unscale(self, z: Tensor) -> Tensor:
         return z * self.latent_variance.sqrt() + self.latent_mean
+
+
+def correction(draft: Draft, true_flows: tuple[Tensor, Tensor]) -> Tensor:
+    """What turns the starting flows into the true ones, [B*K, 4, h/4, w/4]; zero towards an absent end."""
+    there = draft.present[:, :, None, None, None]
+    return torch.cat([there[:, i] * (true_flows[i].float() - draft.flows[i]) for i in range(2)], dim=1)
 
 
 def rows(x: Tensor) -> Tensor:
