@@ -264,7 +264,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
         ends, draft = self.family.observe(batch)
-        return self.family.infer(self.family.with_truth(batch, truth), ends, draft)[0]
+        batch = self.family.with_truth(batch, truth)
+        return self.family.infer(batch, draft, self.family.wanted(batch, ends, draft))[0]
 
     def teacher_latents(self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft) -> Tensor:
         if self.teacher is None:

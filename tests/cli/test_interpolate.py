@@ -60,7 +60,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vidcm.families.motion import MotionFamily
 
     folder = tmp_path_factory.mktemp("models") / "random"
-    small = {"vae": {"widths": (8, 8, 16, 16), "condition_channels": 16, "local_channels": 8, "latent_channels": 4}}
+    small = {"vae": {"widths": (8, 8, 16, 16), "condition_channels": 16, "local_channels": 8, "latent_channels": 6}}
     MotionFamily.create({**small, "dit": {"dim": 48, "depth": 1, "heads": 2}}).save(folder)
     return folder
 

@@ -42,7 +42,7 @@ def test_a_shipped_model_is_listed_with_its_pipeline_and_size(package: Path) -> 
 
 
 def test_a_saved_family_is_listed_with_the_name_of_its_pipeline(package: Path) -> None:
-    vae = {"latent_channels": 4, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]}
+    vae = {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]}
     config = {"vae": vae, "dit": {"dim": 32, "depth": 2, "heads": 2}}
     MotionFamily.create(config).save(package / "assets" / "motion")
     for command in ("models", "doctor"):

@@ -6,7 +6,7 @@ import torch
 from vidcm.families.motion import MotionFamily
 
 TINY = {
-    "vae": {"latent_channels": 4, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
+    "vae": {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
     "dit": {"dim": 32, "depth": 2, "heads": 2},
 }
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from vidcm import families
-from vidcm.families.motion import MotionFamily, measure, measured, no_motion, resize, working_size
+from vidcm.families.motion import MotionFamily, measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
+from vidcm.models.motion_code import surprise
 from vidcm.models.motion_context import consistency_error, correlation
 from vidcm.models.motion_vae import rows
 
@@ -31,7 +32,7 @@ def test_latents_have_the_shape_the_dit_expects_and_follow_the_generator(family,
     x0, condition = family.encode(batch, generator=generator())
     again, _ = family.encode(batch, generator=generator())
     other, _ = family.encode(batch, generator=generator(1))
-    assert x0.shape == (2, 4, 3, 4, 6)
+    assert x0.shape == (2, 6, 3, 4, 6)
     assert torch.equal(x0, again)
     assert not torch.equal(x0, other)
     angle = torch.full((2, 1, 1, 1, 1), 0.7)
@@ -40,12 +41,12 @@ def test_latents_have_the_shape_the_dit_expects_and_follow_the_generator(family,
 
 
 def test_running_statistics_bring_latents_to_unit_deviation(family):
-    z = 3 * torch.randn(64, 4, 8, 8, generator=generator()) + 2
+    z = 3 * torch.randn(64, 6, 8, 8, generator=generator()) + 2
     for _ in range(3000):
         family.vae.follow(z)
     scaled = family.vae.scale(z)
-    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(4), atol=1e-2, rtol=0)
-    torch.testing.assert_close(scaled.std((0, 2, 3)), torch.ones(4), atol=1e-2, rtol=0)
+    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(6), atol=1e-2, rtol=0)
+    torch.testing.assert_close(scaled.std((0, 2, 3)), torch.ones(6), atol=1e-2, rtol=0)
     torch.testing.assert_close(family.vae.unscale(scaled), z)
 
 
@@ -58,7 +59,7 @@ def test_the_content_of_an_absent_end_changes_nothing(family, batch):
     results = []
     for told in (batch, other):
         ends, draft = family.observe(told)
-        z, _ = family.infer(told, ends, draft)
+        z, _ = family.infer(told, draft, family.wanted(told, ends, draft))
         motion = family.vae.decode(z, ends, draft)
         full = (told[name].repeat_interleave(3, dim=0) for name in ("first", "last"))
         frame, doubt = family.vae.synthesis(motion, *full, draft.present)
@@ -72,7 +73,7 @@ def test_two_equal_frames_give_that_frame(family):
     flat = torch.full((1, 3, 64, 64), 0.4)
     batch = family.pair(flat, flat, torch.tensor([[0.3]]))
     ends, draft = family.observe(batch)
-    motion = family.vae.decode(torch.randn(1, 4, 4, 4), ends, draft)
+    motion = family.vae.decode(torch.randn(1, 6, 4, 4), ends, draft)
     frame, doubt = family.vae.synthesis(motion, flat, flat, draft.present)
     torch.testing.assert_close(frame, flat)
     assert doubt.max() < 1e-6
@@ -80,11 +81,11 @@ def test_two_equal_frames_give_that_frame(family):
 
 def test_the_latent_moves_pixels_and_refinement_is_bounded(family, batch):
     ends, draft = family.observe(batch)
-    motion = family.vae.decode(torch.randn(6, 4, 4, 6, generator=generator()), ends, draft)
+    motion = family.vae.decode(torch.randn(6, 6, 4, 6, generator=generator()), ends, draft)
     (corrected, _), (refined, _) = motion.stages
     for before, after in zip(corrected, refined, strict=True):
         assert (after - before).abs().max() <= family.vae.decoder.reach
-    still = family.vae.decode(torch.zeros(6, 4, 4, 6), ends, draft)
+    still = family.vae.decode(torch.zeros(6, 6, 4, 6), ends, draft)
     assert not torch.allclose(still.flows[0], motion.flows[0])
 
 
@@ -155,19 +156,19 @@ def test_consistency_error_is_zero_for_inverse_flows_only():
 def test_doubt_learns_how_far_the_flows_are_off(family, batch):
     """The likelihood pulls the doubt, and nothing else that decodes does."""
     ends, draft = family.observe(batch)
-    z, _ = family.infer(batch, ends, draft)
+    z, _ = family.infer(batch, draft, family.wanted(batch, ends, draft))
     motion = family.vae.decode(z, ends, draft)
     (motion.flows[0].sum() + motion.mask.sum()).backward()
     assert family.vae.context.doubt.bias.grad is None
     ends, draft = family.observe(batch)
-    family.vae.surprise(draft, *measured(batch, 1)).mean().backward()
+    surprise(family.wanted(batch, ends, draft)[..., ::4, ::4], draft.doubt).mean().backward()
     assert family.vae.context.doubt.bias.grad.abs().min() > 0
 
 
 def test_where_nothing_is_doubted_the_latent_moves_nothing(family, batch):
     ends, draft = family.observe(batch)
     certain = replace(draft, doubt=torch.full_like(draft.doubt, 1e-6))
-    (to_first, to_last), _ = family.vae.decode(torch.randn(6, 4, 4, 6), ends, certain).stages[0]
+    (to_first, to_last), _ = family.vae.decode(torch.randn(6, 6, 4, 6), ends, certain).stages[0]
     torch.testing.assert_close(to_first, draft.flows[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(to_last, draft.flows[1], atol=1e-4, rtol=0)
 

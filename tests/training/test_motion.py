@@ -15,7 +15,7 @@ from vidcm.families.motion import MotionFamily
 from vidcm.training.checkpoint import newest
 
 MODEL = {
-    "vae": {"latent_channels": 4, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
+    "vae": {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
     "dit": {"dim": 32, "depth": 1, "heads": 2},
 }
 

@@ -19,6 +19,7 @@ from vidcm.core.parameterisations import CirclePrecond
 from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.media.motion import dis_flow, grey, reduce_flow
+from vidcm.models.motion_code import surprise
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
@@ -114,15 +115,20 @@ class MotionFamily:
         ends = self.vae.ends(first, last, *flows, present)
         return ends, self.vae.context(ends, batch["tau"])
 
-    def infer(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> tuple[Tensor, Tensor]:
+    def wanted(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> Tensor:
+        """What the batch's true frames ask to correct, [B*K, 5, h/4, w/4]."""
+        flows = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
+        return self.vae.wanted(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *flows)
+
+    def infer(self, batch: Batch, draft: Draft, wanted: Tensor, scale: int = 1) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of the batch's true frames, before scaling."""
-        return self.vae.encode(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *measured(batch, scale))
+        return self.vae.encode(draft, F.avg_pool2d(rows(batch["frames"]), scale), wanted)
 
     @torch.no_grad()
     def encode(self, batch: Batch, *, generator: torch.Generator) -> tuple[Tensor, Batch]:
         """x0 [B, C, K, h, w] drawn from the posterior, unit standard deviation, and the DiT's condition."""
         ends, draft = self.observe(batch)
-        z = self.vae.scale(sample(*self.infer(batch, ends, draft), generator))
+        z = self.vae.scale(sample(*self.infer(batch, draft, self.wanted(batch, ends, draft)), generator))
         return unrows(z, ends.present.shape[0]), self.condition(ends, draft)
 
     def condition(self, ends: Ends, draft: Draft) -> Batch:
@@ -144,7 +150,8 @@ class MotionFamily:
         goal = self.objective
         scale = goal.working_scale(batch["first"], generator)
         ends, draft = self.observe(batch, scale)
-        mean, log_variance = self.infer(batch, ends, draft, scale)
+        wanted = self.wanted(batch, ends, draft, scale)
+        mean, log_variance = self.infer(batch, draft, wanted, scale)
         z = sample(mean, log_variance, generator)
         self.vae.follow(z)
         kept = uniform(z[:, :1, :1, :1], generator) >= goal.draft_share
@@ -152,10 +159,10 @@ class MotionFamily:
 
         divergence = (0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)).mean((1, 2, 3))
         guess = (self.vae.context.guess(draft.condition).float() - mean.detach()).square().mean((1, 2, 3))
-        surprise = self.vae.surprise(draft, *measured(batch, scale))
-        loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprise
+        surprised = surprise(F.avg_pool2d(wanted, 4), draft.doubt)
+        loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprised
         logs |= {"kl": divergence.mean().item(), "guess": guess.mean().item(), "z_power": mean.square().mean().item()}
-        logs["surprise"] = surprise.mean().item()
+        logs["surprise"] = surprised.mean().item()
         return loss.view(len(ends.present), -1).mean(1), logs
 
     def decoder_loss(
@@ -164,7 +171,7 @@ class MotionFamily:
         """Reconstruction from sampled latents, for the decoder alone. Returns the loss [B] and what to log."""
         with torch.no_grad():
             ends, draft = self.observe(batch)
-            truth = sample(*self.infer(batch, ends, draft), generator)
+            truth = sample(*self.infer(batch, draft, self.wanted(batch, ends, draft)), generator)
             f = self.denoiser(self.condition(ends, draft))
             like = unrows(truth, len(ends.present))
             sampled = consistency(
@@ -178,12 +185,6 @@ class MotionFamily:
             z = torch.where(kept, truth, self.vae.unscale(rows(sampled)))
         loss, logs = self.objective.reconstruction(self.vae, batch, ends, draft, z, 1, samples_seen)
         return loss.view(len(ends.present), -1).mean(1), logs
-
-
-def measured(batch: Batch, scale: int) -> tuple[Tensor, Tensor]:
-    """The measured flows of the batch's true frames to (first, last), [B*K, 2, h, w], at 1/scale of its size."""
-    to_first, to_last = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
-    return to_first, to_last
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

@@ -1,34 +1,43 @@
-"""How the latent writes a correction of the starting flows: what it moves, in units of how much may be expected.
+"""How the latent writes what two frames cannot tell: where the starting flows are off, and which end shows the place.
 
-Both flows are corrected. What they have in common moves a thing along its path, which two frames cannot tell; their
-difference matches other pixels to each other, which they can. Each is divided by its `doubt`, the mean length that the
-ends let expect, so that one unit of z means the same on a still wall and in a waving crowd; a sampler's small error
-then stays small where nothing moves.
+A correction [N, 5, h, w] holds those of the flows to (first, last), and visibility: 1 where the first end alone shows
+what is there, -1 where the last one does. What both flows' corrections share moves a thing along its path; their
+difference matches other pixels to each other. Each part is divided by its `doubt`, the mean size that the ends let
+expect, so that one unit of z means the same on a still wall and in a waving crowd: a sampler's small error stays small
+where nothing moves.
 """
 
 import torch
 from torch import Tensor
 
+PARTS = 5
 LARGEST = 3.0  # of a code: sinh(3) = 10 times the doubt
+NOISE = 6 / 255  # difference from the truth that tells nothing about which end shows it
 
 
-def common_and_match(correction: Tensor) -> Tensor:
-    """Corrections of the flows to (first, last), [N, 4, h, w], as (their mean, last - first)."""
-    first, last = correction.chunk(2, dim=1)
-    return torch.cat(((first + last) / 2, last - first), dim=1)
+def visibility(truth: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Which of the ends, warped onto the true picture, equals it: [N, 1, h, w] in -1 (the last) .. 1 (the first)."""
+    miss_first, miss_last = ((truth - end).abs().mean(1, keepdim=True) for end in (first, last))
+    return (miss_last - miss_first) / (miss_last + miss_first + NOISE)
+
+
+def parts(correction: Tensor) -> Tensor:
+    """(what the corrections of both flows share, by what that to the last exceeds the other, visibility)."""
+    first, last, visible = correction.split((2, 2, 1), dim=1)
+    return torch.cat(((first + last) / 2, last - first, visible), dim=1)
 
 
 def compress(correction: Tensor, doubt: Tensor) -> Tensor:
-    """[N, 4, h, w] -> code of about unit size; odd, monotonous in each part. doubt [N, 4, h, w] > 0."""
-    return (common_and_match(correction) / doubt).asinh()
+    """[N, 5, h, w] -> code of about unit size; odd, monotonous in each part. doubt [N, 5, h, w] > 0."""
+    return (parts(correction) / doubt).asinh()
 
 
 def expand(code: Tensor, doubt: Tensor) -> Tensor:
     """The inverse of `compress`, up to LARGEST."""
-    common, match = (code.clamp(-LARGEST, LARGEST).sinh() * doubt).chunk(2, dim=1)
-    return torch.cat((common - match / 2, common + match / 2), dim=1)
+    common, match, visible = (code.clamp(-LARGEST, LARGEST).sinh() * doubt).split((2, 2, 1), dim=1)
+    return torch.cat((common - match / 2, common + match / 2, visible), dim=1)
 
 
 def surprise(correction: Tensor, doubt: Tensor) -> Tensor:
-    """Negative log-likelihood, up to a constant, of a correction under Laplace laws of mean length `doubt`: [N]."""
-    return (common_and_match(correction).abs() / doubt + doubt.log()).flatten(1).mean(1)
+    """Negative log-likelihood, up to a constant, of a correction under Laplace laws of mean size `doubt`: [N]."""
+    return (parts(correction).abs() / doubt + doubt.log()).flatten(1).mean(1)

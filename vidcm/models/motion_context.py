@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, conv
+from vidcm.models.motion_code import PARTS
 from vidcm.models.projection import project_flow
 from vidcm.models.warp import resize_flow, warp
 
-SEARCH_RADIUS = 4  # cells of the 1/8 grid: the condition sees residual motion up to 32 pixels of the working size
+WIDE, NEAR = 4, 3  # cells of the 1/8 and the 1/4 grid: the condition sees residual motion up to 32 pixels
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Ends:
 class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
     1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; condition: what the DiT sees of it
-    [B*K, c, h/16, w/16]; doubt: by how much the flows may be off [B*K, 4, h/16, w/16], see vidcm.models.motion_code;
-    tau [B*K]; present [B*K, 2]."""
+    [B*K, c, h/16, w/16]; doubt: how large a correction may be expected [B*K, 5, h/16, w/16], see
+    vidcm.models.motion_code; tau [B*K]; present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
@@ -88,12 +89,13 @@ class MotionContext(nn.Module):
         self.null = nn.ParameterList(nn.Parameter(torch.zeros(2, w, 1, 1)) for w in widths)
         self.local = nn.Sequential(conv(3 * w4 + 4 + 2 + 2 + 1 + 1, local), Residual(local))
         self.fold_local = conv(local, w8, 2)
-        self.key = nn.Conv2d(w8, keys, 1)
-        self.search = nn.Sequential(conv((2 * SEARCH_RADIUS + 1) ** 2 + 3 * w8, w16), Residual(w16))
+        self.key4, self.key8 = nn.Conv2d(w4, keys // 2, 1), nn.Conv2d(w8, keys, 1)
+        self.near = conv((2 * NEAR + 1) ** 2, w4, 2)
+        self.search = nn.Sequential(conv((2 * WIDE + 1) ** 2 + 3 * w8 + w4, w16), Residual(w16))
         self.fold_search = conv(w16, w16, 2)
         self.condition = nn.Sequential(conv(3 * w16, condition), Residual(condition), Residual(condition))
         self.guess = nn.Conv2d(condition, latent, 1)
-        self.doubt = nn.Conv2d(condition, 4, 1)
+        self.doubt = nn.Conv2d(condition, PARTS, 1)
         nn.init.zeros_(self.doubt.weight)
         nn.init.constant_(self.doubt.bias, -1.0)
 
@@ -124,11 +126,11 @@ class MotionContext(nn.Module):
         told = [x.view(-1, 1, 1, 1) * plane for x in (*present.unbind(1), tau)]
         told = torch.cat((*(flow / 8 for flow in flows), spread / 2, *errors, *told), dim=1)
         local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
-        condition = self.look(ends, flows, local)
+        condition = self.look(ends, flows, warped, local)
         doubt = self.doubt(condition).float().clamp(-4.5, 3).exp()
         return Draft(flows, warped, local, condition, doubt, tau, present)
 
-    def look(self, ends: Ends, flows: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
+    def look(self, ends: Ends, flows: tuple[Tensor, Tensor], quarter: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
         """The condition [B*K, condition, h/16, w/16]: the only place that compares the ends over a neighbourhood."""
         count = len(local) // len(ends.present)
         warped = []
@@ -137,6 +139,7 @@ class MotionContext(nn.Module):
             for f, flow in zip(features, flows, strict=True):
                 warped.append(warp(f.repeat_interleave(count, dim=0), resize_flow(flow, f.shape[-2:])))
         first8, last8, first16, last16 = warped
-        match = correlation(self.key(first8), self.key(last8), SEARCH_RADIUS)
-        search = self.search(torch.cat((match, first8, last8, self.fold_local(local)), dim=1))
+        near = self.near(correlation(*(self.key4(f) for f in quarter), NEAR))
+        wide = correlation(self.key8(first8), self.key8(last8), WIDE)
+        search = self.search(torch.cat((wide, near, first8, last8, self.fold_local(local)), dim=1))
         return self.condition(torch.cat((self.fold_search(search), first16, last16), dim=1))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, Upsample, conv, silent_head
-from vidcm.models.motion_code import expand
+from vidcm.models.motion_code import PARTS, expand
 from vidcm.models.motion_context import Draft
 from vidcm.models.warp import resize_flow, warp
 
@@ -47,15 +47,16 @@ class MotionDecoder(nn.Module):
     """
 
     reach = 2.0
+    decided = 4.0  # the mask's logit where one end alone shows the place
 
     def __init__(self, widths: tuple[int, ...], local: int, latent: int, hidden: int = 32):
         super().__init__()
         w2, w4, _, _ = widths
         self.latent = nn.Sequential(conv(latent, 128), Residual(128), Upsample(128, 96), Upsample(96, local))
-        self.coarse = nn.Conv2d(latent, 4, 1)  # starts as the posterior's first four channels, read back
+        self.coarse = nn.Conv2d(latent, PARTS, 1)  # starts as the posterior's first channels, read back
         nn.init.zeros_(self.coarse.bias)
         with torch.no_grad():
-            self.coarse.weight.copy_(torch.eye(4, latent)[:, :, None, None])
+            self.coarse.weight.copy_(torch.eye(PARTS, latent)[:, :, None, None])
         self.correct = nn.Sequential(conv(2 * local, 64), Residual(64), conv(64, hidden))
         self.correct_head = silent_head(hidden, 5)
         self.refine4 = nn.Sequential(conv(3 * w4 + hidden + 5, 64), Residual(64), conv(64, hidden))
@@ -82,7 +83,8 @@ class MotionDecoder(nn.Module):
         doubt = draft.doubt.detach()  # it learns from the measured motion alone
         coarse = grown(expand(self.coarse(z).float(), doubt), 4)
         unit = grown(F.pad(doubt[:, :2].repeat(1, 2, 1, 1), (0, 0, 0, 0, 0, 1), value=1.0), 4)
-        corrected = start + F.pad(coarse, (0, 0, 0, 0, 0, 1)) + unit * self.correct_head(hidden).float()
+        coarse = torch.cat((coarse[:, :4], self.decided * coarse[:, 4:]), dim=1)
+        corrected = start + coarse + unit * self.correct_head(hidden).float()
         refined, hidden = self.refine(self.refine4, self.refine4_head, quarter, corrected, hidden)
         doubled = grown(refined, 2)
         doubled = torch.cat((2 * doubled[:, :4], doubled[:, 4:]), dim=1)

@@ -17,42 +17,41 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, conv
-from vidcm.models.motion_code import compress, surprise
+from vidcm.models.motion_code import PARTS, compress, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
 from vidcm.models.motion_decoder import Motion, MotionDecoder, Synthesis
+from vidcm.models.warp import warp
 
 
 class Posterior(nn.Module):
     """The true frame and its measured motion, against the draft, at 1/4 -> mean and log-variance of z at 1/16.
 
-    The first four channels start as the mean correction of both flows over each cell (see vidcm.models.motion_code): a
-    deep network alone did not find its way to them. Motion has a branch of its own for the same reason: among fifty
-    times as many channels of appearance it would not be heard.
+    The first channels start as the mean correction over each cell (see vidcm.models.motion_code): a deep network alone
+    did not find its way to it. Motion has a branch of its own for the same reason: among fifty times as many channels
+    of appearance it would not be heard.
     """
 
     def __init__(self, w4: int, latent: int):
         super().__init__()
-        self.motion, self.appearance = conv(8, 48), conv(5 * w4, 32)
+        self.motion, self.appearance = conv(PARTS + 4, 48), conv(5 * w4, 32)
         self.body = nn.Sequential(
             conv(80, 64), Residual(64), conv(64, 96, 2), Residual(96), conv(96, 128, 2), Residual(128)
         )
         self.out = nn.Conv2d(128, 2 * latent, 1)
-        nn.init.zeros_(self.out.weight[:4])
-        nn.init.normal_(self.out.weight[4:latent], std=128**-0.5)  # the latent starts as a signal of unit size,
+        nn.init.zeros_(self.out.weight[:PARTS])
+        nn.init.normal_(self.out.weight[PARTS:latent], std=128**-0.5)  # the latent starts as a signal of unit size,
         nn.init.constant_(self.out.bias[latent:], -4.0)  # not as noise that the decoder learns to ignore
 
-    def forward(self, truth: Tensor, draft: Draft, true_flows: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """truth: 1/4 features of the true frames [B*K, w4, h, w]; true_flows: their measured flows to (first, last).
-
-        An absent end has no measured flow: its correction reads zero."""
-        wanted, doubt = correction(draft, true_flows), draft.doubt.detach()
+    def forward(self, truth: Tensor, draft: Draft, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """truth: 1/4 features of the true frames [B*K, w4, h, w]; wanted: the correction they ask for, 1/4 grid."""
+        doubt = draft.doubt.detach()
         fine = compress(wanted, F.interpolate(doubt, scale_factor=4))
         flows = torch.cat((fine, *((x / 2).asinh() for x in draft.flows)), dim=1)
         gaps = [(truth - warped).abs() for warped in draft.warped]
         appearance = self.appearance(torch.cat((truth, *draft.warped, *gaps), dim=1))
         seen = torch.cat((self.motion(flows.to(truth.dtype)), appearance), dim=1)
         mean, log_variance = self.out(self.body(seen)).float().chunk(2, dim=1)
-        mean = mean + F.pad(compress(F.avg_pool2d(wanted, 4), doubt), (0, 0, 0, 0, 0, mean.shape[1] - 4))
+        mean = mean + F.pad(compress(F.avg_pool2d(wanted, 4), doubt), (0, 0, 0, 0, 0, mean.shape[1] - PARTS))
         return mean, log_variance.clamp(-12, 4)
 
 
@@ -71,6 +70,8 @@ class MotionVAE(ModelMixin, ConfigMixin):
         widths: tuple[int, ...] = (16, 48, 96, 128),
     ):
         super().__init__()
+        if latent_channels < PARTS:
+            raise ValueError(f"latent_channels must be at least {PARTS}, the parts of a correction: {latent_channels}")
         self.pyramid = FramePyramid(widths)
         self.context = MotionContext(widths, local_channels, condition_channels, latent_channels)
         self.posterior = Posterior(widths[1], latent_channels)
@@ -86,18 +87,21 @@ class MotionVAE(ModelMixin, ConfigMixin):
         pictures = (F.avg_pool2d(first, 4), F.avg_pool2d(last, 4))
         return Ends(features, pictures, forward.float(), backward.float(), present.float())
 
-    def encode(
-        self, ends: Ends, draft: Draft, frames: Tensor, to_first: Tensor, to_last: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """frames: the true ones [B*K, 3, H, W]; to_first, to_last: their measured flows on the 1/4 grid [B*K, 2, h, w].
+    def wanted(self, ends: Ends, draft: Draft, frames: Tensor, to_first: Tensor, to_last: Tensor) -> Tensor:
+        """What the true frames [B*K, 3, H, W] ask to correct, [B*K, 5, h/4, w/4]: see vidcm.models.motion_code.
 
-        Returns mean and log-variance of z."""
+        to_first, to_last: their measured flows on the 1/4 grid. Nothing towards an absent end is to be corrected."""
+        count = len(frames) // len(ends.present)
+        there, true_flows = draft.present[:, :, None, None, None], (to_first.float(), to_last.float())
+        flows = [there[:, i] * (true_flows[i] - draft.flows[i]) for i in range(2)]
+        pictures = (x.repeat_interleave(count, dim=0) for x in ends.pictures)
+        seen = (warp(picture, flow) for picture, flow in zip(pictures, true_flows, strict=True))
+        return torch.cat((*flows, there.prod(1) * visibility(F.avg_pool2d(frames, 4), *seen)), dim=1)
+
+    def encode(self, draft: Draft, frames: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of z, of the true frames [B*K, 3, H, W] and what they ask to correct."""
         truth = self.pyramid.to_4(self.pyramid.to_2(2 * frames - 1))
-        return self.posterior(truth, draft, (to_first.float(), to_last.float()))
-
-    def surprise(self, draft: Draft, to_first: Tensor, to_last: Tensor) -> Tensor:
-        """How badly the draft's doubt foretells the correction that the measured flows ask for: [B*K]."""
-        return surprise(F.avg_pool2d(correction(draft, (to_first, to_last)), 4), draft.doubt)
+        return self.posterior(truth, draft, wanted)
 
     def decode(self, z: Tensor, ends: Ends, draft: Draft) -> Motion:
         count = draft.tau.shape[0] // ends.present.shape[0]
@@ -123,12 +127,6 @@ class MotionVAE(ModelMixin, ConfigMixin):
 
     def unscale(self, z: Tensor) -> Tensor:
         return z * self.latent_variance.sqrt() + self.latent_mean
-
-
-def correction(draft: Draft, true_flows: tuple[Tensor, Tensor]) -> Tensor:
-    """What turns the starting flows into the true ones, [B*K, 4, h/4, w/4]; zero towards an absent end."""
-    there = draft.present[:, :, None, None, None]
-    return torch.cat([there[:, i] * (true_flows[i].float() - draft.flows[i]) for i in range(2)], dim=1)
 
 
 def rows(x: Tensor) -> Tensor:
