@@ -79,6 +79,16 @@ def test_two_equal_frames_give_that_frame(family):
     assert doubt.max() < 1e-6
 
 
+def test_strips_make_the_frame_of_the_whole(family, batch):
+    ends, draft = family.observe(batch)
+    motion = family.vae.decode(torch.randn(6, 6, 4, 6, generator=generator()), ends, draft)
+    full = [torch.rand(6, 3, 130, 194, generator=generator(i)) for i in (1, 2)]
+    whole = family.vae.synthesis(motion, *full, draft.present)
+    strips = family.vae.synthesis(motion, *full, draft.present, strip=194 * 34)
+    for one, two in zip(whole, strips, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
+
+
 def test_the_latent_moves_pixels_and_refinement_is_bounded(family, batch):
     ends, draft = family.observe(batch)
     motion = family.vae.decode(torch.randn(6, 6, 4, 6, generator=generator()), ends, draft)

@@ -53,3 +53,10 @@ def test_warp_of_a_half_precision_picture_keeps_exact_positions():
 def test_resizing_a_flow_scales_what_it_says():
     small = constant_flow(1.0, 2.0, 6, 8)
     torch.testing.assert_close(resize_flow(small, (12, 32)), constant_flow(4.0, 4.0, 12, 32))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_strips_of_a_flow_warp_like_the_whole(mode):
+    picture, flow = torch.rand(1, 2, 12, 16), 3 * torch.randn(1, 2, 12, 16)
+    strips = [warp(picture, flow[:, :, top : top + 5], mode, top) for top in (0, 5, 10)]
+    torch.testing.assert_close(torch.cat(strips, dim=2), warp(picture, flow, mode))

@@ -1,4 +1,4 @@
-"""From a latent and what the ends tell to motion, and from motion to pixels."""
+"""From a latent and what the ends tell to motion."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vidcm.models.layers import Residual, Upsample, conv, silent_head
 from vidcm.models.motion_code import PARTS, expand
 from vidcm.models.motion_context import Draft
-from vidcm.models.warp import resize_flow, warp
+from vidcm.models.warp import warp
 
 Stage = tuple[tuple[Tensor, Tensor], Tensor]  # flows to (first, last), and the mask
 
@@ -92,30 +92,3 @@ class MotionDecoder(nn.Module):
         state, hidden = self.refine(self.refine2, self.refine2_head, half, doubled, hidden)
         stages = [((s[:, :2], s[:, 2:4]), s[:, 4:]) for s in (corrected, refined)]
         return Motion((state[:, :2], state[:, 2:4]), state[:, 4:], hidden, stages)
-
-
-class Synthesis(nn.Module):
-    """Warp both full-size ends, choose between them, and add a residual that vanishes where both agree."""
-
-    def __init__(self, hidden: int = 16, width: int = 32):
-        super().__init__()
-        self.body = nn.Sequential(conv(28 + hidden, width), Residual(width))
-        self.head = silent_head(width, 16)
-
-    def forward(self, motion: Motion, first: Tensor, last: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Returns the frame, which may overshoot 0..1,
-        and the disagreement of the two warps [N, 1, H, W], weighted by how undecided the mask is."""
-        size = first.shape[-2:]
-        flows = [resize_flow(flow, size) for flow in motion.flows]
-        warped = [warp(image, flow, "bicubic") for image, flow in zip((first, last), flows, strict=True)]
-        there = present[:, :, None, None, None].to(first.dtype)
-        first, last = (there[:, i] * warped[i] + (1 - there[:, i]) * warped[1 - i] for i in range(2))
-        mask = F.interpolate(motion.mask, size=size, mode="bilinear", align_corners=False)
-        hidden = F.interpolate(motion.hidden, size=(size[0] // 2, size[1] // 2), mode="bilinear", align_corners=False)
-        seen = torch.cat((first - 0.5, last - 0.5, (mask / 4).to(first.dtype)), dim=1)
-        seen = torch.cat((F.pixel_unshuffle(seen, 2).to(hidden.dtype), hidden), dim=1)
-        change = F.pixel_shuffle(self.head(self.body(seen)).float(), 2)
-        choice = torch.sigmoid(mask + change[:, 3:])
-        gap = (first - last).abs().amax(1, keepdim=True)
-        frame = choice * first + (1 - choice) * last + change[:, :3].tanh() * gap
-        return frame, gap * 4 * choice * (1 - choice)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS, compress, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
-from vidcm.models.motion_decoder import Motion, MotionDecoder, Synthesis
+from vidcm.models.motion_decoder import Motion, MotionDecoder
+from vidcm.models.synthesis import Synthesis
 from vidcm.models.warp import warp
 
 

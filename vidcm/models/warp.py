@@ -16,21 +16,21 @@ def pixel_grid(like: Tensor) -> Tensor:
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width)))[None]
 
 
-def warp(image: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
+def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> Tensor:
     """Look `image` [B, C, H, W] up at every pixel displaced by `flow` [B, 2, H, W]; the border repeats outside.
 
     mode: "bilinear", or "bicubic" (16 neighbours, can overshoot), which keeps detail at half pixels.
+    top: the row of the image that the flow's first row is, where the flow is a strip of fewer rows.
     Sampling positions are float32 whatever the precision of the image: bf16 cannot tell neighbouring pixels at 1080p.
     """
-    height, width = image.shape[-2:]
-    edge = torch.tensor([width - 1, height - 1], dtype=torch.float32, device=flow.device).view(1, 2, 1, 1)
-    position = (pixel_grid(image) + flow.float()).clamp(min=0).minimum(edge)  # repeats the border; MPS lacks that mode
-    image_float = image.float()
-    if mode == "bicubic":
-        position, edge = position + 2, edge + 4
-        image_float = F.pad(image_float, (2, 2, 2, 2), mode="replicate")
+    if mode == "bicubic" and image.device.type == "mps":  # which has bilinear alone
+        return warp(image.cpu(), flow.cpu(), mode, top).to(image.device)
+    edge = torch.tensor([image.shape[-1] - 1, image.shape[-2] - 1], dtype=torch.float32, device=flow.device)
+    edge, start = edge.view(1, 2, 1, 1), torch.tensor([0.0, top], device=flow.device).view(1, 2, 1, 1)
+    position = (pixel_grid(flow) + start + flow.float()).clamp(min=0).minimum(edge)
     grid = (position * (2 / edge.clamp(min=1)) - 1).permute(0, 2, 3, 1)
-    sampled = F.grid_sample(image_float, grid, mode=mode, padding_mode="zeros", align_corners=True)
+    beyond = "border" if mode == "bicubic" else "zeros"  # MPS lacks "border"; clamped, two neighbours need none
+    sampled = F.grid_sample(image.float(), grid, mode=mode, padding_mode=beyond, align_corners=True)
     return sampled.to(image.dtype)
 
 
