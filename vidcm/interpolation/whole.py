@@ -8,6 +8,7 @@ import av
 
 from vidcm.core.errors import UserError
 from vidcm.media.info import VideoInfo, open_container, video_stream
+from vidcm.media.instants import Timestamps
 
 SHORT_BY = 3  # so many frames may be missing at the end,
 SHORT_PART = Fraction(1, 50)  # or so much of the whole, before a file counts as cut short
@@ -44,7 +45,7 @@ def check_whole(info: VideoInfo) -> Found:
 
 def scan(info: VideoInfo) -> Found:
     """Read all packets. Where reading fails, the file ends."""
-    frames, ends, shown = 0, defaultdict[int, Fraction](Fraction), dict[Fraction, Fraction]()
+    shown, ends = Timestamps(), defaultdict[int, Fraction](Fraction)
     with open_container(info.path) as container:
         video = video_stream(container, info.path)
         try:
@@ -53,12 +54,11 @@ def scan(info: VideoInfo) -> Found:
                     continue
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 if packet.stream_index == video.index:
-                    frames += 1
-                    shown[packet.pts * packet.time_base] = end
+                    shown.add(packet.pts, packet.duration)
                 ends[packet.stream_index] = max(ends[packet.stream_index], end)
         except av.error.FFmpegError:
             pass
         end = ends[video.index] if video.duration else max(ends.values(), default=info.start)
-        timed = info.timed_by(sorted(shown), shown[max(shown)], video) if shown else info
+        timed = info.timed_by(shown, video) if shown else info
     promised = None if info.container.startswith(GUESS_THEIR_LENGTH) else info.promised_end
-    return Found(frames, end, end if promised is None else promised, timed)
+    return Found(len(shown), end, end if promised is None else promised, timed)

@@ -1,6 +1,7 @@
 """What a video file says about itself, found out before a long job starts."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Colour
+from vidcm.media.instants import Instants, Timestamps
 from vidcm.media.orientation import Orientation
 from vidcm.media.timeline import Clock, common_time_base, recognise, settle
 
@@ -80,9 +82,11 @@ class VideoInfo:
         readings = [self.start + self.duration]
         return min(readings + ([self.duration] if self.container.startswith(COUNT_FROM_ZERO) else []))
 
-    def timed_by(self, instants: Sequence[Fraction], end: Fraction, stream: VideoStream) -> "VideoInfo":
-        """The same with clock and average rate from all timestamps of the stream, rising, in seconds, and their end."""
-        shown = [instant for instant in instants if instant >= self.start] or [self.start]
+    def timed_by(self, found: Timestamps, stream: VideoStream) -> "VideoInfo":
+        """The same with clock and average rate from all timestamps of the stream, of which there are some."""
+        instants = Instants(found.rising(), self.time_base)
+        end = instants[-1] + found.last_duration * self.time_base
+        shown = instants[bisect_left(instants, self.start) :] or [self.start]
         clock = settle(self.clock, shown, end, self.time_base, _declared(stream))
         return replace(self, clock=clock, average_rate=clock.rate or _average(shown) or self.average_rate)
 
@@ -141,32 +145,32 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise UserError(f"{path}: holds no video ({kinds} only)")
 
 
-def timestamps(path: Path, limit: int | None = None) -> list[tuple[int, int]]:
-    """(pts, duration) of the video packets that will be shown, in ticks, sorted. Reads packets, decodes nothing.
+def timestamps(path: Path, limit: int | None = None) -> Timestamps:
+    """Those of the video packets that will be shown. Reads packets, decodes nothing.
 
-    limit: stop after so many packets. Damage ends the list where it lies.
+    limit: stop after so many packets. Damage ends them where it lies.
     """
-    found = []
+    found = Timestamps()
     with open_container(path) as container:
         stream = video_stream(container, path)
         try:
             for packet in container.demux(stream):
                 if packet.pts is not None and not packet.is_discard:
-                    found.append((packet.pts, packet.duration or 0))
+                    found.add(packet.pts, packet.duration)
                 if limit is not None and len(found) >= limit:
                     break
         except av.error.FFmpegError:
             pass
-    return sorted(dict(found).items())
+    return found
 
 
 def describe(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> VideoInfo:
     """VideoInfo of an open file and its first decoded frame."""
     tick = stream.time_base or Fraction(1, 1000)
-    instants = [pts * tick for pts, _ in timestamps(path, SAMPLE)]
+    instants = Instants(timestamps(path, SAMPLE).rising(), tick)
     instants = instants[:-REORDERING] if len(instants) == SAMPLE else instants
     start = (first.pts or 0) * tick
-    shown = [instant for instant in instants if instant >= start] or [start]
+    shown = instants[bisect_left(instants, start) :] or [start]
     clock = recognise(shown, tick, _declared(stream))
     return VideoInfo(
         path=path,
@@ -204,7 +208,7 @@ def _declared(stream: VideoStream) -> list[Fraction]:
     return [rate for rate in (stream.guessed_rate, stream.base_rate, stream.average_rate) if rate]
 
 
-def _average(instants: list[Fraction]) -> Fraction | None:
+def _average(instants: Sequence[Fraction]) -> Fraction | None:
     return (len(instants) - 1) / (instants[-1] - instants[0]) if len(instants) > 1 else None
 
 

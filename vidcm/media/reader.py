@@ -7,7 +7,7 @@ with open_reader("in.mp4") as reader:
 
 import importlib
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cached_property
@@ -21,6 +21,7 @@ import numpy as np
 
 from vidcm.core.errors import UserError
 from vidcm.media.info import VideoInfo, timestamps
+from vidcm.media.instants import Instants
 from vidcm.media.timeline import Timeline
 
 BACKENDS = {"pyav": "vidcm.media.reader_pyav:PyAVReader", "decord": "vidcm.media.reader_decord:DecordReader"}
@@ -79,12 +80,13 @@ class VideoReader(ABC):
     @cached_property
     def timeline(self) -> Timeline:
         """Instants of all frames, from the packets alone; costs reading the file through once."""
-        found = timestamps(self.info.path)
-        exact = [(self.info.clock.exact(pts * self.info.time_base), ticks) for pts, ticks in found]
-        shown = {instant: ticks for instant, ticks in exact if instant >= self.info.start} or {self.info.start: 0}
-        last = list(shown)[-1]
-        own = self.info.clock.exact(last + shown[last] * self.info.time_base) - last
-        return Timeline.of(shown, own if shown[last] else None)
+        found, info = timestamps(self.info.path), self.info
+        exact = Instants(found.rising(), info.time_base, info.clock.exact)
+        shown = exact[bisect_left(exact, info.start) :].distinct()
+        if not shown:
+            return Timeline.of([info.start])
+        end = info.clock.exact(shown[-1] + found.last_duration * info.time_base)
+        return Timeline.of(shown, end - shown[-1] if found.last_duration else None)
 
     def index_at(self, instant: Fraction) -> int:
         """Index of the frame shown at `instant`, by the timeline."""

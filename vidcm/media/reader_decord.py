@@ -47,7 +47,7 @@ class DecordReader(VideoReader):
             self._check_time(index)
             picture: np.ndarray = self._video[index].asnumpy()
         self._position = index + 1
-        return VideoFrame(index, self.timeline.instants[index], self.timeline.durations[index], lambda: picture)
+        return VideoFrame(index, self.timeline.instants[index], self.timeline.duration_of(index), lambda: picture)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -64,5 +64,5 @@ class DecordReader(VideoReader):
     def _check_time(self, index: int) -> None:
         shown = self.timeline.instants[index] - self.info.start
         claimed = self._video.get_frame_timestamp(index)[0] - self._video.get_frame_timestamp(0)[0]
-        if abs(claimed - shown) > self.timeline.durations[index] / 2:
+        if abs(claimed - shown) > self.timeline.duration_of(index) / 2:
             raise UserError(f"{self.info.path}: decord is wrong about frame {index}; use the backend pyav")

@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 STANDARD_RATES = tuple(
     sorted(
@@ -57,16 +56,33 @@ class Clock:
         """The lattice instant a timestamp stands for, or the timestamp itself where it is off the lattice."""
         if not self.slack:
             return instant
-        nearest = self.start + self.place(instant) * self.step
-        return nearest if abs(nearest - instant) <= self.slack else instant
+        place, miss = self.nearest(instant)
+        return self.start + place * self.step if miss <= self.slack else instant
 
-    def place(self, instant: Fraction) -> int:
-        """Number of the lattice instant next to this one."""
-        return round((instant - self.start) / self.step)
+    def nearest(self, instant: Fraction) -> tuple[int, Fraction]:
+        """Number of the lattice instant next to this one, and how far away it is, seconds."""
+        steps = (instant - self.start) / self.step
+        place = round(steps)
+        return place, abs(steps - place) * self.step
 
     def holds(self, instant: Fraction) -> bool:
         """Whether a timestamp stands for an instant of the lattice."""
-        return abs(self.start + self.place(instant) * self.step - instant) <= self.slack
+        return self.nearest(instant)[1] <= self.slack
+
+    def worst_miss(self, instants: Iterable[Fraction]) -> Fraction | None:
+        """How far from the lattice rising instants lie at most, None if more than the slack or two share a place."""
+        worst, before = Fraction(0), None
+        for instant in instants:
+            place, miss = self.nearest(instant)
+            if miss > self.slack or place == before:
+                return None
+            worst, before = max(worst, miss), place
+        return worst
+
+    def is_filled_by(self, instants: Sequence[Fraction]) -> bool:
+        """Whether instants that each have a place of their own take places 0, 1, 2 ... with no gap."""
+        first, last = (self.nearest(instant)[0] for instant in (instants[0], instants[-1]))
+        return len(instants) > 1 and (first, last) == (0, len(instants) - 1)
 
 
 def recognise(instants: Sequence[Fraction], tick: Fraction, declared: Iterable[Fraction] = ()) -> Clock:
@@ -76,13 +92,13 @@ def recognise(instants: Sequence[Fraction], tick: Fraction, declared: Iterable[F
     Of the rates that explain every instant, a standard one that is also declared wins, then the standard one that fits
     best, then a declared one; of equal fits, the lowest.
     """
-    offsets = [instant - instants[0] for instant in instants]
     claims = [rate for rate in declared if rate]
-    fits = {rate: miss for rate in (*STANDARD_RATES, *claims) if (miss := _miss(offsets, tick, rate)) is not None}
+    fits = {rate: miss for rate in (*STANDARD_RATES, *claims) if (miss := _miss(instants, tick, rate)) is not None}
     if not fits:
         return _even(instants, tick)
     rate = min(fits, key=lambda rate: (rate not in STANDARD_RATES, rate not in claims, fits[rate], rate))
-    return Clock(instants[0], 1 / rate, slack=tick, is_constant=_is_dense(_places(offsets, rate)))
+    clock = Clock(instants[0], 1 / rate, slack=tick)
+    return replace(clock, is_constant=clock.is_filled_by(instants))
 
 
 def settle(
@@ -93,52 +109,41 @@ def settle(
     instants, tick, declared: see `recognise`; end: of the last frame, seconds. A file that changes its rate is
     recognised anew. Where no lattice explains all of it, that of the sample stays for the frames that are on it.
     """
-    clock = _settled(sample, instants, tick, list(declared))
-    is_loose = not all(map(clock.holds, (*instants, end)))
+    if sample.worst_miss(instants) is not None:
+        clock = replace(sample, is_constant=sample.is_constant and sample.is_filled_by(instants))
+        is_loose = not clock.holds(end)
+    else:
+        clock = _settled_anew(sample, instants, tick, list(declared))
+        is_loose = not all(map(clock.holds, chain([end], instants)))
     return replace(clock, loose=tick if is_loose else Fraction(0))
 
 
-def _settled(sample: Clock, instants: Sequence[Fraction], tick: Fraction, declared: Sequence[Fraction]) -> Clock:
-    places = [sample.place(instant) for instant in instants]
-    if all(map(sample.holds, instants)) and len(set(places)) == len(places):
-        return replace(sample, is_constant=sample.is_constant and _is_dense(places))
+def _settled_anew(sample: Clock, instants: Sequence[Fraction], tick: Fraction, declared: Sequence[Fraction]) -> Clock:
     whole = recognise(instants, tick, declared)
     strays = sum(not sample.holds(instant) for instant in instants)
     is_proven = whole.slack > 0 and _luck(tick, 1 / whole.step, strays) <= CHANCE
-    if is_proven or whole.is_constant or not _rises([sample.exact(instant) for instant in instants]):
+    if is_proven or whole.is_constant or not _rises(map(sample.exact, instants)):
         return whole
     return replace(sample, is_constant=False) if sample.slack else whole
 
 
-def _rises(numbers: Sequence[Fraction]) -> bool:
-    return all(before < after for before, after in pairwise(numbers))
+def _rises(instants: Iterable[Fraction]) -> bool:
+    return all(before < after for before, after in pairwise(instants))
 
 
-def _places(offsets: Sequence[Fraction], rate: Fraction) -> list[int]:
-    return [round(offset * rate) for offset in offsets]
-
-
-def _is_dense(places: Sequence[int]) -> bool:
-    return len(places) > 1 and places == list(range(len(places)))
-
-
-def _miss(offsets: Sequence[Fraction], tick: Fraction, rate: Fraction) -> Fraction | None:
+def _miss(instants: Sequence[Fraction], tick: Fraction, rate: Fraction) -> Fraction | None:
     """Largest distance to the lattice of `rate`, seconds; None where it does not explain the instants.
 
     Both ends of an offset are rounded, by half a tick each. A lattice so dense that random instants would fit as well
     explains nothing, unless each of its places is taken.
     """
-    if _places(offsets[-1:], rate)[0] < len(offsets) - 1:
+    lattice = Clock(instants[0], 1 / rate, slack=tick)
+    if lattice.nearest(instants[-1])[0] < len(instants) - 1:
         return None  # fewer places than instants
-    places = _places(offsets, rate)
-    miss = Fraction(0)
-    for place, offset in zip(places, offsets, strict=True):
-        miss = max(miss, abs(place / rate - offset))
-        if miss > tick:
-            return None
-    if len(set(places)) < len(places):
+    is_likely = _luck(tick, rate, len(instants) - 1) > CHANCE
+    if is_likely and not lattice.is_filled_by(instants):
         return None
-    return miss if _is_dense(places) or _luck(tick, rate, len(offsets) - 1) <= CHANCE else None
+    return lattice.worst_miss(instants)
 
 
 def _luck(tick: Fraction, rate: Fraction, count: int) -> float:
@@ -148,34 +153,42 @@ def _luck(tick: Fraction, rate: Fraction, count: int) -> float:
 
 def _even(instants: Sequence[Fraction], tick: Fraction) -> Clock:
     """No rate explains them: constant if they are equally spaced to the tick, else variable in whole ticks."""
-    gaps = {after - before for before, after in pairwise(instants)}
-    if len(gaps) == 1:
-        return Clock(instants[0], gaps.pop(), is_constant=True)
-    return Clock(instants[0], tick)
+    gap = even_gap(instants)
+    return Clock(instants[0], tick) if gap is None else Clock(instants[0], gap, is_constant=True)
+
+
+def even_gap(instants: Iterable[Fraction]) -> Fraction | None:
+    """Seconds from each instant to the next, None if they differ or there is but one."""
+    gaps = (after - before for before, after in pairwise(instants))
+    gap = next(gaps, None)
+    return gap if all(other == gap for other in gaps) else None
 
 
 @dataclass(frozen=True)
 class Timeline:
     """Instants of all frames of a clip and the end of the last one, in seconds."""
 
-    instants: tuple[Fraction, ...]
+    instants: Sequence[Fraction]
     end: Fraction
 
     @classmethod
-    def of(cls, instants: Iterable[Fraction], last_duration: Fraction | None = None) -> "Timeline":
+    def of(cls, instants: Sequence[Fraction], last_duration: Fraction | None = None) -> "Timeline":
         """instants: rising. Without a duration of its own the last frame lasts as long as the one before it."""
-        shown = tuple(instants)
-        if any(after <= before for before, after in pairwise(shown)):
+        if not _rises(instants):
             raise ValueError("instants must rise from frame to frame")
         if last_duration is None:
-            last_duration = shown[-1] - shown[-2] if len(shown) > 1 else Fraction(0)
-        return cls(shown, shown[-1] + last_duration)
+            last_duration = instants[-1] - instants[-2] if len(instants) > 1 else Fraction(0)
+        return cls(instants, instants[-1] + last_duration)
 
-    @cached_property
+    @property
     def durations(self) -> tuple[Fraction, ...]:
         """Seconds for which each frame is shown."""
-        ends = (*self.instants[1:], self.end)
-        return tuple(end - start for start, end in zip(self.instants, ends, strict=True))
+        return tuple(map(self.duration_of, range(len(self.instants))))
+
+    def duration_of(self, index: int) -> Fraction:
+        """Seconds for which the frame 0 <= index < number of frames is shown."""
+        is_last = index + 1 == len(self.instants)
+        return (self.end if is_last else self.instants[index + 1]) - self.instants[index]
 
     @property
     def duration(self) -> Fraction:
@@ -183,13 +196,10 @@ class Timeline:
         return self.end - self.instants[0]
 
     @property
-    def is_constant(self) -> bool:
-        return len(set(self.durations[:-1])) == 1
-
-    @property
     def rate(self) -> Fraction | None:
         """Frames per second, None if variable."""
-        return 1 / self.durations[0] if self.is_constant else None
+        gap = even_gap(self.instants)
+        return None if gap is None else 1 / gap
 
     @property
     def average_rate(self) -> Fraction | None:
