@@ -22,7 +22,7 @@ class MotionObjective:
     stage: float = 0.3  # each stage's blend of the warped ends at 1/4
     flow: float = 0.1  # draws the first correction to the measured one, per 1/4 cell; fades over flow_samples
     flow_samples: int = 16_000
-    kl: float = 2e-4
+    kl: float = 5e-4
     kl_start: int = 6_000  # samples without KL, then as many in which it grows
     guess: float = 0.1  # regression of the posterior's mean from the condition
     doubt: float = 0.02  # likelihood of the measured correction under the draft's doubt

@@ -11,6 +11,7 @@ from vidcm.models.motion_code import PARTS
 from vidcm.models.projection import project_flow
 from vidcm.models.warp import resize_flow, warp
 
+CERTAIN = 0.1  # the least doubt: errors below it are noise, and the latent need not write them out
 WIDE, NEAR = 4, 3  # cells of the 1/8 and the 1/4 grid: the condition sees residual motion up to 32 pixels
 
 
@@ -127,7 +128,7 @@ class MotionContext(nn.Module):
         told = torch.cat((*(flow / 8 for flow in flows), spread / 2, *errors, *told), dim=1)
         local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
         condition = self.look(ends, flows, warped, local)
-        doubt = self.doubt(condition).float().clamp(-4.5, 3).exp()
+        doubt = CERTAIN + self.doubt(condition).float().clamp(-5, 3).exp()
         return Draft(flows, warped, local, condition, doubt, tau, present)
 
     def look(self, ends: Ends, flows: tuple[Tensor, Tensor], quarter: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
