@@ -1,3 +1,6 @@
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -61,6 +64,17 @@ def test_workers_and_resuming_do_not_change_what_comes(scenes):
         for a, b in zip(expected, islice(stream, 3), strict=True):
             assert_same(a, b)
         stream.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_worker_that_is_killed_is_one_line_with_the_way_out(scenes):
+    stream = Batches(SMALL, scenes).iterate(workers=1)
+    next(stream)
+    [worker] = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)  # as the kernel does when memory runs out
+    with pytest.raises(UserError, match=r"one of 1 data workers ended.*data\.workers=1; 0 makes") as caught:
+        list(islice(stream, 20))  # behind those that were made ahead
+    assert "\n" not in str(caught.value)
 
 
 def test_workers_end_with_a_main_process_that_is_killed(scenes, tmp_path):

@@ -7,12 +7,14 @@ import signal
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from threading import Thread
 
 import cv2
 import numpy as np
 
+from vidcm.core.errors import UserError
 from vidcm.data.clips import ClipCache
 from vidcm.data.config import DataConfig, distribution
 from vidcm.data.pool import ClipPool, keyed_rng
@@ -57,6 +59,11 @@ def draw_ahead(
             arrays = waiting.popleft().result()
             waiting.append(pool.submit(_draw, next(steps), rank, world))
             yield arrays
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"one of {workers} data workers ended, as happens when memory runs out: free some, or take fewer workers "
+            "(data.workers=1; 0 makes batches in the training process), and go on with --resume"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
