@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import pytest
@@ -12,10 +11,7 @@ from click.testing import CliRunner
 from tests.evaluation.conftest import panning
 from vidcm.cli.evaluate import command
 from vidcm.cli.main import cli
-from vidcm.evaluation.config import EvaluationConfig
-from vidcm.settings import from_mapping, read_yaml
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "eval").glob("*.yaml"))
 SMALL = ["--size", "96x64"]
 
 
@@ -64,11 +60,6 @@ def test_the_command_line_overrides_the_config_file(folder, tmp_path):
     assert run(folder / "a.mp4", "--config", config, "--factor", 2, "--json", file).exit_code == 0
     protocol = json.loads(file.read_text())["protocol"]
     assert (protocol["factor"], protocol["max_pairs"], protocol["methods"]) == (2, 1, ["hold", "crossfade"])
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_config_is_one(path):
-    assert from_mapping(EvaluationConfig, read_yaml(path)).methods
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import yaml
@@ -10,28 +9,10 @@ import yaml
 from vidcm.core.errors import UserError
 from vidcm.settings import from_mapping, with_overrides
 from vidcm.training.config import OptimizerConfig, RunConfig, load_config, record_run, resolved
-from vidcm.training.step import VAE_STAGES
-
-RUNS = sorted((Path(__file__).parents[2] / "configs" / "runs").rglob("*.yaml"))
 
 
 def parsed(*words: str) -> RunConfig:
     return from_mapping(RunConfig, with_overrides({}, words))
-
-
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
-def test_every_run_config_parses_and_names_a_known_stage(path):
-    from vidcm import families, losses
-
-    config = load_config(path)
-    assert config.stage in (*VAE_STAGES, *losses.available())
-    assert config.family in families.available()
-    if config.stage not in VAE_STAGES:
-        from_mapping(losses.get(config.stage), config.objective, "objective")
-
-
-def test_the_run_configs_are_found():
-    assert RUNS
 
 
 def test_words_override_the_file_and_the_file_the_defaults(tmp_path):
