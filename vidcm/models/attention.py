@@ -59,7 +59,8 @@ def default_backend(device_type: str) -> str:
     if device_type == "cuda":
         if (answer := probe(device_type)["xformers"]) == "ok":
             return "xformers"
-        logger.info("attention: xformers cannot serve here (%s); using PyTorch SDPA", answer)
+        if not answer.startswith("ModuleNotFoundError"):
+            logger.warning("attention: xformers is installed but cannot serve here (%s); using PyTorch SDPA", answer)
     return "sdpa"
 
 
