@@ -1,12 +1,14 @@
 """The circle coordinate, and networks of every parameterisation seen through it."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 
 from vidcm.core.circle import PURE_NOISE, angle_of, circle, mix, noise_of, t_of, velocity_of
-from vidcm.core.parameterisations import EDM, CirclePrecond, RectifiedFlow
+from vidcm.core.parameterisations import DDPM, EDM, CirclePrecond, RectifiedFlow, TrigFlow
+from vidcm.core.times import vp_angles
 
 DOUBLE = torch.float64
 ANGLES = [1e-3, 0.1, 0.7, 1.3, math.atan(160)]
@@ -84,30 +86,99 @@ def test_rectified_flow_gives_the_same_x0_on_the_circle_as_natively(angle):
 
 
 @pytest.mark.parametrize("angle", [*ANGLES, PURE_NOISE])
+@pytest.mark.parametrize("sigma_data", [0.5, 1.0])
+def test_trigflow_gives_the_same_x0_on_the_circle_as_natively(angle, sigma_data):
+    x0, noise = points()
+    angle = column(angle)
+    y = sigma_data * mix(x0, noise, angle)
+    native = angle.cos() * y - angle.sin() * sigma_data * network(y / sigma_data, 1000 * angle.flatten())
+    mapped = TrigFlow(time_scale=1000).denoiser(network)(mix(x0, noise, angle), angle)
+    torch.testing.assert_close(mapped, native / sigma_data, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("timestep", [0, 1, 500, 999])
+@pytest.mark.parametrize("betas", ["linear", "scaled_linear", "cosine"])
+@pytest.mark.parametrize("predicts", ["eps", "v"])
+def test_ddpm_gives_the_same_x0_on_the_circle_as_natively(timestep, betas, predicts):
+    """In alpha_bar, at the timesteps that the network was trained at."""
+    x0, noise = points()
+    map_ = DDPM(vp_angles(betas), predicts)
+    angle = column(map_.angles[timestep])
+    alpha_bar = angle.cos() ** 2
+    y = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
+    said = network(y, torch.full((3,), float(timestep), dtype=DOUBLE))
+    eps_native = (y - (1 - alpha_bar).sqrt() * said) / alpha_bar.sqrt()
+    v_native = alpha_bar.sqrt() * y - (1 - alpha_bar).sqrt() * said
+    mapped = map_.denoiser(network)(mix(x0, noise, angle), angle)
+    worst = 1e-11 / float(angle.cos().min()) if predicts == "eps" else 1e-9  # rounding of the angle over the cosine
+    torch.testing.assert_close(mapped, eps_native if predicts == "eps" else v_native, rtol=1e-9, atol=worst)
+
+
+def test_timesteps_between_those_of_training_are_fractions_and_the_ends_are_held():
+    map_ = DDPM(vp_angles())
+    a, b = map_.angles[10], map_.angles[11]
+    angle = torch.tensor([0.0, a, (a + b) / 2, b, PURE_NOISE], dtype=DOUBLE).view(5, 1, 1)
+    torch.testing.assert_close(map_.timestep(angle), torch.tensor([0, 10, 10.5, 11, 999], dtype=DOUBLE))
+
+
+def test_the_betas_of_stable_diffusion_leave_some_signal_and_zero_terminal_snr_none():
+    """Stable Diffusion's last alpha_bar is 0.0047; rescaled, the first stays and the last is 0 exactly."""
+    plain, rescaled = vp_angles(), vp_angles(zero_terminal_snr=True)
+    assert math.cos(plain[-1]) ** 2 == pytest.approx(0.0047, abs=5e-5)
+    assert rescaled[0] == pytest.approx(plain[0], abs=1e-12)
+    assert rescaled[-1] == PURE_NOISE
+    assert all(a < b for a, b in pairwise(rescaled))
+    assert DDPM(rescaled, "v").timestep(column(PURE_NOISE)).tolist() == [999] * 3
+
+
+def test_a_network_of_eps_is_read_at_its_last_angle_beyond_it_and_cannot_have_zero_terminal_snr():
+    x, _ = points()
+    map_ = DDPM(vp_angles())
+    denoiser = map_.denoiser(network)
+    torch.testing.assert_close(denoiser(x, column(PURE_NOISE)), denoiser(x, column(map_.angles[-1])))
+    with pytest.raises(ValueError, match="zero terminal SNR"):
+        DDPM(vp_angles(zero_terminal_snr=True))
+
+
+@pytest.mark.parametrize("angle", [*ANGLES, PURE_NOISE])
 def test_one_exact_denoiser_comes_out_of_every_parameterisation(angle):
     """Each network is written in its own paper's terms from the same truth: x0 and noise that it is told."""
     x0, noise = points()
     x, angle = mix(x0, noise, column(angle)), column(angle)
     networks = {
-        "trigflow": CirclePrecond().denoiser(lambda *_: angle.cos() * noise - angle.sin() * x0),
+        "circle": CirclePrecond().denoiser(lambda *_: angle.cos() * noise - angle.sin() * x0),
+        "trigflow": TrigFlow().denoiser(lambda *_: angle.cos() * noise - angle.sin() * x0),
+        "ddpm v": DDPM(vp_angles(zero_terminal_snr=True), "v").denoiser(
+            lambda *_: angle.cos() * noise - angle.sin() * x0
+        ),
         "edm": EDM().denoiser(lambda *_: angle.sin() * x0 - angle.cos() * noise),
         "rectified flow": RectifiedFlow().denoiser(lambda *_: noise - x0),
     }
+    if (angle < vp_angles()[-1]).all():  # beyond it eps says nothing about x0
+        networks["ddpm eps"] = DDPM(vp_angles()).denoiser(lambda *_: noise)
     for name, denoiser in networks.items():
         torch.testing.assert_close(denoiser(x, angle), x0, rtol=0, atol=1e-12, msg=name)
 
 
-PARAMETERISATIONS = [CirclePrecond(), CirclePrecond(0.5), EDM(), RectifiedFlow()]
+PARAMETERISATIONS = {
+    "circle": CirclePrecond(),
+    "circle, sigma_data 0.5": CirclePrecond(0.5),
+    "edm": EDM(),
+    "rectified flow": RectifiedFlow(),
+    "trigflow": TrigFlow(),
+    "ddpm eps": DDPM(vp_angles()),
+    "ddpm v, zero terminal SNR": DDPM(vp_angles(zero_terminal_snr=True), "v"),
+}
 
 
-@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS, ids=str)
+@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS.values(), ids=PARAMETERISATIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
 def test_data_is_a_fixed_point_and_pure_noise_is_finite(parameterisation, dtype):
     x, _ = points(dtype=dtype)
     denoiser = parameterisation.denoiser(network)
     assert denoiser(x, column(0.0, dtype)).equal(x)
     assert denoiser(x, column(PURE_NOISE, dtype)).isfinite().all()
-    nearly = denoiser(x, column(PURE_NOISE - 1e-4, dtype))
+    nearly = denoiser(x, column(PURE_NOISE - 1e-6, dtype))
     torch.testing.assert_close(denoiser(x, column(PURE_NOISE, dtype)), nearly, rtol=0, atol=1e-2)
 
 
@@ -136,3 +207,16 @@ def test_condition_reaches_the_network_and_half_precision_is_widened():
     assert CirclePrecond().denoiser(half, text="a horse")(x, angle).dtype == torch.float32
     assert seen["text"] == "a horse"
     assert seen["time"].shape == (3,)
+
+
+@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS.values(), ids=PARAMETERISATIONS)
+def test_what_a_denoiser_is_told_reaches_the_network(parameterisation):
+    seen = {}
+
+    def network(x, time, **told):
+        seen.update(told)
+        return x
+
+    x, _ = points()
+    parameterisation.denoiser(network, text="a horse")(x, column(1.0), guidance=7.5)
+    assert seen == {"text": "a horse", "guidance": 7.5}

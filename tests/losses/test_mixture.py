@@ -121,8 +121,11 @@ def distances():
     teacher = train(network, losses.get("diffusion")(), steps=2500, stages=1, lr=3e-3, decay=0.99, seed=0)
     student = train(teacher, losses.get("ect")(), steps=3000, stages=6, lr=1e-3, decay=0.998, seed=1)
     data = quasi_data(seed=1)
-    samples = quasi_data(2), teacher_samples(teacher), *(few_steps(n, *a) for n, a in
-        [(teacher, [MIDDLE]), (student, []), (student, [MIDDLE])])
+    samples = (
+        quasi_data(2),
+        teacher_samples(teacher),
+        *(few_steps(n, *a) for n, a in [(teacher, [MIDDLE]), (student, []), (student, [MIDDLE])]),
+    )
     torch.set_num_threads(threads)
     return Distances(*(distance(sample, data) for sample in samples))
 

@@ -6,11 +6,13 @@ from functools import partial
 import pytest
 import torch
 
-from vidcm.core.circle import PURE_NOISE
+from vidcm.core.circle import PURE_NOISE, noise_of, velocity_of
 from vidcm.core.gaussian import gaussian_consistency, gaussian_denoiser, scale
-from vidcm.core.solvers import euler, heun
+from vidcm.core.guidance import guided
+from vidcm.core.solvers import SOLVERS, euler, heun
 from vidcm.core.times import START_ANGLE, edm_angles, flow_angles, uniform_angles
 from vidcm.sampling.consistency import consistency
+from vidcm.sampling.hybrid import hybrid
 from vidcm.sampling.ode import ode
 
 STD = 0.5
@@ -56,6 +58,62 @@ def test_two_steps_keep_the_distribution_of_the_data():
     assert float(x0.std()) == pytest.approx(STD, rel=0.01)  # standard error 0.002
 
 
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_up_to_eight_consistency_steps_keep_the_distribution_of_the_data(steps):
+    z = noise(0, 1000)
+    x0 = consistency(F, z, angles=uniform_angles(steps)[:-1], renoise=lambda index: noise(index, 1000))
+    assert float(x0.std()) == pytest.approx(STD, rel=0.015)  # standard error 0.003
+    assert float(x0.mean()) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_hybrid_steps_keep_the_distribution_of_the_data(steps):
+    """f first and by turns; the diffusion steps, exact here, add no noise of their own."""
+    z, asked = noise(0, 1000), []
+
+    def renoise(index):
+        asked.append(index)
+        return noise(index, 1000)
+
+    def exact(denoiser, x, angle, next_angle):
+        return x * scale(next_angle, STD) / scale(angle, STD)
+
+    x0 = hybrid(F, DENOISER, z, angles=uniform_angles(steps), renoise=renoise, solver=exact)
+    assert float(x0.std()) == pytest.approx(STD, rel=0.015)
+    assert asked == list(range(1, steps, 2))
+
+
+def test_the_first_steps_of_the_hybrid_are_a_consistency_step_and_a_diffusion_step():
+    z, fresh = noise(0), noise(1)
+    angles = [PURE_NOISE, 1.0, 0.0]
+    x0 = hybrid(F, DENOISER, z, angles=angles, renoise=lambda index: fresh, temperature=0.7)
+    x = math.cos(1.0) * 0.7 * z * STD + math.sin(1.0) * 0.7 * fresh
+    torch.testing.assert_close(x0, DENOISER(x, torch.tensor(1.0, dtype=torch.float64)), rtol=1e-6, atol=1e-6)
+
+
+def test_ddim_is_the_papers_step():
+    """arXiv:2010.02502, eq. 12 at eta = 0, in alpha_bar."""
+    z, angle, earlier = noise(), torch.tensor(1.2).double(), torch.tensor(0.7).double()
+    alpha, previous = angle.cos() ** 2, earlier.cos() ** 2
+    eps = (z - alpha.sqrt() * DENOISER(z, angle)) / (1 - alpha).sqrt()
+    x0 = (z - (1 - alpha).sqrt() * eps) / alpha.sqrt()
+    expected = previous.sqrt() * x0 + (1 - previous).sqrt() * eps
+    torch.testing.assert_close(SOLVERS["ddim"](DENOISER, z, angle, earlier), expected)
+
+
+def test_guidance_of_x0_is_guidance_of_noise_and_of_velocity():
+    z, angle = noise(), torch.tensor(1.2).double()
+
+    def without(x, angle):
+        return 0.3 * x
+
+    x0 = guided(DENOISER, without, 3.0)(z, angle)
+    for reading in (noise_of, velocity_of):
+        a, b = (reading(z, denoiser(z, angle), angle) for denoiser in (DENOISER, without))
+        torch.testing.assert_close(reading(z, x0, angle), b + 3.0 * (a - b))
+    assert guided(DENOISER, without, 1.0)(z, angle).allclose(DENOISER(z, angle))
+
+
 def test_temperature_zero_makes_a_regression_of_every_sampler():
     calm = partial(consistency, F, angles=[START_ANGLE, 0.8], renoise=lambda index: noise(5), temperature=0.0)
     assert calm(noise(0)).equal(calm(noise(1)))
@@ -87,7 +145,12 @@ def test_the_teachers_error_falls_with_the_order_of_its_solver(solver, order):
 
 
 @pytest.mark.parametrize(
-    "sample", [lambda f, z: consistency(f, z, angles=[1.5], renoise=unused), lambda f, z: ode(f, z, uniform_angles(2))]
+    "sample",
+    [
+        lambda f, z: consistency(f, z, angles=[1.5], renoise=unused),
+        lambda f, z: ode(f, z, uniform_angles(2)),
+        lambda f, z: hybrid(f, f, z, angles=uniform_angles(3), renoise=lambda index: z),
+    ],
 )
 def test_models_see_one_float32_angle_per_sample(sample):
     seen = []

@@ -78,10 +78,12 @@ class TinyFamily:
         z = self.posterior(batch, generator) / self.vae.power.sqrt()
         return z, {"told": z.mean((3, 4), keepdim=True).expand_as(z), "tau": batch["tau"]}
 
-    def denoiser(self, condition) -> Callable[[Tensor, Tensor], Tensor]:
+    def denoiser(self, condition, network=None) -> Callable[[Tensor, Tensor], Tensor]:
+        network = network or self.dit
+
         def f(x: Tensor, angle: Tensor) -> Tensor:
             told = condition["told"] + condition["tau"][:, None, :, None, None]
-            return angle.cos() * x + angle.sin() * self.dit(torch.cat((x, told), dim=1))
+            return angle.cos() * x + angle.sin() * network(torch.cat((x, told), dim=1))
 
         return f
 

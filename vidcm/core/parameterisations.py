@@ -2,16 +2,18 @@
 
 A network is called as `network(input, time, **condition)`: input like x, time [B]. Each map sends the point of the
 circle to the native point of equal signal-to-noise ratio, and none divides by the cosine, so pure noise (angle pi/2)
-needs no special case. At angle 0 every one of them returns x exactly.
+needs no special case; a DDPM network of eps is the exception. At angle 0 every one of them returns x exactly.
+What a denoiser is told beside x and angle, such as a guidance scale, goes to the network with the condition.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
-from vidcm.core.circle import Denoiser, cos_sin, t_of
+from vidcm.core.circle import PURE_NOISE, Denoiser, cos_sin, t_of
 
 Network = Callable[..., Tensor]
 
@@ -42,9 +44,9 @@ class CirclePrecond:
     def denoiser(self, network: Network, **condition: Any) -> Denoiser:
         """Wrap a raw network. It may compute in half precision: its output is brought back to x's dtype."""
 
-        def denoise(x: Tensor, angle: Tensor) -> Tensor:
+        def denoise(x: Tensor, angle: Tensor, **told: Any) -> Tensor:
             c_skip, c_out, c_in, c_noise = self(angle)
-            return c_skip * x + c_out * network(c_in * x, c_noise.flatten(), **condition).to(x.dtype)
+            return c_skip * x + c_out * network(c_in * x, c_noise.flatten(), **condition, **told).to(x.dtype)
 
         return denoise
 
@@ -63,10 +65,10 @@ class EDM:
     sigma_max: float = 80.0
 
     def denoiser(self, network: Network, **condition: Any) -> Denoiser:
-        def denoise(x: Tensor, angle: Tensor) -> Tensor:
+        def denoise(x: Tensor, angle: Tensor, **told: Any) -> Tensor:
             cos, sin = cos_sin(angle)
             c_noise = (self.sigma_data * t_of(angle)).clamp(self.sigma_min, self.sigma_max).log() / 4
-            return cos * x + sin * network(x, c_noise.flatten(), **condition).to(x.dtype)
+            return cos * x + sin * network(x, c_noise.flatten(), **condition, **told).to(x.dtype)
 
         return denoise
 
@@ -84,9 +86,64 @@ class RectifiedFlow:
     time_scale: float = 1.0
 
     def denoiser(self, network: Network, **condition: Any) -> Denoiser:
-        def denoise(x: Tensor, angle: Tensor) -> Tensor:
+        def denoise(x: Tensor, angle: Tensor, **told: Any) -> Tensor:
             cos, sin = cos_sin(angle)
             s, y = sin / (cos + sin), x / (cos + sin)
-            return y - s * network(y, (self.time_scale * s).flatten(), **condition).to(x.dtype)
+            return y - s * network(y, (self.time_scale * s).flatten(), **condition, **told).to(x.dtype)
 
         return denoise
+
+
+@dataclass(frozen=True)
+class TrigFlow:
+    """TrigFlow network (arXiv:2410.11081, section 3): f = cos y - sin sigma_data F(y / sigma_data, angle) at
+    y = sigma_data x. Over sigma_data this is cos x - sin F(x, angle), whatever sigma_data is.
+
+    time_scale: the network is told time_scale * angle.
+    """
+
+    time_scale: float = 1.0
+
+    def denoiser(self, network: Network, **condition: Any) -> Denoiser:
+        def denoise(x: Tensor, angle: Tensor, **told: Any) -> Tensor:
+            cos, sin = cos_sin(angle)
+            time = (self.time_scale * angle).flatten()
+            return cos * x - sin * network(x, time, **condition, **told).to(x.dtype)
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """Variance-preserving network of eps (arXiv:2006.11239) or v = cos eps - sin x0 (arXiv:2202.00512).
+
+    Its x is ours; the timestep is found between those of equal angle, and may be a fraction.
+
+    angles: of the timesteps 0, 1, ..., rising (`times.vp_angles`); the last is pi/2 where terminal SNR is zero.
+    An eps network says nothing about x0 at pure noise. Beyond its last angle x is read as if it stood there, which is
+    what samplers do that start such a model from plain noise. A v network needs no such reading.
+    """
+
+    angles: tuple[float, ...]
+    predicts: Literal["eps", "v"] = "eps"
+
+    def __post_init__(self) -> None:
+        if self.predicts == "eps" and self.angles[-1] >= PURE_NOISE:
+            raise ValueError("a network of eps cannot have zero terminal SNR: predicts must be 'v'")
+
+    def denoiser(self, network: Network, **condition: Any) -> Denoiser:
+        def denoise(x: Tensor, angle: Tensor, **told: Any) -> Tensor:
+            seen = angle.clamp(max=self.angles[-1]) if self.predicts == "eps" else angle
+            cos, sin = cos_sin(seen)
+            output = network(x, self.timestep(angle), **condition, **told).to(x.dtype)
+            return cos * x - sin * output if self.predicts == "v" else (x - sin * output) / cos
+
+        return denoise
+
+    def timestep(self, angle: Tensor) -> Tensor:
+        """angle [B, 1, ...] -> [B] in [0, steps - 1], linear between the table's angles, clamped to its ends."""
+        table = torch.tensor(self.angles, device=angle.device, dtype=angle.dtype)
+        seen = angle.flatten().clamp(table[0], table[-1])
+        above = torch.searchsorted(table, seen).clamp(1, len(table) - 1)
+        share = (seen - table[above - 1]) / (table[above] - table[above - 1])
+        return above - 1 + share

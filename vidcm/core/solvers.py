@@ -6,9 +6,13 @@ Both solvers turn x rather than follow the tangent, so they are exact where x0 d
 pure noise, and return the denoiser's x0 when next_angle is 0.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from vidcm.core.circle import Denoiser
+
+Solver = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
 
 
 def euler(denoiser: Denoiser, x: Tensor, angle: Tensor, next_angle: Tensor) -> Tensor:
@@ -33,3 +37,6 @@ def turn(x: Tensor, x0: Tensor, angle: Tensor, next_angle: Tensor) -> Tensor:
     """Move x to next_angle along the circle through x0 and the noise that x holds with it; angle > 0."""
     sin = angle.sin()
     return next_angle.sin() / sin * x + (angle - next_angle).sin() / sin * x0
+
+
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "ddim": euler}

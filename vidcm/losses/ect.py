@@ -29,6 +29,10 @@ class ECTLoss:
     p_std: float = 2.0
     t_max: float = T_MAX  # t is clipped here: where the sampler starts
 
+    def __post_init__(self) -> None:
+        if self.q <= 1:
+            raise ValueError(f"q must be larger than 1, or stages would not tighten r, got {self.q}")
+
     def r_of_t(self, t: Tensor, stage: int) -> Tensor:
         """The mapping p(r | t, stage): r in [0, t), elementwise."""
         return (t * (1 - ect_gap(t, stage, q=self.q, k=self.k, b=self.b))).clamp(min=0)

@@ -1,14 +1,12 @@
 """The teacher's sampler: the probability-flow ODE in as many steps as it takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor
 
 from vidcm.core.circle import Denoiser, per_sample
-from vidcm.core.solvers import heun
-
-Solver = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
+from vidcm.core.solvers import Solver, heun
 
 
 def ode(

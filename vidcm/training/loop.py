@@ -94,12 +94,13 @@ class Run:
 
     def __post_init__(self) -> None:
         config, o = self.config, self.config.optimizer
-        compute = loss_function(config, self.family)
         self.trained = part_to_train(config.stage, self.family, self.accelerator.device)
+        compute, self.aides = loss_function(config, self.family, self.trained)
         self.frozen = frozen_checksum(self.family) if config.init else ""
-        loss = StageLoss(self.trained, compute, bf16=config.precision == "bf16")
+        loss = StageLoss(self.trained, self.aides, compute, bf16=config.precision == "bf16")
         self.loss: nn.Module = self.accelerator.prepare_model(loss) if self.accelerator.num_processes > 1 else loss
-        self.names, self.parameters = zip(*self.trained.named_parameters(), strict=True)
+        moved = (*self.trained.named_parameters(), *self.aides.trainable())
+        self.names, self.parameters = zip(*moved, strict=True)
         # not fused: that kernel is silently wrong where a gradient and its weight differ in memory format (torch 2.13)
         self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
         self.average = start_average(config.ema, self.trained)
@@ -145,7 +146,7 @@ class Run:
                 buffer.copy_(before)
             self.skip(total, norm)
         else:
-            self.apply(outcome.loss)
+            self.apply(outcome.loss, self.config.curriculum_stage(self.step * samples))
             self.meter.add({"loss": outcome.loss, "grad_norm": norm, **logs.read()})
         self.optimizer.zero_grad(set_to_none=True)
         self.samples_per_step = samples
@@ -177,12 +178,13 @@ class Run:
         total, bad, stop, out_of_time = flags.tolist()
         return Outcome(total / world, bad > 0, stop > 0, out_of_time > 0)
 
-    def apply(self, loss: float) -> None:
-        """Move the weights and their average."""
+    def apply(self, loss: float, stage: int) -> None:
+        """Move the weights and their averages, at this stage of the curriculum."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.optimizer.lr_at(self.step, self.config.steps)
         self.optimizer.step()
         self.average.update(self.trained.named_parameters())
+        self.aides.follow(self.trained, stage)
         self.bad_in_row = 0
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
 
@@ -227,6 +229,8 @@ class Run:
                 "ema": self.average.averages,
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
             }
+            if aides := self.aides.state_dict():
+                groups["aides"] = aides
             state = {name: getattr(self, name) for name in (*COUNTERS, "frozen")} | {"ema_step": self.average.step}
             out = Path(self.config.out)
             checkpoint.save(out / "checkpoints", self.step, groups, state, keep=self.config.keep)
@@ -246,7 +250,9 @@ class Run:
             self.trained.load_state_dict(found.tensors("params"))
             self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
             checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
-        except (RuntimeError, KeyError) as error:  # other names or shapes
+            if self.aides.state_dict():
+                self.aides.load_state_dict(found.tensors("aides"))
+        except (RuntimeError, KeyError, FileNotFoundError) as error:  # other names or shapes
             raise UserError(f"{found.path} is of another model than the config's: {str(error)[:200]}") from error
         self.step = self.saved_at = found.step
         for name in COUNTERS:

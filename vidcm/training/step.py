@@ -12,24 +12,27 @@ from torch import Tensor, nn
 from vidcm import losses
 from vidcm.core.errors import UserError
 from vidcm.settings import from_mapping
+from vidcm.training.aides import Aides, Logs
 from vidcm.training.config import RunConfig
 
 VAE_STAGES = ("vae", "decoder")
+MEASURE_EVERY = 64  # batches: how often a derivative is held against another
 NOISE_BINS = 4  # of equal width in angle, clean to pure noise
 
-Logs = dict[str, float]
 LossFunction = Callable[..., tuple[Tensor, Logs]]
 
 
 class StageLoss(nn.Module):
     """The loss of a stage as a module around the weights that the stage trains: what DDP wraps and calls.
 
+    aides: what moves with them, such as a learned weighting of noise levels.
+
     forward(batch, generator, samples_seen, stage) -> (loss [B] float32, logs). The networks run in bf16 if asked to.
     """
 
-    def __init__(self, trained: nn.Module, compute: LossFunction, *, bf16: bool):
+    def __init__(self, trained: nn.Module, aides: nn.Module, compute: LossFunction, *, bf16: bool):
         super().__init__()
-        self.trained = trained
+        self.trained, self.aides = trained, aides
         self._compute = compute
         self._bf16 = bf16
 
@@ -39,17 +42,21 @@ class StageLoss(nn.Module):
         return loss.float(), logs
 
 
-def loss_function(config: RunConfig, family: Any) -> LossFunction:
-    """compute(batch, *, generator, samples_seen, stage) of the config's stage."""
+def loss_function(config: RunConfig, family: Any, trained: nn.Module) -> tuple[LossFunction, Aides]:
+    """compute(batch, *, generator, samples_seen, stage) of the config's stage, and the aides of its objective.
+
+    trained: the weights of the family that the stage trains.
+    """
     if config.stage in VAE_STAGES:
         if config.objective:
             family.objective = from_mapping(type(family.objective), config.objective, "objective")
-        return partial(_family_loss, getattr(family, f"{config.stage}_loss"))
+        return partial(_family_loss, getattr(family, f"{config.stage}_loss")), Aides(None, family, trained)
     if config.stage not in losses.available():
         known = ", ".join([*VAE_STAGES, *losses.available()])
         raise UserError(f"unknown stage {config.stage!r}; known: {known}")
     objective = from_mapping(losses.get(config.stage), config.objective, "objective")
-    return partial(_objective_loss, family, objective)
+    aides = Aides(objective, family, trained)
+    return partial(_objective_loss, family, objective, aides), aides
 
 
 def _family_loss(loss: LossFunction, batch: dict[str, Any], *, stage: int, **rest: Any) -> tuple[Tensor, Logs]:
@@ -57,16 +64,26 @@ def _family_loss(loss: LossFunction, batch: dict[str, Any], *, stage: int, **res
 
 
 def _objective_loss(
-    family: Any, objective: Any, batch: dict[str, Any], *, generator: torch.Generator, samples_seen: int, stage: int
+    family: Any,
+    objective: Any,
+    aides: Aides,
+    batch: dict[str, Any],
+    *,
+    generator: torch.Generator,
+    samples_seen: int,
+    stage: int,
 ) -> tuple[Tensor, Logs]:
     if "x0" in batch:  # from the latent cache
         x0, condition = batch["x0"], batch["condition"]
     else:
         with torch.no_grad():
             x0, condition = family.encode(batch, generator=generator)
+    logs: Logs = {}
     f = AngleProbe(family.denoiser(condition))
-    loss = objective(f, x0.float(), stage=stage, generator=generator)
-    return loss, f.binned(loss)
+    measure = samples_seen // len(x0) % MEASURE_EVERY == 0
+    asked = aides.supply(family, condition, samples_seen, logs, measure=measure)
+    loss = objective(f, x0.float(), stage=stage, generator=generator, **asked)
+    return loss, {**f.binned(loss), **logs}
 
 
 class AngleProbe:

@@ -1,0 +1,141 @@
+"""What an objective asks for beside the student (`losses.SUPPLIES`): averaged target, teacher, derivative, weighting.
+
+Target and weighting are state of the run: they are saved in its checkpoints, and move with each step that was taken.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidcm import losses
+from vidcm.core.circle import Denoiser
+from vidcm.core.derivative import STEP, discrete, exact
+from vidcm.core.dropout import shared_dropout
+from vidcm.core.errors import UserError
+from vidcm.core.guidance import UNGUIDED, is_embedded
+from vidcm.models.attention import attention_backend
+from vidcm.training.metrics import say
+
+Logs = dict[str, float]
+
+
+class LogWeight(nn.Module):
+    """w(angle) of adaptive weighting (arXiv:2410.11081, section 4.2): 0 everywhere until it is trained."""
+
+    def __init__(self, waves: int = 8):
+        super().__init__()
+        self.waves = waves
+        self.linear = nn.Linear(2 * waves, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, angle: Tensor) -> Tensor:
+        """angle [B, 1, ...] -> [B], float32."""
+        with torch.autocast(angle.device.type, enabled=False):
+            phase = angle.flatten()[:, None] * 2.0 ** torch.arange(self.waves, device=angle.device)
+            return self.linear(torch.cat((phase.sin(), phase.cos()), dim=1))[:, 0]
+
+
+class Derivative:
+    """df/dangle along a path: an exact Jacobian-vector product through math attention, or, where none passes, the
+    discrete form, from the first failure on. In float32 whatever the precision of the run."""
+
+    def __init__(self) -> None:
+        self.hindrance: str | None = None  # why no exact derivative passes
+
+    def __call__(self, f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:
+        with attention_backend("math"), torch.autocast(x.device.type, enabled=False):
+            if self.hindrance is None:
+                try:
+                    return exact(f, x, angle, dx)
+                except torch.OutOfMemoryError:
+                    raise
+                except (RuntimeError, NotImplementedError) as error:
+                    self.hindrance = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                    say(f"no exact derivative passes through this network, the discrete form it is ({self.hindrance})")
+            return discrete(f, x, angle, dx)
+
+    @torch.no_grad()
+    def error(self, found: Tensor, f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> float:
+        """How far `found` is from a discrete derivative of half the step, relative to that one's size."""
+        with attention_backend("math"), torch.autocast(x.device.type, enabled=False):
+            other = discrete(f, x, angle, dx, STEP / 2)
+        return ((found - other).norm() / other.norm()).item()
+
+
+class Aides(nn.Module):
+    """The aides of one objective; without one, or with one that asks for nothing, an empty module."""
+
+    def __init__(self, objective: Any, family: Any, trained: nn.Module):
+        super().__init__()
+        self.asked = losses.asked_by(objective) if objective else set()
+        check_guidance(objective, family)
+        if "teacher" in self.asked and family.teacher is None:
+            raise UserError("this objective needs a teacher: init must name a model trained with stage=diffusion")
+        self.decay: Callable[[int], float] | None = getattr(objective, "target_decay", None)
+        device = next(trained.parameters()).device
+        if "target" in self.asked:
+            self.target = copy.deepcopy(trained).requires_grad_(False)
+        if "log_weight" in self.asked:
+            self.log_weight = LogWeight().to(device)
+        self.derivative = Derivative()
+
+    def trainable(self) -> list[tuple[str, nn.Parameter]]:
+        """Named parameters that the optimizer moves beside the student's."""
+        return [(f"aides.{name}", weight) for name, weight in self.named_parameters() if weight.requires_grad]
+
+    @torch.no_grad()
+    def follow(self, trained: nn.Module, stage: int) -> None:
+        """Move the target towards the student, after a step taken at `stage`."""
+        if "target" in self.asked and self.decay is not None:
+            for average, weight in zip(self.target.parameters(), trained.parameters(), strict=True):
+                average.lerp_(weight, 1 - self.decay(stage))
+
+    def supply(self, family: Any, condition: Any, samples_seen: int, logs: Logs, *, measure: bool) -> dict[str, Any]:
+        """The keyword arguments that were asked for, for one batch.
+
+        logs: where the objective's own values go; measure: hold the derivative, if asked for, against another.
+        """
+
+        def log(name: str, values: Tensor) -> None:
+            logs[name] = values.detach().float().mean().item()
+
+        def derivative(f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:
+            with shared_dropout() as again:
+                found = self.derivative(f, x, angle, dx)
+                if measure:
+                    with again():
+                        logs["jvp_error"] = self.derivative.error(found, f, x, angle, dx)
+            logs["jvp_exact"] = float(self.derivative.hindrance is None)
+            return found
+
+        def network(name: str) -> Denoiser | None:
+            if name == "target":
+                return in_float32(family.denoiser(condition, self.target))
+            if name == "teacher":
+                return in_float32(family.denoiser(condition, family.teacher))
+            without = getattr(family, "unconditional", None)
+            return in_float32(family.denoiser(without(condition), family.teacher)) if without else None
+
+        known = {"derivative": derivative, "samples_seen": samples_seen, "log": log}
+        known |= {name: network(name) for name in self.asked & {"teacher", "unguided", "target"}}
+        known |= {"log_weight": self.log_weight} if "log_weight" in self.asked else {}
+        return {name: known[name] for name in self.asked}
+
+
+def check_guidance(objective: Any, family: Any) -> None:
+    """Guidance needs a condition that can be left out; scales that differ, a network that can be told them."""
+    interval = getattr(objective, "guidance", UNGUIDED)
+    if interval != UNGUIDED and not hasattr(family, "unconditional"):
+        raise UserError(f"guidance {list(interval)} needs a family with an unconditional form: here only [1, 1] can be")
+    if is_embedded(interval) and not getattr(family, "embeds_guidance", False):
+        raise UserError(
+            f"this family's network cannot be told a scale: guidance must be one value, not {list(interval)}"
+        )
+
+
+def in_float32(denoiser: Callable[..., Tensor]) -> Denoiser:
+    return lambda x, angle, **told: denoiser(x, angle, **told).float()
