@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner, Result
 
+from vidcm import losses
 from vidcm.cli.main import cli
 from vidcm.data.clips import Clip, ClipCache
 from vidcm.families.motion import MotionFamily
@@ -62,6 +64,33 @@ def test_every_stage_trains_from_the_one_before(settings, tmp_path):
         assert [line["step"] for line in lines] == [1, 2, 3]
         assert all(line["bad_steps"] == 0 for line in lines)
     assert len(list((tmp_path / "latents").iterdir())) == 1  # encoded once for both objectives
+
+
+OBJECTIVES = Path(__file__).parents[2] / "configs" / "objectives"
+
+
+def test_every_objective_has_a_recipe():
+    assert {path.stem for path in OBJECTIVES.glob("*.yaml")} == set(losses.available()) - {"diffusion"}
+
+
+def test_every_recipe_trains_on_the_real_family(settings, tmp_path):
+    """Two steps each, on latents encoded once, from an untrained diffusion model."""
+    torch.manual_seed(0)
+    MotionFamily.create(MODEL).save(tmp_path / "start")
+    run = yaml.safe_load(settings.read_text())
+    small = [f"{key}={json.dumps(value)}" for key, value in run.items() if key != "data"]
+    small += [f"data.{key}={json.dumps(value)}" for key, value in run["data"].items()]
+    small += [f"init={tmp_path / 'start'}", "steps=2", "latents.samples=8", "latents.shard=4", "latents.batch_size=2"]
+    for recipe in sorted(OBJECTIVES.glob("*.yaml")):
+        result = vidcm_train(recipe, *small, f"out={tmp_path / recipe.stem}")
+        assert result.exit_code == 0, result.output
+        lines = [json.loads(line) for line in (tmp_path / recipe.stem / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [1, 2]
+        assert all(line["bad_steps"] == 0 for line in lines)
+        if recipe.stem in ("sct", "scd"):
+            assert lines[0]["jvp_exact"] == 1
+            assert lines[0]["jvp_error"] < 0.02
+        assert MotionFamily.load(tmp_path / recipe.stem / "model").teacher is not None
 
 
 def test_the_real_family_resumes_bit_for_bit(settings, tmp_path):

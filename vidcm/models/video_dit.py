@@ -19,9 +19,11 @@ from vidcm.models.attention import attention
 
 
 def sinusoid(position: Tensor, dim: int, longest: float) -> Tensor:
-    """Sines and cosines of `position` [...] at dim/2 wavelengths from 2 pi / 64 to `longest`: [..., dim], float32."""
+    """Sines and cosines of `position` [...] at dim/2 wavelengths from 2 pi / 64 to `longest`: [..., dim].
+
+    Float32, or float64 where the position is."""
     octaves = torch.linspace(math.log(64), math.log(2 * math.pi / longest), dim // 2, device=position.device)
-    phase = position.float()[..., None] * octaves.exp()
+    phase = position.to(torch.promote_types(position.dtype, torch.float32))[..., None] * octaves.exp()
     return torch.cat((phase.sin(), phase.cos()), dim=-1)
 
 

@@ -4,11 +4,13 @@ Target and weighting are state of the run: they are saved in its checkpoints, an
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vidcm import losses
 from vidcm.core.circle import Denoiser
@@ -47,7 +49,7 @@ class Derivative:
         self.hindrance: str | None = None  # why no exact derivative passes
 
     def __call__(self, f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:
-        with attention_backend("math"), torch.autocast(x.device.type, enabled=False):
+        with plain_arithmetic(x.device):
             if self.hindrance is None:
                 try:
                     return exact(f, x, angle, dx)
@@ -61,7 +63,7 @@ class Derivative:
     @torch.no_grad()
     def error(self, found: Tensor, f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> float:
         """How far `found` is from a discrete derivative of half the step, relative to that one's size."""
-        with attention_backend("math"), torch.autocast(x.device.type, enabled=False):
+        with plain_arithmetic(x.device):
             other = discrete(f, x, angle, dx, STEP / 2)
         return ((found - other).norm() / other.norm()).item()
 
@@ -73,8 +75,6 @@ class Aides(nn.Module):
         super().__init__()
         self.asked = losses.asked_by(objective) if objective else set()
         check_guidance(objective, family)
-        if "teacher" in self.asked and family.teacher is None:
-            raise UserError("this objective needs a teacher: init must name a model trained with stage=diffusion")
         self.decay: Callable[[int], float] | None = getattr(objective, "target_decay", None)
         device = next(trained.parameters()).device
         if "target" in self.asked:
@@ -124,6 +124,13 @@ class Aides(nn.Module):
         known |= {name: network(name) for name in self.asked & {"teacher", "unguided", "target"}}
         known |= {"log_weight": self.log_weight} if "log_weight" in self.asked else {}
         return {name: known[name] for name in self.asked}
+
+
+@contextmanager
+def plain_arithmetic(device: torch.device) -> Iterator[None]:
+    """Attention as matrix products, ours and that of other libraries' networks; no half precision."""
+    with attention_backend("math"), sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def check_guidance(objective: Any, family: Any) -> None:

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
-from vidcm import families
+from vidcm import families, losses
 from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
@@ -55,11 +55,18 @@ def open_family(config: RunConfig) -> Any:
     """The family loaded from `init`, or new: then the same for the same seed."""
     kind = families.get(config.family)
     if config.init is None:
+        refuse_untaught(config.stage)
         torch.manual_seed(config.seed)
         return kind.create(config.model)
     if config.model:
         raise UserError(f"model: describes a new model, but init={config.init} loads one: leave out one of them")
     return kind.load(config.init)
+
+
+def refuse_untaught(stage: str) -> None:
+    """A new model has no teacher to distil."""
+    if stage in losses.available() and "teacher" in losses.asked_by(losses.get(stage)):
+        raise UserError(f"stage {stage} distils a teacher: init= must name a model trained with stage=diffusion")
 
 
 def settle_teacher(config: RunConfig, family: Any) -> None:
