@@ -1,5 +1,6 @@
 """Two processes are one with batches of double size."""
 
+import json
 import os
 import socket
 import subprocess
@@ -25,9 +26,23 @@ torch.manual_seed(0)
 torch.set_num_threads(1)
 batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2)
 config = from_mapping(RunConfig, {"steps": 4, "save_every": 4, "log_every": 1, "precision": "fp32", "device": "cpu",
-                                  "processes": 2, "out": sys.argv[2]})
+                                  "processes": 2, "out": sys.argv[2], "stage": sys.argv[3]})
 train(config, family=tiny.TinyFamily.create({}).without_chance(), batches=batches)
 """
+
+
+def train_together(out: Path, stage: str) -> None:
+    """Two gloo processes; a failure of either is shown."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(out), stage]
+    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
+    workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
+    for worker in workers:
+        _, said = worker.communicate(timeout=300)
+        assert worker.returncode == 0, said
 
 
 @pytest.mark.slow
@@ -36,19 +51,23 @@ def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp
     alone = config("alone", steps=4, save_every=4, log_every=1, optimizer={}, ema={})
     run(alone, family=TinyFamily.create({}).without_chance(), batches=TinyBatches(4))
     together = tmp_path / "together"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(together)]
-    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
-    for worker in workers:
-        _, said = worker.communicate(timeout=300)
-        assert worker.returncode == 0, said
+    train_together(together, "vae")
     for name in ("params", "ema"):
         file = f"checkpoints/step-00000004/{name}.safetensors"
         one, two = load_file(Path(alone.out) / file), load_file(together / file)
         for key in one:
             if key != "power":  # a running statistic of the first process's share of the batch
                 torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["cd", "sct"])
+def test_targets_derivatives_and_weightings_work_in_two_processes(tmp_path, stage):
+    train_together(tmp_path, stage)
+    aides = load_file(tmp_path / "checkpoints" / "step-00000004" / "aides.safetensors")
+    assert all(tensor.isfinite().all() for tensor in aides.values())
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(line["bad_steps"] == 0 for line in lines)
+    if stage == "sct":
+        assert all(line["jvp_exact"] == 1 for line in lines)
+        assert aides["log_weight.linear.weight"].any()
