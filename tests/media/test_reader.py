@@ -177,13 +177,20 @@ def test_an_edit_list_that_ends_early_hides_the_rest(make_clip):
         assert list(reader.timeline.instants) == shown
 
 
-def test_ten_bits_are_known_and_read_as_eight(make_clip, paint):
+def test_ten_bits_are_known_and_read_as_eight_or_in_full(make_clip, paint):
     path = make_clip("deep.mkv", codec="ffv1", pix_fmt="yuv444p10le", options={}, count=4)
     with open_reader(path) as reader:
         assert reader.info.bit_depth == 10
         for index, frame in enumerate(reader):
             assert frame.rgb.dtype == np.uint8
             assert np.abs(frame.rgb.astype(int) - paint(index)).max() <= 2
+            assert np.abs(255 * frame.samples - frame.rgb).max() <= 1.5  # the uint8 way is up to a level off
+
+
+def test_eight_bits_are_full_as_they_are(make_clip):
+    with open_reader(make_clip(count=1)) as reader:
+        (frame,) = reader
+        assert frame.samples is frame.rgb
 
 
 def test_the_info_names_size_colours_aspect_and_other_streams(make_clip):

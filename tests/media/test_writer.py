@@ -173,13 +173,6 @@ def test_orientation_aspect_and_colour_tags_are_carried(make_clip, tmp_path, suf
             assert getattr(after.info, name) == getattr(before.info, name)
 
 
-def test_ten_bit_sources_stay_ten_bit(make_clip, tmp_path):
-    source = make_clip("deep.mkv", codec="ffv1", pix_fmt="yuv420p10le", options={}, count=3)
-    copy(source, tmp_path / "out.mp4", options=FAST)
-    with open_reader(tmp_path / "out.mp4") as reader:
-        assert (reader.info.codec, reader.info.pix_fmt) == ("h264", "yuv420p10le")
-
-
 def test_odd_sizes_keep_their_size_in_h264(make_clip, tmp_path):
     source = make_clip("odd.webm", codec="libvpx-vp9", width=63, height=47, options={"crf": "10", "b": "0"})
     copy(source, tmp_path / "out.mp4", options=FAST)

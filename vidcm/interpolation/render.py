@@ -66,7 +66,13 @@ class Picture:
     @cached_property
     def tensor(self) -> Tensor:
         """float32 RGB 0..1 [3, H, W]"""
-        return torch.from_numpy(self.frame.rgb).permute(2, 0, 1).to(torch.float32).div_(255)
+        samples = torch.from_numpy(self.frame.samples).permute(2, 0, 1)
+        return samples.contiguous() if self.is_deep else samples.to(torch.float32).div_(255)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether eight bits would lose something."""
+        return self.frame.samples.dtype != np.uint8
 
 
 class Source(NamedTuple):
@@ -124,16 +130,30 @@ class Renderer:
     def _made(self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], shot: int) -> Iterator[np.ndarray]:
         first, last = (end.tensor if end is not None else None for end in ends)
         taus = [float(frame.tau) for frame in planned]
+        to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
         for start in range(0, len(taus), TOGETHER):
             with torch.inference_mode():
                 together = taus[start : start + TOGETHER]
                 made = self.interpolator(first, last, together, shot=shot, position=planned[0].source)
-            yield from to_bytes(made)
+            yield from to_samples(made)
 
 
 def to_bytes(made: Tensor) -> np.ndarray:
     """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture."""
+    return _frames(_checked(made).mul_(255).round_().to(torch.uint8))
+
+
+def to_floats(made: Tensor) -> np.ndarray:
+    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], for streams of more than eight bits. Raises like `to_bytes`."""
+    return _frames(_checked(made).to(torch.float32))
+
+
+def _checked(made: Tensor) -> Tensor:
+    """A copy, held in range."""
     if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
         raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
-    scaled = made.clamp(0, 1).mul_(255).round_().to(torch.uint8)
-    return scaled.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+    return made.clamp(0, 1)
+
+
+def _frames(made: Tensor) -> np.ndarray:
+    return made.permute(1, 2, 3, 0).contiguous().cpu().numpy()

@@ -1,7 +1,7 @@
 """YUV to RGB and back with the stream's own matrix and range, through libswscale with nothing left to its defaults.
 
-The same tags, and the same guess where a file has none, serve both directions: a picture that goes to RGB and returns
-keeps its colours.
+Eight bits go all the way through it, more of them in floating point (see `deep`). The same tags, and the same guess
+where a file has none, serve both directions: a picture that goes to RGB and returns keeps its colours.
 """
 
 from dataclasses import dataclass, replace
@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of, rgb_of, yuv_of
 
 UNKNOWN = 2  # "unspecified" in ITU-T H.273, for matrix, primaries and transfer alike
 BT709, BT470BG, BT601, BT2020 = 1, 5, 6, 9
@@ -60,48 +62,62 @@ class Colour:
 
 
 class Converter:
-    """Frames of one stream to uint8 RGB and back. Not for two threads at once.
+    """Frames of one stream to RGB and back. Not for two threads at once.
 
     colour: tags as the stream has them; width, height: in pixels, coded orientation.
     """
 
     def __init__(self, colour: Colour, width: int, height: int) -> None:
-        known = colour.resolved(width, height)
-        self.matrix, self.range = MATRICES[known.matrix], ColorRange(known.range)
+        self.colour = colour.resolved(width, height)
+        self._tags = colour
         self._to_rgb, self._from_rgb = VideoReformatter(), VideoReformatter()
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> uint8 RGB [H, W, 3], coded orientation."""
-        is_rgb = frame.format.is_rgb
-        rgb = self._to_rgb.reformat(
-            frame,
-            format="rgb24",
-            src_colorspace=self.matrix,
-            dst_colorspace=self.matrix,
-            src_color_range=ColorRange.JPEG if is_rgb else self.range,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=QUALITY,
-            threads=1,
-        )
-        return rgb.to_ndarray()
+        return self._reformat(self._to_rgb, frame, "rgb24").to_ndarray()
+
+    def to_deep_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        """A decoded frame of any pixel format -> float32 RGB 0..1 [H, W, 3] at its full depth, coded orientation."""
+        if frame.format.is_rgb:
+            return (self._reformat(self._to_rgb, frame, "rgb48le").to_ndarray() / np.float32(65535)).astype(np.float32)
+        middle = middle_format(frame.format.name)
+        yuv = planes_of(self._reformat(self._to_rgb, frame, middle))
+        return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-        """uint8 RGB [H, W, 3] -> a frame in `pix_fmt`, in this stream's matrix and range."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-        return self.convert(frame, pix_fmt)
+        """RGB [H, W, 3], uint8 or float32 0..1 -> a frame in `pix_fmt`, in this stream's matrix and range."""
+        if rgb.dtype == np.uint8:
+            return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24"), pix_fmt)
+        if av.VideoFormat(pix_fmt).is_rgb:
+            deep = np.rint(rgb * np.float32(65535)).astype(np.uint16)
+            return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(deep), "rgb48le"), pix_fmt)
+        middle = middle_format(pix_fmt)
+        yuv = yuv_of(rgb, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
+        return self._tagged(self.convert(frame_of(yuv, middle), pix_fmt))
 
     def convert(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         """A frame of this stream, or RGB, in another pixel format, same colours; itself if it has that one."""
         if frame.format.name == pix_fmt:
             return frame
         to_rgb = av.VideoFormat(pix_fmt).is_rgb
-        return self._from_rgb.reformat(
+        if frame.format.is_rgb and not to_rgb and depth_of(frame.format.name) > 8:
+            return self.from_rgb(self.to_deep_rgb(frame), pix_fmt)
+        return self._tagged(self._reformat(self._from_rgb, frame, pix_fmt))
+
+    def _reformat(self, through: VideoReformatter, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+        matrix, known = MATRICES[self.colour.matrix], ColorRange(self.colour.range)
+        return through.reformat(
             frame,
             format=pix_fmt,
-            src_colorspace=self.matrix,
-            dst_colorspace=self.matrix,
-            src_color_range=ColorRange.JPEG if frame.format.is_rgb else self.range,
-            dst_color_range=ColorRange.JPEG if to_rgb else self.range,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=ColorRange.JPEG if frame.format.is_rgb else known,
+            dst_color_range=ColorRange.JPEG if av.VideoFormat(pix_fmt).is_rgb else known,
             interpolation=QUALITY,
             threads=1,
         )
+
+    def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """With the stream's primaries and transfer: some encoders (ProRes) read them from each frame."""
+        frame.color_primaries, frame.color_trc = self._tags.primaries, self._tags.transfer
+        return frame

@@ -1,4 +1,4 @@
-"""Which encoder and container a file name and a codec name stand for, and which pixel format reaches the encoder."""
+"""The containers and encoders we write, and which file names, codecs and qualities go together."""
 
 import math
 from collections.abc import Mapping
@@ -6,19 +6,39 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av
-from av.codec.codec import find_best_pix_fmt_of_list
-
 from vidcm.core.errors import UserError
+
+QUALITIES = ("low", "medium", "high", "best")
+HIGH = QUALITIES.index("high")
+Levels = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An FFmpeg encoder with the options we use it with. odd_sizes: whether it takes odd sizes with shared chroma."""
+    """An FFmpeg encoder with the options we use it with.
+
+    levels: what `knob` is set to for each of QUALITIES; a mapping where it depends on the pixel format, which then has
+    to be one of them; None: lossless. odd_sizes: whether it takes odd sizes with shared chroma. usual_depth: the
+    deepest that players decode. smallest: width and height in pixels. limited_only: it cannot tell
+    full range. matrices: the only ones it can tell (None: any).
+    """
 
     name: str
+    levels: Levels | Mapping[str, Levels] | None
     options: Mapping[str, str] = field(default_factory=dict)
+    knob: str = "crf"
     odd_sizes: bool = True
+    usual_depth: int = 16
+    smallest: tuple[int, int] = (1, 1)
+    limited_only: bool = False
+    matrices: tuple[int, ...] | None = None
+    tag: str | None = None  # in MP4 and MOV
+
+    def options_for(self, pix_fmt: str, quality: str | None) -> dict[str, str]:
+        levels = self.levels[pix_fmt] if isinstance(self.levels, Mapping) else self.levels
+        if levels is None:
+            return dict(self.options)
+        return {**self.options, self.knob: levels[HIGH if quality is None else QUALITIES.index(quality)]}
 
 
 @dataclass(frozen=True)
@@ -30,29 +50,60 @@ class Container:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def codec(self) -> str:
-        return self.codecs[0]
+    def is_mp4(self) -> bool:
+        """Of the QuickTime family."""
+        return self.format in ("mp4", "mov")
 
     def options_for(self, time_base: Fraction) -> dict[str, str]:
         """With MP4's and MOV's clock for late starts, else milliseconds, made fine enough for pictures and sound."""
-        if self.format not in ("mp4", "mov"):
+        if not self.is_mp4:
             return dict(self.options)
         ticks = time_base.denominator
         return {**self.options, "movie_timescale": str(ticks * math.ceil(90_000 / ticks))}
 
 
 ENCODERS = {
-    "h264": Encoder("libx264", {"crf": "16", "preset": "medium", "rc-lookahead": "20"}, odd_sizes=False),
-    "hevc": Encoder("libx265", {"crf": "18", "preset": "medium", "x265-params": "log-level=error"}, odd_sizes=False),
-    "vp9": Encoder("libvpx-vp9", {"crf": "20", "b": "0", "cpu-used": "4", "row-mt": "1"}),
-    "ffv1": Encoder("ffv1", {"level": "3", "slicecrc": "1"}),  # lossless
+    "h264": Encoder(
+        "libx264", ("23", "19", "16", "10"), {"preset": "medium", "rc-lookahead": "20"}, odd_sizes=False, usual_depth=8
+    ),
+    "hevc": Encoder(
+        "libx265",
+        ("26", "21", "18", "12"),
+        {"preset": "medium", "x265-params": "log-level=error"},
+        odd_sizes=False,
+        smallest=(16, 16),
+        tag="hvc1",  # the one Apple's players take
+    ),
+    "av1": Encoder("libsvtav1", ("40", "32", "24", "14"), {"preset": "6"}, smallest=(16, 16)),
+    "vp9": Encoder("libvpx-vp9", ("34", "27", "20", "12"), {"b": "0", "cpu-used": "4", "row-mt": "1"}),
+    "prores": Encoder(
+        "prores_ks",
+        {"yuv422p10le": ("1", "2", "3", "3"), "yuv444p10le": ("4", "4", "4", "5")},  # LT, 422, HQ; 4444, 4444 XQ
+        {"vendor": "apl0"},
+        knob="profile",
+        limited_only=True,
+    ),
+    "dnxhr": Encoder(
+        "dnxhd",
+        {
+            "yuv422p": ("dnxhr_lb", "dnxhr_sq", "dnxhr_hq", "dnxhr_hq"),
+            "yuv422p10le": ("dnxhr_hqx",) * 4,
+            "yuv444p10le": ("dnxhr_444",) * 4,
+        },
+        knob="profile",
+        smallest=(256, 120),
+        limited_only=True,
+        matrices=(1,),
+    ),
+    "ffv1": Encoder("ffv1", None, {"level": "3", "slicecrc": "1"}),
 }
+# Matroska's muxer has no name for DNxHR, MOV's none for FFV1 and AV1.
 CONTAINERS = {
-    ".mp4": Container("mp4", ("h264", "hevc", "vp9"), {"movflags": "+faststart"}),
-    ".m4v": Container("mp4", ("h264", "hevc", "vp9"), {"movflags": "+faststart"}),
-    ".mov": Container("mov", ("h264", "hevc", "ffv1"), {"movflags": "+faststart"}),
-    ".mkv": Container("matroska", ("h264", "hevc", "vp9", "ffv1"), {"avoid_negative_ts": "disabled"}),
-    ".webm": Container("webm", ("vp9",), {"avoid_negative_ts": "disabled"}),
+    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), {"movflags": "+faststart"}),
+    ".m4v": Container("mp4", ("h264", "hevc", "av1"), {"movflags": "+faststart"}),
+    ".mov": Container("mov", ("h264", "hevc", "prores", "dnxhr"), {"movflags": "+faststart"}),
+    ".mkv": Container("matroska", ("h264", "hevc", "av1", "vp9", "prores", "ffv1"), {"avoid_negative_ts": "disabled"}),
+    ".webm": Container("webm", ("vp9", "av1"), {"avoid_negative_ts": "disabled"}),
 }
 
 
@@ -64,36 +115,14 @@ def container_for(path: Path) -> Container:
     return CONTAINERS[suffix]
 
 
-def encoder_for(codec: str, container: Container) -> Encoder:
-    """By our name for the codec. Raises UserError if it is unknown, does not fit, or this build of FFmpeg lacks it."""
-    if codec not in ENCODERS:
+def check_codec(path: Path, codec: str | None, quality: str | None = None) -> None:
+    """Raises UserError for names and pairs that are wrong whatever the input is."""
+    container = container_for(path)
+    if codec is not None and codec not in ENCODERS:
         raise UserError(f"unknown codec {codec!r} (known: {', '.join(ENCODERS)})")
-    if codec not in container.codecs:
+    if codec is not None and codec not in container.codecs:
         raise UserError(f"{container.format} files do not hold {codec} (use {', '.join(container.codecs)})")
-    try:
-        av.Codec(ENCODERS[codec].name, "w")
-    except av.codec.codec.UnknownCodecError:
-        raise UserError(f"codec {codec}: the installed PyAV is built without {ENCODERS[codec].name}") from None
-    return ENCODERS[codec]
-
-
-def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
-    """The source's own format if the encoder takes it, so that pixels pass untouched, else the nearest one.
-
-    RGB and palettes become 4:2:0, which every player knows. H.264 and HEVC refuse odd sizes with shared chroma samples;
-    those become 4:4:4.
-    """
-    known = {each.name: each for each in av.Codec(encoder.name, "w").video_formats or ()}
-    if not encoder.odd_sizes:
-        known = {name: each for name, each in known.items() if _divides(each, width, height)}
-    if source in known:
-        return source
-    if av.VideoFormat(source).is_rgb or av.VideoFormat(source).has_palette:
-        source = "yuv420p"
-    best, _ = find_best_pix_fmt_of_list(list(known), source)
-    return source if source in known or best is None else best.name
-
-
-def _divides(pix_fmt: av.VideoFormat, width: int, height: int) -> bool:
-    """Whether every chroma sample covers as many pixels as the others."""
-    return width % (16 // pix_fmt.chroma_width(16)) == 0 and height % (16 // pix_fmt.chroma_height(16)) == 0
+    if quality is not None and quality not in QUALITIES:
+        raise UserError(f"unknown quality {quality!r} (known: {', '.join(QUALITIES)})")
+    if codec is not None and quality is not None and ENCODERS[codec].levels is None:
+        raise UserError(f"{codec} is lossless: quality {quality} says nothing to it, leave one of them out")

@@ -17,6 +17,8 @@ from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Colour
+from vidcm.media.deep import depth_of
+from vidcm.media.hdr import Hdr
 from vidcm.media.instants import Instants, Timestamps
 from vidcm.media.orientation import Orientation
 from vidcm.media.timeline import Clock, common_time_base, recognise, settle
@@ -54,6 +56,7 @@ class VideoInfo:
     pix_fmt: str
     bit_depth: int
     colour: Colour
+    hdr: Hdr
     clock: Clock  # as the first packets tell; `timed_by` says what all of them do
     average_rate: Fraction  # frames per second; equals `rate` where that is not None
     time_base: Fraction
@@ -181,8 +184,9 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
         orientation=Orientation.of(first),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
         pix_fmt=first.format.name,
-        bit_depth=max(component.bits for component in first.format.components),
+        bit_depth=depth_of(first.format.name),
         colour=Colour.of(first),
+        hdr=Hdr.of(first),
         clock=clock,
         average_rate=clock.rate or _average(shown) or stream.average_rate or Fraction(25),
         time_base=tick,

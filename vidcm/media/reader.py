@@ -31,7 +31,7 @@ class VideoFrame:
     """A source frame: when it is shown, and what.
 
     index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
-    orientation, None where the backend has none.
+    orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits.
     """
 
     def __init__(
@@ -41,14 +41,20 @@ class VideoFrame:
         duration: Fraction,
         picture: Callable[[], np.ndarray],
         native: av.VideoFrame | None = None,
+        deep: Callable[[], np.ndarray] | None = None,
     ) -> None:
         self.index, self.instant, self.duration, self.native = index, instant, duration, native
-        self._picture = picture
+        self._picture, self._deep = picture, deep
 
     @cached_property
     def rgb(self) -> np.ndarray:
         """uint8 RGB [H, W, 3], converted with the stream's own matrix and range when first asked for."""
         return self._picture()
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """RGB [H, W, 3] at full depth: float32 0..1 where the stream has more than eight bits, else `rgb` itself."""
+        return self._deep() if self._deep else self.rgb
 
     def __repr__(self) -> str:
         return f"VideoFrame({self.index} at {self.instant} s for {self.duration} s)"

@@ -96,7 +96,9 @@ class PyAVReader(VideoReader):
         instant = self._instant(native)
         self._ahead = self._following(instant)
         end = self._instant(self._ahead) if self._ahead is not None else self._end(native)
-        frame = VideoFrame(self._index, instant, end - instant, lambda: self._rgb(native), native)
+        deep = (lambda: self._upright(self._converter.to_deep_rgb(native))) if self.info.bit_depth > 8 else None
+        rgb = lambda: self._upright(self._converter.to_rgb(native))  # noqa: E731
+        frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep)
         self._index += 1
         return frame
 
@@ -125,9 +127,8 @@ class PyAVReader(VideoReader):
             return self.info.clock.exact((last.pts + last.duration) * self.info.time_base)
         return self._instant(last) + 1 / self.info.average_rate
 
-    def _rgb(self, native: av.VideoFrame) -> np.ndarray:
-        rgb = self._converter.to_rgb(native)
-        return self.info.orientation.upright(rgb) if self._rotate else rgb
+    def _upright(self, picture: np.ndarray) -> np.ndarray:
+        return self.info.orientation.upright(picture) if self._rotate else picture
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
         container = open_container(self._path)

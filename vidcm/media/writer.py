@@ -8,7 +8,6 @@ The file grows under a temporary name in the target folder and gets its own name
 """
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,11 +23,13 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.choice import choose
 from vidcm.media.colour import Colour, Converter
-from vidcm.media.encoders import Encoder, container_for, encoder_for, pixel_format
+from vidcm.media.hdr import lost, with_hdr
 from vidcm.media.info import VideoInfo, ffmpeg_name
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
+from vidcm.media.target import check_target, reserve
 
 
 @dataclass
@@ -47,10 +48,11 @@ class VideoWriter:
     time_base: seconds per tick, to hold every instant exactly; by default it holds the source's own (see
     `timeline.common_time_base`). Matroska and WebM round to milliseconds whatever is asked for.
     rate: average frames per second as the container states it; it also steers the encoder.
-    codec: "h264", "hevc", "vp9" or "ffv1" (lossless); by default what the extension is known for.
+    codec: one of `encoders.ENCODERS`; by default what the extension is known for, at the source's depth.
+    quality: one of `encoders.QUALITIES`.
     options: encoder options that replace ours, such as {"crf": "20", "preset": "veryfast"}.
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
-        `dropped` tells what does not.
+    `dropped` tells what does not.
     """
 
     def __init__(
@@ -61,20 +63,20 @@ class VideoWriter:
         time_base: Fraction | None = None,
         rate: Fraction | None = None,
         codec: str | None = None,
+        quality: str | None = None,
         options: Mapping[str, str] | None = None,
         copy_from: str | Path | None = None,
     ) -> None:
         self.path, self.info = Path(path), info
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
-        container = container_for(self.path)
-        encoder = encoder_for(codec or container.codec, container)
-        _check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])])
-        self._pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height)
+        self.choice = choose(self.path, info, codec, quality)
+        container = self.choice.container
+        check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])])
         self._converter = Converter(info.colour, info.width, info.height)
         self._held: Held | None = None
         self._last: int | None = None
         self._remux: Remux | None = None
-        self._temporary = _reserve(self.path)
+        self._temporary = reserve(self.path)
         try:
             with self._telling():
                 self._output: OutputContainer = av.open(
@@ -83,7 +85,7 @@ class VideoWriter:
                     format=container.format,
                     options=container.options_for(self.time_base),
                 )
-                self._stream = self._add_video(encoder, rate or info.average_rate, options or {})
+                self._stream = self._add_video(rate or info.average_rate, options or {})
                 if copy_from:
                     self._remux = Remux(Path(copy_from), info, self._output)
                 self._output.start_encoding()
@@ -93,14 +95,16 @@ class VideoWriter:
 
     @property
     def dropped(self) -> list[str]:
-        """Streams of `copy_from` that the target does not get, one line each with the reason."""
-        return self._remux.dropped if self._remux else []
+        """What the target does not get, of the pictures and of `copy_from`, one line each with the reason."""
+        pictures = [*self.choice.notes, *lost(self.choice.encoder.name, self.info.hdr)]
+        return pictures + (self._remux.dropped if self._remux else [])
 
     def write(self, frame: VideoFrame | np.ndarray, instant: Fraction, duration: Fraction | None = None) -> None:
         """Show `frame` from `instant` on, in seconds on the source's clock, rising from call to call.
 
-        frame: a source frame, whose native pixels go to the encoder as they are, or uint8 RGB [H, W, 3] in coded
-        orientation. duration: seconds; it counts for the last frame, any other lasts until the next one.
+        frame: a source frame, whose native pixels go to the encoder as they are, or RGB [H, W, 3] in coded
+        orientation, uint8 or float32 0..1.
+        duration: seconds; it counts for the last frame, any other lasts until the next one.
         """
         with self._telling():
             pts = round((instant - self.info.origin) / self.time_base)
@@ -139,10 +143,13 @@ class VideoWriter:
         finally:
             self._abort()
 
-    def _add_video(self, encoder: Encoder, rate: Fraction, options: Mapping[str, str]) -> VideoStream:
+    def _add_video(self, rate: Fraction, options: Mapping[str, str]) -> VideoStream:
+        encoder, container = self.choice.encoder, self.choice.container
         stream = cast(VideoStream, self._output.add_stream(encoder.name, rate=rate.limit_denominator(1_000_000)))
-        stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self._pix_fmt
-        stream.options = {**encoder.options, **options}
+        stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self.choice.pix_fmt
+        stream.options = {**with_hdr({**self.choice.options, **options}, encoder.name, self.info.hdr)}
+        if encoder.tag and container.is_mp4:
+            stream.codec_context.codec_tag = encoder.tag
         stream.time_base = stream.codec_context.time_base = self.time_base
         stream.codec_context.flags |= Flags.frame_duration.value  # durations go through the encoder, the last one too
         stream.codec_context.sample_aspect_ratio = self.info.sample_aspect
@@ -156,18 +163,18 @@ class VideoWriter:
     def _tags(self) -> Colour:
         """The source's colour tags; where RGB turned into YUV, the matrix it was done with."""
         colour, known = self.info.colour, self.info.colour.resolved(self.info.width, self.info.height)
-        was_rgb, is_rgb = (av.VideoFormat(name).is_rgb for name in (self.info.pix_fmt, self._pix_fmt))
+        was_rgb, is_rgb = (av.VideoFormat(name).is_rgb for name in (self.info.pix_fmt, self.choice.pix_fmt))
         return replace(colour, matrix=known.matrix, range=known.range) if was_rgb and not is_rgb else colour
 
     def _picture(self, frame: VideoFrame | np.ndarray) -> av.VideoFrame:
         """As the encoder takes it. A source frame in the encoder's format is passed on itself, not a copy."""
         if isinstance(frame, VideoFrame) and frame.native is not None:
-            return self._converter.convert(frame.native, self._pix_fmt)
-        rgb = frame.rgb if isinstance(frame, VideoFrame) else frame
-        if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype != np.uint8:
-            wanted = f"uint8 [{self.info.height}, {self.info.width}, 3]"
+            return self._converter.convert(frame.native, self.choice.pix_fmt)
+        rgb = frame.samples if isinstance(frame, VideoFrame) else frame
+        if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype not in (np.uint8, np.float32):
+            wanted = f"uint8 or float32 [{self.info.height}, {self.info.width}, 3]"
             raise ValueError(f"frames of {self.path} must be {wanted}, got {rgb.dtype} {list(rgb.shape)}")
-        return self._converter.from_rgb(rgb, self._pix_fmt)
+        return self._converter.from_rgb(rgb, self.choice.pix_fmt)
 
     def _encode_held(self, next_pts: int | None) -> None:
         """Encode the waiting picture, now that the next one's time, or the end, is known."""
@@ -214,23 +221,3 @@ def _stamped(picture: av.VideoFrame, pts: int, duration: int, time_base: Fractio
         yield picture
     finally:
         picture.pts, picture.duration, picture.time_base, picture.pict_type = before
-
-
-def _check_target(path: Path, sources: list[Path]) -> None:
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
-    for source in sources:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UserError(f"{path}: is the input itself; write to another file")
-
-
-def _reserve(path: Path) -> Path:
-    """An empty file beside `path`, to be renamed to it."""
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write in {path.parent}: {error.strerror}") from error
-    return temporary

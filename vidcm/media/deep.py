@@ -1,0 +1,90 @@
+"""Pictures of more than eight bits: YUV to float RGB and back with the stream's own matrix and range.
+
+libswscale misses the standard by up to four codes of ten bits on this way: seen as flicker beside source frames that
+pass untouched. So it only brings chroma to full size and back; the matrix is applied here, in floating point:
+
+    y, cb, cr = scale (Y - offset)            H.273 equations 20-31, scaled to n bits
+    r = y + (2 - 2 kr) cr,  b = y + (2 - 2 kb) cb,  g = (y - kr r - kb b) / (1 - kr - kb)
+"""
+
+import av
+import cv2
+import numpy as np
+
+MIDDLE = "yuv444p{}le"  # where libswscale's part ends and ours begins
+MIDDLE_DEPTHS = (9, 10, 12, 14, 16)
+# H.273 matrix code -> weights of red and blue in luma, kr and kb
+WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+
+
+def depth_of(pix_fmt: str) -> int:
+    """Bits of its deepest component."""
+    return max(component.bits for component in av.VideoFormat(pix_fmt).components)
+
+
+def middle_format(pix_fmt: str) -> str:
+    """4:4:4 of the same depth, or of the next that there is."""
+    depth = depth_of(pix_fmt)
+    return MIDDLE.format(next((known for known in MIDDLE_DEPTHS if known >= depth), MIDDLE_DEPTHS[-1]))
+
+
+def rgb_of(yuv_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
+    """Y, Cb, Cr codes of `depth` bits, any number type -> float32 RGB, 0..1 between black and white."""
+    there = np.linalg.inv(_ycc_from_rgb(matrix)) / _scale(is_full, depth)
+    return _affine(yuv_HWC, there, -there @ _offset(is_full, depth)).clip(0, 1)
+
+
+def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
+    """Float RGB 0..1 -> the nearest Y, Cb, Cr codes of `depth` bits, uint16."""
+    there = _scale(is_full, depth)[:, None] * _ycc_from_rgb(matrix)
+    codes = _affine(rgb_HWC, there, _offset(is_full, depth))
+    return np.rint(codes).clip(0, 2**depth - 1).astype(np.uint16)
+
+
+def planes_of(frame: av.VideoFrame) -> np.ndarray:
+    """The samples of a planar 16-bit frame without subsampling, uint16 [H, W, C]."""
+    return np.stack([_plane(plane) for plane in frame.planes], axis=-1)
+
+
+def frame_of(samples_HWC: np.ndarray, pix_fmt: str) -> av.VideoFrame:
+    """A planar 16-bit frame without subsampling that holds these samples."""
+    height, width, _ = samples_HWC.shape
+    frame = av.VideoFrame(width, height, pix_fmt)
+    for channel, plane in enumerate(frame.planes):
+        _plane(plane)[:] = samples_HWC[..., channel]
+    return frame
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """uint16 [H, W], sharing the frame's memory, without the padding behind each line."""
+    lines = np.frombuffer(plane, np.uint16).reshape(plane.height, plane.line_size // 2)  # type: ignore[call-overload]
+    return lines[:, : plane.width]
+
+
+def _affine(samples_HWC: np.ndarray, matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """float32 matrix @ samples + offset, for every pixel."""
+    return cv2.transform(samples_HWC.astype(np.float32), np.column_stack([matrix, offset]).astype(np.float32))
+
+
+def _ycc_from_rgb(matrix: int) -> np.ndarray:
+    red, blue = WEIGHTS[matrix]
+    luma = np.array([red, 1 - red - blue, blue])
+    return np.stack([luma, (np.eye(3)[2] - luma) / (2 - 2 * blue), (np.eye(3)[0] - luma) / (2 - 2 * red)])
+
+
+def _scale(is_full: bool, depth: int) -> np.ndarray:
+    """Codes from black to white, and over the span of Cb and Cr."""
+    return np.full(3, 2.0**depth - 1) if is_full else 2.0 ** (depth - 8) * np.array([219, 224, 224])
+
+
+def _offset(is_full: bool, depth: int) -> np.ndarray:
+    """Codes of black and of no colour."""
+    return 2.0 ** (depth - 8) * np.array([0 if is_full else 16, 128, 128])
