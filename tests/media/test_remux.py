@@ -205,15 +205,3 @@ def test_mp4_leaves_out_what_it_cannot_hold_and_keeps_the_rest(with_subtitles, t
         assert container.metadata["title"] == "A walk"
         assert len(container.chapters()) == 2
         assert container.streams.audio
-
-
-def test_a_second_video_is_named(make_clip, tmp_path):
-    path, clip = tmp_path / "two.mkv", make_clip()
-    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
-        copies = [target.add_stream_from_template(source.streams.video[0]) for _ in range(2)]
-        for packet in source.demux():
-            if packet.pts is not None:
-                for copy in copies:
-                    packet.stream = copy
-                    target.mux(packet)
-    assert interpolated(path, tmp_path / "out.mkv") == ["video stream 1 (h264): a second video"]

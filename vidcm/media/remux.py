@@ -1,11 +1,10 @@
-"""Taking a file's other streams along, packet for packet: audio, subtitles, attachments, chapters.
+"""Taking a file's other streams along, packet for packet: audio, subtitles, data, attachments, other videos, chapters.
 
 Each stream is read through an opening of its own, just as far as the pictures have got, so that memory stays flat even
 where the input is badly interleaved.
 """
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import DataStream, Disposition, Stream
 
 from vidcm.core.errors import UserError
+from vidcm.media import carry
 from vidcm.media.info import VideoInfo, open_container
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
     from av.container.core import Chapter
-
-COPIED = ("audio", "subtitle", "attachment")
 
 
 class StreamCopy:
@@ -33,7 +31,7 @@ class StreamCopy:
     ) -> None:
         stream = source.streams[index]
         self._name, self._target = f"{path}: its {stream.type} stream {index}", target
-        self._stream = _add(target, stream)
+        self._stream = carry.add(target, stream)
         self._origin = round(origin / stream.time_base) if stream.time_base else 0
         self._packets = self._read(source, stream)
         self._ahead = self._next()
@@ -74,18 +72,21 @@ class StreamCopy:
 
 
 class Remux:
-    """All streams of `path` but its main video, on their way into `target`. dropped: those left out, and why."""
+    """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why.
+
+    The target has its video stream already, which gets the main video's language, title and timecode.
+    """
 
     def __init__(self, path: Path, info: VideoInfo, target: OutputContainer) -> None:
+        self._path, self._info, self._target = path, info, target
         self._open = ExitStack()
         self._copies: list[StreamCopy] = []
         self.dropped: list[str] = []
         with open_container(path) as source:
-            target.metadata.update(_carried(source.metadata))
-            target.set_chapters([_moved(chapter, info.origin) for chapter in source.chapters()])
+            self._tell(source)
             for stream in source.streams:
                 if stream.index != info.stream_index:
-                    self._plan(path, stream, target, info.origin)
+                    self._plan(source, stream)
 
     def advance(self, until: Fraction | None) -> None:
         """Write all packets up to this time of the output, in seconds; all that are left without one."""
@@ -95,46 +96,63 @@ class Remux:
     def close(self) -> None:
         self._open.close()
 
-    def _plan(self, path: Path, stream: Stream, target: OutputContainer, origin: Fraction) -> None:
-        reason = _why_not(stream, target.format.name)
-        if reason is None:
-            own = self._open.enter_context(open_container(path))
-            self._copies.append(StreamCopy(path, own, stream.index, target, origin))
+    def _tell(self, source: InputContainer) -> None:
+        """Titles, chapters, language and timecode."""
+        words, container = carry.words(source.metadata), self._target.format.name
+        self._target.metadata.update(words)
+        if lost := carry.lost_words(words, container):
+            self.dropped.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
+        self._target.set_chapters([_moved(chapter, self._info.origin) for chapter in source.chapters()])
+        for video in self._target.streams.video[:1]:
+            main = source.streams[self._info.stream_index]
+            video.metadata.update(carry.stream_words(main.metadata))
+            video.disposition = main.disposition
+            self._tell_timecode([source.metadata, *(stream.metadata for stream in source.streams)], video)
+
+    def _tell_timecode(self, metadata: Iterable[Mapping[str, str]], video: av.VideoStream) -> None:
+        timecode = carry.timecode_of(metadata)
+        if timecode is None:
+            return
+        rate = video.codec_context.framerate
+        if moved := carry.timecode_at(timecode, self._info.average_rate, rate):
+            video.metadata["timecode"] = moved
         else:
+            self.dropped.append(f"timecode {timecode}: it cannot be counted at {float(rate):.6g} frames per second")
+
+    def _plan(self, source: InputContainer, stream: Stream) -> None:
+        """Copy a stream, or say why not."""
+        if isinstance(stream, DataStream) and self._is_told(source, stream):
+            return
+        if carry.is_cover(stream):
+            reason = self._plan_cover(stream)
+        else:
+            reason = carry.why_not(self._path, stream, self._target.format.name)
+            if reason is None:
+                self._copy(stream)
+        if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
 
+    def _is_told(self, source: InputContainer, stream: DataStream) -> bool:
+        """Whether it says nothing but what is carried otherwise: a timecode, or the text of chapters."""
+        is_timecode = "timecode" in {key.lower() for key in stream.metadata}
+        return is_timecode or (bool(source.chapters()) and carry.is_empty(self._path, stream.index))
 
-def _add(target: OutputContainer, stream: Stream) -> Stream:
-    copy = target.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(_carried(stream.metadata))
-    copy.disposition = stream.disposition
-    return copy
+    def _plan_cover(self, stream: Stream) -> str | None:
+        container = self._target.format.name
+        if stream.disposition & Disposition.timed_thumbnails:
+            return "pictures of chapters, which the chapters do without"
+        if container == "matroska":
+            carry.attach_cover(self._target, stream, carry.cover_bytes(self._path, stream.index))
+        elif container == "mp4" and carry.why_not(self._path, stream, container) is None:
+            self._copy(stream)
+        else:
+            return f"{container} cannot hold a cover picture of this kind"
+        return None
 
-
-def _why_not(stream: Stream, container: str) -> str | None:
-    """Why a stream cannot come along, or None if it can: found out by writing a header with it alone."""
-    if stream.type == "video":
-        return "a cover picture" if stream.disposition & Disposition.attached_pic else "a second video"
-    if stream.type not in COPIED:
-        return "carries data that belongs to the original recording"
-    try:
-        with av.open(io.BytesIO(), "w", format=container) as trial:
-            _add(trial, stream)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError):
-        return f"{container} cannot hold it"
-    return None
-
-
-def _carried(metadata: dict[str, str]) -> dict[str, str]:
-    """What still holds in another file; brands, encoder and sizes are the muxer's own business."""
-    stale = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
-    return {
-        key: text
-        for key, text in metadata.items()
-        if key.lower() not in stale and not key.upper().startswith(("NUMBER_OF_", "BPS", "DURATION", "_STATISTICS"))
-    }
+    def _copy(self, stream: Stream) -> None:
+        own = self._open.enter_context(open_container(self._path))
+        self._copies.append(StreamCopy(self._path, own, stream.index, self._target, self._info.origin))
 
 
 def _moved(chapter: "Chapter", origin: Fraction) -> "Chapter":

@@ -1,0 +1,126 @@
+"""What of a file's other streams and words a container can hold, found out by trying it in memory."""
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.stream import AttachmentStream, DataStream, Disposition, Stream
+
+from vidcm.media.info import open_container
+
+STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration", "vendor_id", "timecode"}
+STATISTICS = ("NUMBER_OF_", "BPS", "DURATION", "_STATISTICS")
+DROP_FRAME = Fraction(30000, 1001)
+
+
+def add(target: OutputContainer, stream: Stream) -> Stream:
+    """A stream of the target that takes this one's packets."""
+    copy = target.add_stream_from_template(stream, opaque=True)
+    copy.metadata.update(stream_words(stream.metadata))
+    copy.disposition = stream.disposition
+    return copy
+
+
+def why_not(path: Path, stream: Stream, container: str) -> str | None:
+    """Why a stream of `path` cannot come along packet for packet, or None if it can."""
+    trial = io.BytesIO()
+    try:
+        with av.open(trial, "w", format=container) as target:
+            add(target, stream)
+            target.start_encoding()
+        if isinstance(stream, DataStream) and not _comes_back(path, stream.index, container):
+            return f"{container} cannot hold it"
+    except (av.error.FFmpegError, ValueError):
+        return f"{container} cannot hold it"
+    return None
+
+
+def is_empty(path: Path, index: int) -> bool:
+    """Whether a stream has no packets, such as MP4's text track of chapters, which are chapters already."""
+    with open_container(path) as source:
+        return all(packet.size == 0 for packet in source.demux(source.streams[index]))
+
+
+def _comes_back(path: Path, index: int, container: str) -> bool:
+    """Whether a data stream's packet is still one of data when it is read back."""
+    trial = io.BytesIO()
+    with open_container(path) as source, av.open(trial, "w", format=container) as target:
+        copy = add(target, source.streams[index])
+        packet = next(packet for packet in source.demux(source.streams[index]) if packet.size)
+        packet.pts, packet.dts, packet.stream = 0, 0, copy
+        target.mux(packet)
+    trial.seek(0)
+    with av.open(trial) as back:
+        return [stream.type for stream in back.streams] == ["data"]
+
+
+def words(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What still holds in another file; brands, encoder and sizes are the muxer's own business."""
+    return {
+        key: text
+        for key, text in metadata.items()
+        if key.lower() not in STALE and not key.upper().startswith(STATISTICS)
+    }
+
+
+def stream_words(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The same of a stream. MP4 reads a title as its `name`, and writes the one it finds as `title`."""
+    kept = words(metadata)
+    return {**kept, "title": kept["name"]} if "name" in kept and "title" not in kept else kept
+
+
+def lost_words(metadata: Mapping[str, str], container: str) -> list[str]:
+    """Keys that a container has no place for. Only the QuickTime family is so choosy."""
+    if container not in ("mp4", "mov") or not metadata:
+        return []
+    trial = io.BytesIO()
+    with av.open(trial, "w", format=container) as target:
+        stream = target.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        target.metadata.update(metadata)
+        target.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")))
+        target.mux(stream.encode(None))
+    trial.seek(0)
+    with av.open(trial, metadata_errors="replace") as back:
+        kept = {key.lower() for key in back.metadata}
+    return [key for key in metadata if key.lower() not in kept]
+
+
+def is_cover(stream: Stream) -> bool:
+    return bool(stream.type == "video" and stream.disposition & Disposition.attached_pic)
+
+
+def cover_bytes(path: Path, index: int) -> bytes:
+    """The picture itself, as it was compressed."""
+    with open_container(path) as source:
+        return next((bytes(packet) for packet in source.demux(source.streams[index]) if packet.size), b"")
+
+
+def attach_cover(target: OutputContainer, stream: Stream, picture: bytes) -> AttachmentStream:
+    """Matroska has covers among its attachments, and tells them by their name."""
+    kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
+    ending = {"jpeg": "jpg"}.get(kind, kind)
+    given = {key.lower(): text for key, text in stream.metadata.items()}
+    return target.add_attachment(
+        given.get("filename", f"cover.{ending}"), given.get("mimetype", f"image/{kind}"), picture
+    )
+
+
+def timecode_of(metadata: Iterable[Mapping[str, str]]) -> str | None:
+    """The timecode of the first frame, wherever the file says it."""
+    found = (text for each in metadata for key, text in each.items() if key.lower() == "timecode")
+    return next(found, None)
+
+
+def timecode_at(timecode: str, source_rate: Fraction, target_rate: Fraction) -> str | None:
+    """The same instant counted in another rate's frames; None where that rate cannot count it."""
+    parts = re.fullmatch(r"(\d+:\d\d:\d\d)([:;.,])(\d+)", timecode)
+    if parts is None or (parts[2] != ":" and (target_rate / DROP_FRAME).denominator != 1):
+        return None
+    frames = int(parts[3]) * round(target_rate) // max(1, round(source_rate))
+    return f"{parts[1]}{parts[2]}{frames:02}"
