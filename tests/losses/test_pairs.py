@@ -82,6 +82,31 @@ def test_distillation_asks_the_target_where_one_step_of_the_teacher_leads(name, 
     torch.testing.assert_close(earlier_x, solver(TEACHER, x, angle, earlier), rtol=0, atol=1e-6)
 
 
+def papers_loss(name, student, goal, t, r):
+    """One sample's, per dimension, from what f said at t and its target at r."""
+    mean_square = (student - goal).square().mean()
+    huber = (mean_square + 0.00054**2).sqrt() - 0.00054
+    return {"ct": mean_square, "cd": mean_square, "lcm": huber, "ict": huber / (t - r)}[name]
+
+
+@pytest.mark.parametrize("name", ["ct", "ict", "cd", "lcm"])
+def test_the_loss_is_the_papers(name):
+    """Written out once more, sample by sample, from the points that f was shown."""
+    loss = losses.get(name)()
+    seen, got = witnessed(loss, gaussian_data(300))  # so many that some targets lie at 0
+    said = []
+    for x, angle, *_ in seen.calls:
+        x, angle = x.detach().double(), angle.double()
+        f = x.tanh() * angle.cos()
+        if name == "lcm":
+            place = 10 * angle / (math.atan(160) / 1000)  # the paper's t s, its sigma_data 0.5
+            f = 0.25 / (place**2 + 0.25) * x + place / (place**2 + 0.25).sqrt() * f
+        said.append((f, angle.tan().flatten()))
+    (student, t), (goal, r) = said
+    expected = [papers_loss(name, student[i], goal[i], t[i], r[i]) for i in range(300)]
+    torch.testing.assert_close(got.detach().double(), torch.stack(expected), rtol=2e-3, atol=1e-7)
+
+
 @pytest.mark.parametrize("stage", range(9))
 @pytest.mark.parametrize("name", PAIRED)
 def test_r_lies_below_t_at_every_stage_and_starts_at_zero(name, stage):

@@ -1,7 +1,9 @@
 """Consistency and diffusion steps by turns: each jump to the data is followed by a step along the teacher's flow.
 
-    x_{i+1} = cos x0 + sin noise    with x0 = f(x_i)             even i: what a consistency step of many would do
-    x_{i+1} = solver(denoiser, x_i)                              odd i: no new noise, detail from the diffusion model
+    x_{i+1} = cos x0 + sin noise,  x0 = f(x_i)         even i: a step of multistep consistency sampling
+    x_{i+1} = solver(denoiser, x_i)                    odd i
+
+The jumps cross large distances at one evaluation; the steps between them add detail and no noise of their own.
 """
 
 from collections.abc import Callable, Sequence
