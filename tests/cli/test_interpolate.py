@@ -92,6 +92,23 @@ def test_twice_the_frames_from_a_model_directory(source: Path, out: Path, model:
         assert sum(1 for _ in container.decode(video=0)) == 8
 
 
+def test_codec_and_quality_are_as_asked_and_told(source: Path, out: Path, model: Path) -> None:
+    movie = out.with_suffix(".mov")
+    asked = ["--codec", "prores", "--quality", "medium", "--steps", "0"]
+    run = interpolate(source, "-o", movie, "--factor", "2", "--model", model, "--json", *asked)
+    done = json.loads(run.stdout.splitlines()[-1])
+    assert (done["codec"], done["pix_fmt"], done["dropped"]) == ("prores", "yuv422p10le", [])
+    with av.open(str(movie)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "apcn"  # ProRes 422
+
+
+def test_quality_says_nothing_to_a_lossless_codec(source: Path, out: Path) -> None:
+    asked = ["--codec", "ffv1", "--quality", "best"]
+    run = interpolate(source, "-o", out.with_suffix(".mkv"), "--factor", "2", *asked)
+    check_refusal(run, "ffv1 is lossless: quality best", out.parent)
+    assert run.exit_code == 2
+
+
 def test_json_events_end_with_the_report(source: Path, out: Path, model: Path) -> None:
     run = interpolate(source, "-o", out, "--fps", "60", "--model", model, "--json", "--steps", "1")
     events = [json.loads(line) for line in run.stdout.splitlines()]
@@ -183,6 +200,9 @@ BAD_OPTIONS = {
     "unknown cuts": (["--factor", "2", "--cuts", "maybe"], "'maybe' is not one of 'auto', 'off'"),
     "unknown device": (["--factor", "2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
     "too many steps": (["--factor", "2", "--steps", "101"], "101 is not in the range 0<=x<=100"),
+    "unknown codec": (["--factor", "2", "--codec", "divx"], "'divx' is not one of 'h264', 'hevc', 'av1'"),
+    "codec and container": (["--factor", "2", "--codec", "prores"], "mp4 files do not hold prores (use h264, hevc"),
+    "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),
 }

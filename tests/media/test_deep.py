@@ -41,6 +41,13 @@ def test_solid_colours_match_the_standard_to_the_code_both_ways(matrix, range_, 
         np.testing.assert_allclose(back[10, 10], rgb, atol=2 / 2**depth)
 
 
+def test_eight_bit_pictures_go_into_a_deeper_format_as_exactly():
+    """An 8-bit source that becomes ProRes: in-betweens at the codes of the source frames beside them."""
+    grey = np.full((24, 32, 3), 126, np.uint8)
+    frame = Converter(Colour(BT709, LIMITED), 32, 24).from_rgb(grey, "yuv422p10le")
+    assert codes(frame, 5, 5) == [round(4 * (16 + 219 * 126 / 255)), 512, 512]
+
+
 @pytest.mark.parametrize("depth", [10, 12, 16])
 def test_every_code_between_black_and_white_survives_the_round_trip(depth):
     """A grey ramp through float RGB and back: not one code of it is moved."""

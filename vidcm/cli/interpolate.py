@@ -3,9 +3,10 @@
 import json
 import signal
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,9 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from vidcm.interpolation.render import CutDetector, Interpolator
@@ -48,6 +52,12 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "off"]),
     help="Find hard cuts and blend nothing across them.",
 )
+@click.option(
+    "--codec",
+    type=click.Choice(list(ENCODERS)),
+    help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",
+)
+@click.option("--quality", type=click.Choice(QUALITIES), help="Quality of the pictures.  [default: high]")
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
@@ -57,6 +67,8 @@ def command(
     fps: str | None,
     model: Path | None,
     cuts: str,
+    codec: str | None,
+    quality: str | None,
     report: Path | None,
     as_json: bool,
     **sampling: Any,
@@ -65,14 +77,24 @@ def command(
 
     One of --factor and --fps says how many: `--factor 2`, `--fps 60`.
     """
-    rule = _rule(factor, fps)
+    rule = _check(_rule, factor, fps)
     check_paths(source, target)
+    _check(check_codec, target, codec, quality)
     check_model(model)
     if report is not None:
         check_report(report, source, target)
     progress = Progress(as_json)
     try:
-        done = _run(source, target, rule, _lazy_interpolator(model, **sampling), cuts, progress)
+        done = _run(
+            source,
+            target,
+            cuts,
+            rule=rule,
+            interpolator=_lazy_interpolator(model, **sampling),
+            codec=codec,
+            quality=quality,
+            progress=progress,
+        )
     finally:
         progress.close()
     if report is not None:
@@ -80,22 +102,26 @@ def command(
     _tell(done, as_json)
 
 
+def _check(judge: Callable[..., T], *values: Any) -> T:
+    """What `judge` makes of option values; what it refuses is wrong use."""
+    try:
+        return judge(*values)
+    except UserError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _rule(factor: str | None, fps: str | None) -> Rule:
     if factor is not None and fps is not None:
         raise click.UsageError(f"--factor {factor} and --fps {fps} both say how many frames: give one of them")
-    try:
-        if factor is not None:
-            return parse_factor(factor)
-        if fps is not None:
-            return parse_rate(fps)
-    except UserError as error:
-        raise click.UsageError(str(error)) from error
+    if factor is not None:
+        return parse_factor(factor)
+    if fps is not None:
+        return parse_rate(fps)
     raise click.UsageError("say how many frames: --factor (such as 2) or --fps (such as 60)")
 
 
-def _run(
-    source: Path, target: Path, rule: Rule, interpolator: "Interpolator", cuts: str, progress: Progress
-) -> "Report":
+def _run(source: Path, target: Path, cuts: str, **how: Any) -> "Report":
+    """how: see `interpolate_file`."""
     from vidcm.interpolation.stream import interpolate_file
     from vidcm.media.info import MediaWarning
 
@@ -106,11 +132,9 @@ def _run(
         return interpolate_file(
             source,
             target,
-            rule=rule,
-            interpolator=interpolator,
             detector=detector,
             at_cuts="hold",  # docs/decisions/0010-null-ends.md
-            progress=progress,
+            **how,
         )
 
 

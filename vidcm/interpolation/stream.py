@@ -11,6 +11,7 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.whole import check_whole
+from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
 from vidcm.media.reader import open_reader
 from vidcm.media.writer import VideoWriter
@@ -36,7 +37,9 @@ class Report:
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
     cuts: list[int]  # the frames that start a new shot
-    dropped: list[str]  # streams that the target cannot hold
+    codec: str
+    pix_fmt: str
+    dropped: list[str]  # what the target does not get, of streams, words and pictures, with the reason
     problems: list[str]  # damage that was read around
     wall_s: float
 
@@ -54,25 +57,27 @@ def interpolate_file(
     detector: "CutDetector | None" = None,
     at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
+    quality: str | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
     detector: finds cuts, across which nothing is blended; None takes the file for one shot. at_cuts: an in-between at a
-    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec: see `VideoWriter`.
-    progress: called with the output frames written so far and those expected. Raises UserError if it cannot, and leaves
-    nothing behind, nor when interrupted.
+    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
+    `VideoWriter`. progress: called with the output frames written so far and those expected. Raises UserError if it
+    cannot, and leaves nothing behind, nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
+        choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
         found = check_whole(reader.info)
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
         reader.info = info = found.info
         expected = rule.count(found.frames, info.average_rate)
-        with _writer(target, info, rule, codec) as writer:
+        with _writer(target, info, rule, codec, quality) as writer:
             for shown, instant, duration in _timed(renderer(reader, tally), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
@@ -90,17 +95,26 @@ def interpolate_file(
             frames_out=tally.frames_out,
             frames_made=tally.frames_made,
             cuts=tally.cuts,
+            codec=writer.choice.codec,
+            pix_fmt=writer.choice.pix_fmt,
             dropped=writer.dropped,
             problems=reader.problems,
             wall_s=round(time.monotonic() - started, 3),
         )
 
 
-def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None) -> VideoWriter:
+def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None, quality: str | None) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
     steps = (span for step in info.clock.steps for span in rule.steps(step))
-    rate = rule.output_rate(info.average_rate)
-    return VideoWriter(target, info, time_base=info.time_base_for(*steps), rate=rate, codec=codec, copy_from=info.path)
+    return VideoWriter(
+        target,
+        info,
+        time_base=info.time_base_for(*steps),
+        rate=rule.output_rate(info.average_rate),
+        codec=codec,
+        quality=quality,
+        copy_from=info.path,
+    )
 
 
 def _timed(

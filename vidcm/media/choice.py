@@ -47,8 +47,10 @@ def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str |
             f"{path}: {codec} holds {depth_of(pix_fmt)} bits here, the input has {info.bit_depth} "
             f"({_way_out(info, codec)})"
         )
-    options = encoder.options_for(pix_fmt, quality)
-    return Choice(container, codec, encoder, pix_fmt, options, tuple(_notes(codec, info.pix_fmt, pix_fmt)))
+    notes = _notes(codec, info.pix_fmt, pix_fmt)
+    if av.VideoFormat(info.pix_fmt).is_rgb and not av.VideoFormat(pix_fmt).is_rgb:
+        notes.append(f"chroma detail: RGB is written as {pix_fmt} ({codec}; ffv1 in .mkv keeps it)")
+    return Choice(container, codec, encoder, pix_fmt, encoder.options_for(pix_fmt, quality), tuple(notes))
 
 
 def encoder_for(codec: str, container: Container) -> Encoder:
@@ -64,8 +66,8 @@ def encoder_for(codec: str, container: Container) -> Encoder:
 def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
     """The source's own format if the encoder takes it, so that pixels pass untouched, else the nearest one.
 
-    Alpha is left out. RGB and palettes become 4:2:0, which every player knows. H.264 and HEVC refuse odd sizes with
-    shared chroma samples; those become 4:4:4.
+    Alpha is left out. RGB and palettes become 4:2:0, which every player knows, but for lossless codecs. H.264 and HEVC
+    refuse odd sizes with shared chroma samples; those become 4:4:4.
     """
     known = {each.name: each for each in av.Codec(encoder.name, "w").video_formats or () if not has_alpha(each.name)}
     if isinstance(encoder.levels, Mapping):
@@ -74,8 +76,17 @@ def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
         known = {name: each for name, each in known.items() if _divides(each, width, height)}
     if source in known:
         return source
-    best, _ = find_best_pix_fmt_of_list(list(known), _opaque_yuv(source))
-    return _opaque_yuv(source) if _opaque_yuv(source) in known or best is None else best.name
+    if encoder.levels is None:
+        return _nearest(list(known), source)
+    wanted = _opaque_yuv(source)
+    if wanted.startswith("gray") and wanted not in known:
+        wanted = wanted.replace("gray", "yuv420p")
+    return wanted if wanted in known else _nearest(list(known), wanted)
+
+
+def _nearest(known: list[str], wanted: str) -> str:
+    best, _ = find_best_pix_fmt_of_list(known, wanted)
+    return wanted if best is None else best.name
 
 
 def has_alpha(pix_fmt: str) -> bool:

@@ -86,6 +86,8 @@ class Converter:
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
         """RGB [H, W, 3], uint8 or float32 0..1 -> a frame in `pix_fmt`, in this stream's matrix and range."""
+        if rgb.dtype == np.uint8 and depth_of(pix_fmt) > 8:
+            rgb = rgb / np.float32(255)
         if rgb.dtype == np.uint8:
             return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24"), pix_fmt)
         if av.VideoFormat(pix_fmt).is_rgb:
