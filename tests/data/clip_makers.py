@@ -18,8 +18,8 @@ def scene_frames(seed: int, count: int = 12) -> np.ndarray:
     return np.stack([scene.render(i / (count - 1))[0] for i in range(count)])
 
 
-def write_video(path: Path, frames: np.ndarray, rate: int = 25) -> None:
-    with av.open(str(path), "w") as container:
+def write_video(path: Path, frames: np.ndarray, rate: int = 25, **muxing: str) -> None:
+    with av.open(str(path), "w", options=muxing) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "4", "preset": "ultrafast"})
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
         for frame in frames:

@@ -21,6 +21,7 @@ from vidcm.core.errors import UserError
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
 COMMANDS = {
     "interpolate": "Add frames to a video: a higher rate.",
+    "prepare": "Make a dataset of your footage, to train or tune on.",
     "train": "Train or tune a model, as a YAML file says.",
     "evaluate": "Score interpolation against true frames and baselines.",
     "models": "List the shipped models and the known families.",

@@ -8,12 +8,10 @@ interrupted run continues. Memory does not grow with the number of clips or thei
 any number may read it, also while it is being refreshed.
 """
 
-import hashlib
 import json
 import os
 import re
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -21,35 +19,16 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from vidcm.core.errors import UserError
+from vidcm.data import manifest
+from vidcm.data.arrays import ArrayWriter, Shape, file_digest, is_whole, probe, shrink, text_digest, write_aside
+from vidcm.data.clip import Clip
 from vidcm.data.splits import Entry, assign_split, list_videos
 from vidcm.media.reader import open_reader
 
 VERSION = 2  # of the index and of what the arrays hold
-HEADER_BYTES = 128  # of an .npy file; numpy pads it so that the number of frames can be written last
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One cached video. instants: seconds from its first frame, exact; probe: checksum of a few of its frames."""
-
-    file: str
-    source: str
-    split: str
-    digest: str
-    bytes: int
-    mtime_ns: int
-    array: str
-    shape: tuple[int, int, int, int]
-    probe: int
-    instants: tuple[Fraction, ...] = field(repr=False)
-
-    @property
-    def length(self) -> int:
-        return self.shape[0]
 
 
 @dataclass(frozen=True)
@@ -64,10 +43,13 @@ class ClipCache:
     @classmethod
     def open(cls, folder: Path | str) -> "ClipCache":
         folder = Path(folder)
+        if manifest.is_in(folder):
+            return cls(folder, manifest.clips_of(folder))
         path = folder / "index.json"
         if not path.is_file():
             raise UserError(
-                f"no clip cache in {folder}: index.json is missing (set data.footage to a folder of videos to make it)"
+                f"no clip cache in {folder}: index.json is missing (set data.footage to a folder of videos to make it, "
+                "or data.cache to a dataset of `vidcm prepare`)"
             )
         try:
             index = json.loads(path.read_text("utf-8"))
@@ -93,7 +75,7 @@ class ClipCache:
     def save(self) -> None:
         index = {"version": VERSION, "short_side": self.short_side, "skipped": self.skipped}
         index["clips"] = [_clip_to_json(clip) for clip in self.clips]
-        _write_aside(self.folder / "index.json", json.dumps(index, indent=0).encode())
+        write_aside(self.folder / "index.json", json.dumps(index, indent=0).encode())
 
 
 def silent(done: int, total: int, file: str) -> None:
@@ -115,6 +97,8 @@ def build_cache(
     in `skipped` with the reason. workers: threads that decode. progress(done, total, file) is called after each video.
     """
     footage, folder = Path(footage), Path(folder)
+    if manifest.is_in(folder):
+        raise UserError(f"{folder} was written by `vidcm prepare`: leave data.footage out, or name another data.cache")
     entries = list_videos(footage)
     folder.mkdir(parents=True, exist_ok=True)
     known = _known_clips(folder, short_side)
@@ -167,65 +151,32 @@ def _refresh(
     stat = path.stat()
     old = known.get(entry.file)
     same_file = old is not None and (old.bytes, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-    digest = old.digest if old is not None and same_file else _digest(path)
+    digest = old.digest if old is not None and same_file else file_digest(path)
     if old is None or old.digest != digest:
         old = next((clip for clip in known.values() if clip.digest == digest), None)
-    if old is None or not is_whole(folder, old):
+    if old is None or not is_whole(folder / old.array, old.shape, old.probe):
         array = f"{digest}.npy" if short_side is None else f"{digest}-{short_side}.npy"
         shape, instants = _decode(path, folder / array, short_side)
-        old = Clip(entry.file, "", "", digest, 0, 0, array, shape, _probe(folder / array, shape), instants)
-    split = entry.split or assign_split(_text_digest(entry.source) if entry.source else digest, val_share)
+        old = Clip(entry.file, "", "", digest, 0, 0, array, shape, probe(folder / array, shape), instants)
+    split = entry.split or assign_split(text_digest(entry.source) if entry.source else digest, val_share)
     facts = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     return replace(old, file=entry.file, source=entry.source or digest, split=split, **facts)
 
 
-def is_whole(folder: Path, clip: Clip) -> bool:
-    """Whether the clip's array is there, of the right size and with the pixels it had (a few frames are looked at)."""
-    path = folder / clip.array
-    whole = path.is_file() and path.stat().st_size == HEADER_BYTES + int(np.prod(clip.shape))
-    return whole and _probe(path, clip.shape) == clip.probe
-
-
-def _probe(path: Path, shape: tuple[int, int, int, int]) -> int:
-    frame_bytes = int(np.prod(shape[1:]))
-    with path.open("rb") as file:
-        value = zlib.crc32(file.read(HEADER_BYTES))
-        for index in sorted({0, shape[0] // 3, 2 * shape[0] // 3, shape[0] - 1}):
-            file.seek(HEADER_BYTES + index * frame_bytes)
-            value = zlib.crc32(file.read(frame_bytes), value)
-    return value
-
-
-def _decode(path: Path, array: Path, short_side: int | None) -> tuple[tuple[int, int, int, int], tuple[Fraction, ...]]:
+def _decode(path: Path, array: Path, short_side: int | None) -> tuple[Shape, tuple[Fraction, ...]]:
     """Decode a video into an .npy file, frame by frame. Returns its shape and the instants from the first frame on."""
-    aside = array.with_name(f"{array.name}.{os.getpid()}-{threading.get_ident()}.partial")
     instants: list[Fraction] = []
-    size: tuple[int, int, int] | None = None
+    writer = ArrayWriter(array.with_name(f"{array.name}.{os.getpid()}-{threading.get_ident()}.partial"))
     try:
-        with aside.open("wb") as file:
-            file.write(bytes(HEADER_BYTES))
-            for instant, picture in read_frames(path):
-                frame = shrink(picture, short_side)
-                size = size or frame.shape
-                if frame.shape != size:
-                    raise ValueError(f"frame size changes within the video, from {size[:2]} to {frame.shape[:2]}")
-                file.write(np.ascontiguousarray(frame))
-                instants.append(instant)
-            if size is None:
-                raise ValueError("no frames")
-            shape = (len(instants), *size)
-            _write_header(file, shape)
-        os.replace(aside, array)
+        for instant, picture in read_frames(path):
+            writer.add(shrink(picture, short_side))
+            instants.append(instant)
+        if not instants:
+            raise ValueError("no frames")
+        shape = writer.finish(array)
     finally:
-        aside.unlink(missing_ok=True)
+        writer.discard()
     return shape, tuple(instant - instants[0] for instant in instants)
-
-
-def _write_header(file, shape: tuple[int, ...]) -> None:
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    if file.tell() != HEADER_BYTES:
-        raise ValueError(f"array header of {file.tell()} bytes, expected {HEADER_BYTES}")
 
 
 def read_frames(path: Path) -> Iterator[tuple[Fraction, np.ndarray]]:
@@ -235,24 +186,6 @@ def read_frames(path: Path) -> Iterator[tuple[Fraction, np.ndarray]]:
             yield frame.instant, frame.rgb
 
 
-def shrink(frame: np.ndarray, short_side: int | None) -> np.ndarray:
-    """Shrink a frame [H, W, 3] by area averaging so that its short side has short_side pixels; never enlarges."""
-    height, width = frame.shape[:2]
-    if short_side is None or min(height, width) <= short_side:
-        return frame
-    scale = short_side / min(height, width)
-    return cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _text_digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def _clip_to_json(clip: Clip) -> dict:
     return {**asdict(clip), "instants": " ".join(map(str, clip.instants))}
 
@@ -260,9 +193,3 @@ def _clip_to_json(clip: Clip) -> dict:
 def _clip_from_json(item: dict) -> Clip:
     instants = tuple(Fraction(text) for text in item["instants"].split())
     return Clip(**{**item, "shape": tuple(item["shape"]), "instants": instants})
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_suffix(".partial")
-    aside.write_bytes(content)
-    os.replace(aside, path)

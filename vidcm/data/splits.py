@@ -12,6 +12,7 @@ from pathlib import Path
 from vidcm.core.errors import UserError
 
 SPLITS = ("train", "val")
+MANIFEST = "manifest.csv"
 SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".wmv"}
 
 
@@ -28,7 +29,7 @@ def list_videos(folder: Path) -> list[Entry]:
     """The videos of a folder, in a fixed order: the rows of its manifest.csv, or every video file below it."""
     if not folder.is_dir():
         raise UserError(f"footage folder not found: {folder}")
-    manifest = folder / "manifest.csv"
+    manifest = folder / MANIFEST
     entries = _read_manifest(manifest) if manifest.is_file() else _walk(folder)
     if not entries:
         raise UserError(f"no videos in {folder}: expected files such as .mp4, or a manifest.csv with a column `file`")

@@ -74,12 +74,12 @@ _source: SampleSource | None = None  # in a worker process
 def _open_worker(config: DataConfig, folder: Path, split: str) -> None:
     global _source
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is interrupted and ends the workers
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _source = SampleSource.open(config, folder, split)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A main process that was killed ends nobody, and its workers would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
