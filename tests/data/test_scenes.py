@@ -127,3 +127,13 @@ def test_an_unfinished_scene_leaves_nothing_behind(tmp_path):
         finder.add(index / RATE, frame)
     finder.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_motion_that_slows_down_is_no_repeat(tmp_path):
+    plane, place, frames = textured(2), 0.0, []
+    for index in range(24):
+        place += max(0.3, 6 * 0.75**index)
+        whole, part = int(place), place % 1
+        view = (1 - part) * plane[:, whole : whole + 128] + part * plane[:, whole + 1 : whole + 129]
+        frames.append(np.repeat(view[..., None], 3, axis=2).astype(np.uint8))
+    assert ranges(found(tmp_path, frames)) == [(0, 24)]

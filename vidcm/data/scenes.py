@@ -10,7 +10,7 @@ pictures 128 pixels high: sensor noise averages out, a small thing that moves do
 """
 
 import os
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -25,9 +25,8 @@ from vidcm.media.shots import CutDetector
 
 LOOK, PATCH = 128, 5  # pixels
 SAME = 1.0  # grey levels of change below which a picture is the one before; 1.1 to 60 between frames of the footage
-SAME_SHARE = 0.1  # of the usual change of a moving scene: so little is a repeat that was compressed anew,
+SAME_SHARE = 0.1  # of the change just before: so sudden a halt is a repeat that was compressed anew,
 SAME_AT_MOST = 6.0  # unless it is more than this; 5 at crf 28
-USUAL = 8  # changes that "usual" looks back on; their third largest, so that two of three may be repeats
 STILL, STILL_S = 5.0, Fraction(1)  # no change above this for so long is a still; within a second of footage it is 20
 LONGEST_HOLD = 3  # frames: animation on threes
 GAP = 4  # times the average interval: time is missing there
@@ -74,7 +73,7 @@ class SceneFinder:
         self._folder, self._name, self._min_frames = folder, name, min_frames
         self._longest_gap = GAP / rate
         self._is_cut = CutDetector().is_cut
-        self._changes: deque[float] = deque(maxlen=USUAL)
+        self._changed = 0.0  # by how much the last picture that was no repeat differed from the one before
         self._fates: list[str] = []  # of every frame: "" if kept, else why not
         self._last: tuple[Fraction, np.ndarray, np.ndarray] | None = None  # instant, picture, look
         self._anchor: tuple[int, Fraction, np.ndarray] | None = None  # index, instant, look that nothing departed from
@@ -102,6 +101,7 @@ class SceneFinder:
         if self._last is None or self._breaks(instant, picture):
             self._end("short")
             self._move_on(instant, seen)
+            self._changed = 0.0
             self._take(instant, picture)
         elif self._is_still(instant, seen):
             self._fates.append("still")
@@ -154,9 +154,10 @@ class SceneFinder:
     def _is_repeat(self, seen: np.ndarray) -> bool:
         assert self._last is not None
         amount = change(self._last[2], seen)
-        usual = sorted(self._changes)[-3] if len(self._changes) == USUAL else 0.0
-        self._changes.append(amount)
-        return bool(self._indices) and amount < max(SAME, min(SAME_SHARE * usual, SAME_AT_MOST))
+        if self._indices and amount < max(SAME, min(SAME_SHARE * self._changed, SAME_AT_MOST)):
+            return True
+        self._changed = amount
+        return False
 
     def _keep_rhythm(self) -> None:
         """End the scene where its last picture was held for longer or shorter than those before."""
