@@ -102,6 +102,20 @@ def test_codec_and_quality_are_as_asked_and_told(source: Path, out: Path, model:
         assert container.streams.video[0].codec_context.codec_tag == "apcn"  # ProRes 422
 
 
+def test_a_part_is_taken_and_told(source: Path, out: Path, model: Path) -> None:
+    asked = ["--range", "0:00:00.05-0.13", "--steps", "0"]
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.startswith(f"{out}: 4 frames from 2 (2 made), 48 fps, 0.083 s")
+
+
+def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path, out: Path) -> None:
+    told, modules = told_with_modules(source, "-o", out, "--factor", "2", "--range", "5-")
+    assert "--range 5- begins behind the end of" in told
+    assert "torch" not in modules
+    assert list(out.parent.iterdir()) == []
+
+
 def test_quality_says_nothing_to_a_lossless_codec(source: Path, out: Path) -> None:
     asked = ["--codec", "ffv1", "--quality", "best"]
     run = interpolate(source, "-o", out.with_suffix(".mkv"), "--factor", "2", *asked)
@@ -203,6 +217,8 @@ BAD_OPTIONS = {
     "unknown codec": (["--factor", "2", "--codec", "divx"], "'divx' is not one of 'h264', 'hevc', 'av1'"),
     "codec and container": (["--factor", "2", "--codec", "prores"], "mp4 files do not hold prores (use h264, hevc"),
     "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
+    "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends before it begins"),
+    "range of words": (["--factor", "2", "--range", "start-end"], "--range must be two times, such as"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),
 }

@@ -16,6 +16,7 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.span import parse_range
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",
 )
 @click.option("--quality", type=click.Choice(QUALITIES), help="Quality of the pictures.  [default: high]")
+@click.option("--range", "span", metavar="A-B", help="Only this part: seconds or HH:MM:SS.mmm; 90- is to the end.")
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
@@ -69,6 +71,7 @@ def command(
     cuts: str,
     codec: str | None,
     quality: str | None,
+    span: str | None,
     report: Path | None,
     as_json: bool,
     **sampling: Any,
@@ -79,6 +82,7 @@ def command(
     """
     rule = _check(_rule, factor, fps)
     check_paths(source, target)
+    part = None if span is None else _check(parse_range, span)
     _check(check_codec, target, codec, quality)
     check_model(model)
     if report is not None:
@@ -93,6 +97,7 @@ def command(
             interpolator=_lazy_interpolator(model, **sampling),
             codec=codec,
             quality=quality,
+            span=part,
             progress=progress,
         )
     finally:

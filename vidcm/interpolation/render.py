@@ -91,10 +91,13 @@ class Renderer:
     interpolator: Interpolator
     detector: CutDetector | None = None
     at_cuts: AtCuts = "continue"
+    stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
 
     def __call__(self, frames: Iterable[VideoFrame], tally: Tally) -> Iterator[tuple[PlannedFrame, Shown]]:
         """Output frames in order. Keeps `tally` up to date."""
         for gap, first, last in gaps(Picture(frame) for frame in frames):
+            if self.stop is not None and gap.start >= self.stop:
+                return
             tally.frames_in, tally.end = tally.frames_in + 1, gap.end
             is_cut = self._is_cut(first, last)
             for planned, shown in self._gap(gap, first, last, is_cut, len(tally.cuts)):
@@ -102,7 +105,7 @@ class Renderer:
                 tally.frames_made += isinstance(shown, np.ndarray)
                 yield planned, shown
             if is_cut:
-                tally.cuts.append(gap.index + 1)
+                tally.cuts.append(first.frame.index + 1)
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
         return self.detector is not None and last is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
@@ -116,7 +119,7 @@ class Renderer:
             if source.as_is:
                 shown: Iterable[Shown] = (end.frame for end in ends if end is not None for _ in planned)
             else:
-                shown = self._made(ends, planned, shot if source.first else shot + 1)
+                shown = self._made(ends, planned, shot if source.first else shot + 1, first.frame.index)
             yield from zip(planned, shown, strict=True)
 
     def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
@@ -127,14 +130,16 @@ class Renderer:
         is_near_first = planned.tau <= HALF
         return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold")
 
-    def _made(self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], shot: int) -> Iterator[np.ndarray]:
+    def _made(
+        self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], shot: int, position: int
+    ) -> Iterator[np.ndarray]:
         first, last = (end.tensor if end is not None else None for end in ends)
         taus = [float(frame.tau) for frame in planned]
         to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
         for start in range(0, len(taus), TOGETHER):
             with torch.inference_mode():
                 together = taus[start : start + TOGETHER]
-                made = self.interpolator(first, last, together, shot=shot, position=planned[0].source)
+                made = self.interpolator(first, last, together, shot=shot, position=position)
             yield from to_samples(made)
 
 

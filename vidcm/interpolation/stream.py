@@ -4,16 +4,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.plan import PlannedFrame, Rule
+from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
-from vidcm.media.reader import open_reader
+from vidcm.media.reader import VideoFrame, VideoReader, open_reader
+from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class Report:
     height: int
     source_rate: str | None  # "24000/1001"; None: variable
     rate: str | None
+    start_s: float  # of the part that was taken, from the first frame on
     duration_s: float
     frames_in: int
     frames_out: int
@@ -58,53 +62,84 @@ def interpolate_file(
     at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
     quality: str | None = None,
+    span: Span | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
     detector: finds cuts, across which nothing is blended; None takes the file for one shot. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
-    `VideoWriter`. progress: called with the output frames written so far and those expected. Raises UserError if it
-    cannot, and leaves nothing behind, nor when interrupted.
+    `VideoWriter`. span: the part to take, sound and all; None takes the whole. progress: called with the output frames
+    written so far and those expected. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
         choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
-        found = check_whole(reader.info)
+        work = _work(reader, span)
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts), Tally()
-        reader.info = info = found.info
-        expected = rule.count(found.frames, info.average_rate)
-        with _writer(target, info, rule, codec, quality) as writer:
-            for shown, instant, duration in _timed(renderer(reader, tally), tally):
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, work.stop), Tally()
+        expected = rule.count(work.count, work.info.average_rate)
+        with _writer(target, work, rule, codec, quality) as writer:
+            for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
-            if tally.frames_in < 2:
+            if tally.frames_in < min(2, work.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
-        return Report(
-            source=str(source),
-            target=str(target),
-            width=info.width,
-            height=info.height,
-            source_rate=_text(info.rate),
-            rate=_text(rule.output_rate(info.rate)),
-            duration_s=float(tally.end - info.start),
-            frames_in=tally.frames_in,
-            frames_out=tally.frames_out,
-            frames_made=tally.frames_made,
-            cuts=tally.cuts,
-            codec=writer.choice.codec,
-            pix_fmt=writer.choice.pix_fmt,
-            dropped=writer.dropped,
-            problems=reader.problems,
-            wall_s=round(time.monotonic() - started, 3),
-        )
+        return _report(source, writer, work.info, rule, tally, reader.problems, time.monotonic() - started)
 
 
-def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None, quality: str | None) -> VideoWriter:
+@dataclass(frozen=True)
+class Work:
+    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file."""
+
+    info: VideoInfo
+    frames: Iterable[VideoFrame]
+    count: int
+    stop: Fraction | None = None
+    window: Window | None = None
+
+
+def _work(reader: VideoReader, span: Span | None) -> Work:
+    """Raises UserError for a file that is not whole, and a span that is not in it."""
+    found = check_whole(reader.info)
+    reader.info = found.info
+    if span is None:
+        return Work(found.info, reader, found.frames)
+    part = part_of(span, reader)
+    window = Window(None if part.stop is None else part.stop - part.start)
+    frames = chain([reader.seek(part.start)], reader)
+    return Work(found.info.part(part.start), frames, part.frames, part.stop, window)
+
+
+def _report(
+    source: Path, writer: VideoWriter, info: VideoInfo, rule: Rule, tally: "Tally", problems: list[str], wall_s: float
+) -> Report:
+    return Report(
+        source=str(source),
+        target=str(writer.path),
+        width=info.width,
+        height=info.height,
+        source_rate=_text(info.rate),
+        rate=_text(rule.output_rate(info.rate)),
+        start_s=float(info.skipped),
+        duration_s=float(tally.end - info.start),
+        frames_in=tally.frames_in,
+        frames_out=tally.frames_out,
+        frames_made=tally.frames_made,
+        cuts=tally.cuts,
+        codec=writer.choice.codec,
+        pix_fmt=writer.choice.pix_fmt,
+        dropped=writer.dropped,
+        problems=problems,
+        wall_s=round(wall_s, 3),
+    )
+
+
+def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
+    info = work.info
     steps = (span for step in info.clock.steps for span in rule.steps(step))
     return VideoWriter(
         target,
@@ -114,6 +149,7 @@ def _writer(target: Path, info: VideoInfo, rule: Rule, codec: str | None, qualit
         codec=codec,
         quality=quality,
         copy_from=info.path,
+        window=work.window,
     )
 
 

@@ -117,10 +117,17 @@ def timecode_of(metadata: Iterable[Mapping[str, str]]) -> str | None:
     return next(found, None)
 
 
-def timecode_at(timecode: str, source_rate: Fraction, target_rate: Fraction) -> str | None:
-    """The same instant counted in another rate's frames; None where that rate cannot count it."""
-    parts = re.fullmatch(r"(\d+:\d\d:\d\d)([:;.,])(\d+)", timecode)
-    if parts is None or (parts[2] != ":" and (target_rate / DROP_FRAME).denominator != 1):
+def timecode_at(timecode: str, source_rate: Fraction, target_rate: Fraction, skipped: int = 0) -> str | None:
+    """The instant `skipped` source frames behind a timecode, counted in another rate's frames; None if that cannot be.
+
+    Drop-frame timecodes fit multiples of 30000/1001 alone, and are not moved.
+    """
+    parts = re.fullmatch(r"(\d+):(\d\d):(\d\d)([:;.,])(\d+)", timecode)
+    if parts is None or (parts[4] != ":" and (skipped or (target_rate / DROP_FRAME).denominator != 1)):
         return None
-    frames = int(parts[3]) * round(target_rate) // max(1, round(source_rate))
-    return f"{parts[1]}{parts[2]}{frames:02}"
+    nominal = max(1, round(source_rate))
+    hours, minutes, seconds, _, frames = parts.groups()
+    passed = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    whole, frame = divmod(passed * nominal + int(frames) + skipped, nominal)
+    clock = f"{whole // 3600 % 24:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return f"{clock}{parts[4]}{frame * round(target_rate) // nominal:02}"

@@ -61,11 +61,12 @@ class VideoInfo:
     average_rate: Fraction  # frames per second; equals `rate` where that is not None
     time_base: Fraction
     start: Fraction  # instant of the first frame
-    origin: Fraction  # instant that a copy starts counting from; 0 but for transport streams
+    origin: Fraction  # instant that a copy starts counting from; 0 but for transport streams and parts of a file
     duration: Fraction | None  # what the container says; the end of the last frame is the truth
     frame_count: int | None  # what the container says
     stream_index: int
     others: tuple[StreamInfo, ...]
+    skipped: Fraction = Fraction(0)  # seconds of pictures before `start`, in a part of a file
 
     @property
     def rate(self) -> Fraction | None:
@@ -96,6 +97,10 @@ class VideoInfo:
     def time_base_for(self, *steps: Fraction) -> Fraction:
         """A time base that holds the first instant, as a copy counts it, and whole numbers of `steps` from there on."""
         return common_time_base(self.start - self.origin, *steps)
+
+    def part(self, start: Fraction) -> "VideoInfo":
+        """What is left from the frame at `start` on, which a copy begins with at zero."""
+        return replace(self, start=start, origin=start, skipped=start - self.start)
 
     def upright(self) -> "VideoInfo":
         """The same video with its orientation baked into the pixels."""

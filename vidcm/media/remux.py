@@ -18,6 +18,7 @@ from av.stream import DataStream, Disposition, Stream
 from vidcm.core.errors import UserError
 from vidcm.media import carry
 from vidcm.media.info import VideoInfo, open_container
+from vidcm.media.window import Window
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
     from av.container.core import Chapter
@@ -27,13 +28,21 @@ class StreamCopy:
     """One stream on its way from an input, named `path`, to an output."""
 
     def __init__(
-        self, path: Path, source: InputContainer, index: int, target: OutputContainer, origin: Fraction
+        self,
+        path: Path,
+        source: InputContainer,
+        index: int,
+        target: OutputContainer,
+        origin: Fraction,
+        window: Window | None = None,
     ) -> None:
         stream = source.streams[index]
         self._name, self._target = f"{path}: its {stream.type} stream {index}", target
         self._stream = carry.add(target, stream)
         self._origin = round(origin / stream.time_base) if stream.time_base else 0
         self._packets = self._read(source, stream)
+        if window is not None and not carry.is_cover(stream):
+            self._packets = window.packets(self._packets, stream.type, has_edits=target.format.name in ("mp4", "mov"))
         self._ahead = self._next()
 
     def advance(self, until: Fraction | None) -> None:
@@ -74,11 +83,12 @@ class StreamCopy:
 class Remux:
     """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why.
 
-    The target has its video stream already, which gets the main video's language, title and timecode.
+    The target has its video stream already, which gets the main video's language, title and timecode. window: the part
+    of it to take, on the target's clock, which begins at `info.origin`.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, target: OutputContainer) -> None:
-        self._path, self._info, self._target = path, info, target
+    def __init__(self, path: Path, info: VideoInfo, target: OutputContainer, window: Window | None = None) -> None:
+        self._path, self._info, self._target, self._window = path, info, target, window
         self._open = ExitStack()
         self._copies: list[StreamCopy] = []
         self.dropped: list[str] = []
@@ -102,7 +112,8 @@ class Remux:
         self._target.metadata.update(words)
         if lost := carry.lost_words(words, container):
             self.dropped.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
-        self._target.set_chapters([_moved(chapter, self._info.origin) for chapter in source.chapters()])
+        chapters = [_moved(chapter, self._info.origin) for chapter in source.chapters()]
+        self._target.set_chapters(self._window.chapters(chapters) if self._window else chapters)
         for video in self._target.streams.video[:1]:
             main = source.streams[self._info.stream_index]
             video.metadata.update(carry.stream_words(main.metadata))
@@ -113,11 +124,15 @@ class Remux:
         timecode = carry.timecode_of(metadata)
         if timecode is None:
             return
-        rate = video.codec_context.framerate
-        if moved := carry.timecode_at(timecode, self._info.average_rate, rate):
+        rate, source_rate = video.codec_context.framerate, self._info.average_rate
+        frames = round(self._info.skipped * source_rate)
+        if moved := carry.timecode_at(timecode, source_rate, rate, frames):
             video.metadata["timecode"] = moved
         else:
-            self.dropped.append(f"timecode {timecode}: it cannot be counted at {float(rate):.6g} frames per second")
+            later = f" {frames} frames later" if frames else ""
+            self.dropped.append(
+                f"timecode {timecode}: it cannot be counted at {float(rate):.6g} frames per second{later}"
+            )
 
     def _plan(self, source: InputContainer, stream: Stream) -> None:
         """Copy a stream, or say why not."""
@@ -126,12 +141,17 @@ class Remux:
         if carry.is_cover(stream):
             reason = self._plan_cover(stream)
         else:
-            reason = carry.why_not(self._path, stream, self._target.format.name)
+            reason = self._why_not(stream)
             if reason is None:
                 self._copy(stream)
         if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
+
+    def _why_not(self, stream: Stream) -> str | None:
+        if stream.type == "video" and self._window is not None:
+            return "a second video cannot be cut without encoding it anew"
+        return carry.why_not(self._path, stream, self._target.format.name)
 
     def _is_told(self, source: InputContainer, stream: DataStream) -> bool:
         """Whether it says nothing but what is carried otherwise: a timecode, or the text of chapters."""
@@ -152,7 +172,8 @@ class Remux:
 
     def _copy(self, stream: Stream) -> None:
         own = self._open.enter_context(open_container(self._path))
-        self._copies.append(StreamCopy(self._path, own, stream.index, self._target, self._info.origin))
+        copy = StreamCopy(self._path, own, stream.index, self._target, self._info.origin, self._window)
+        self._copies.append(copy)
 
 
 def _moved(chapter: "Chapter", origin: Fraction) -> "Chapter":

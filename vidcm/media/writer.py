@@ -30,6 +30,7 @@ from vidcm.media.info import VideoInfo, ffmpeg_name
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
 from vidcm.media.target import check_target, reserve
+from vidcm.media.window import Window
 
 
 @dataclass
@@ -53,6 +54,7 @@ class VideoWriter:
     options: encoder options that replace ours, such as {"crf": "20", "preset": "veryfast"}.
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
     `dropped` tells what does not.
+    window: the part of them to take, from `info.origin` on; None takes all.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class VideoWriter:
         quality: str | None = None,
         options: Mapping[str, str] | None = None,
         copy_from: str | Path | None = None,
+        window: Window | None = None,
     ) -> None:
         self.path, self.info = Path(path), info
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
@@ -87,7 +90,7 @@ class VideoWriter:
                 )
                 self._stream = self._add_video(rate or info.average_rate, options or {})
                 if copy_from:
-                    self._remux = Remux(Path(copy_from), info, self._output)
+                    self._remux = Remux(Path(copy_from), info, self._output, window)
                 self._output.start_encoding()
         except BaseException:
             self._abort()

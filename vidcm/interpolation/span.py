@@ -1,0 +1,78 @@
+"""`--range A-B`: a part of a file, from the frame shown at A up to the one shown at B, which is not part of it.
+
+So ranges that meet share no frame and miss none, and the in-betweens before B lead up to the frame at B.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from vidcm.core.errors import UserError
+
+if TYPE_CHECKING:
+    from vidcm.media.reader import VideoReader
+
+EXAMPLE = "such as 12.5-20, 0:01:30-0:02:00.250 or 90- (to the end)"
+TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:\.\d{1,9})?)")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds from the first frame on. end: None is the end of the file. text: as the user wrote it."""
+
+    start: Fraction
+    end: Fraction | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a span is of a certain file. Instants on the file's clock.
+
+    start: of the first frame; stop: of the first one behind the part, None if there is none; frames: how many it has.
+    """
+
+    start: Fraction
+    stop: Fraction | None
+    frames: int
+
+
+def parse_range(text: str) -> Span:
+    """`A-B`, `A-` or `-B`, in seconds or as [HH:]MM:SS, with decimals. Raises UserError for anything else."""
+    first, dash, last = text.strip().partition("-")
+    if not dash or not (first or last):
+        raise UserError(f"--range must be two times, {EXAMPLE}, got {text[:60]!r}")
+    start, end = (_seconds(part, text) if part else None for part in (first.strip(), last.strip()))
+    if end is not None and end <= (start or 0):
+        raise UserError(f"--range {text} ends before it begins: give the earlier time first, {EXAMPLE}")
+    return Span(start or Fraction(0), end, text)
+
+
+def part_of(span: Span, reader: "VideoReader") -> Part:
+    """Raises UserError for a span without a frame."""
+    timeline, origin = reader.timeline, reader.info.start
+    if origin + span.start >= timeline.end:
+        raise UserError(
+            f"--range {span.text} begins behind the end of {reader.info.path}, which lasts "
+            f"{float(timeline.end - origin):.3f} s: give an earlier time"
+        )
+    first = reader.index_at(origin + span.start)
+    is_open = span.end is None or origin + span.end >= timeline.end
+    last = len(timeline.instants) if is_open else reader.index_at(origin + (span.end or 0))
+    if first == last:
+        raise UserError(
+            f"--range {span.text} is within one frame of {reader.info.path}: make it longer than "
+            f"{float(timeline.duration_of(first)):.3f} s"
+        )
+    return Part(timeline.instants[first], None if is_open else timeline.instants[last], last - first)
+
+
+def _seconds(time: str, text: str) -> Fraction:
+    found = TIME.fullmatch(time)
+    if found is None:
+        raise UserError(f"--range must be two times, {EXAMPLE}, got {text[:60]!r}")
+    hours, minutes, seconds = found.groups()
+    if minutes is not None and (Fraction(seconds) >= 60 or (hours is not None and int(minutes) >= 60)):
+        raise UserError(f"--range {text[:60]}: {time} has 60 or more where less than 60 is meant, {EXAMPLE}")
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(seconds)

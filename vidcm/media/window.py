@@ -1,0 +1,70 @@
+"""Cutting streams that are copied: whole packets of sound and data, subtitles to the instant."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from av.packet import Packet
+
+if TYPE_CHECKING:  # a name that only PyAV's stubs know
+    from av.container.core import Chapter
+
+
+@dataclass(frozen=True)
+class Window:
+    """From the output's zero on. length: seconds, None: to the end."""
+
+    length: Fraction | None
+
+    def packets(self, packets: Iterator[Packet], kind: str, has_edits: bool) -> Iterator[Packet]:
+        """Those of the window; times are on the output's clock, and rise.
+
+        has_edits: whether the container can hide what lies before zero. Then the packet of sound that is running at
+        zero comes along, and the one before it, without which codecs with overlapping frames begin with a flaw.
+        """
+        with_run_in = has_edits and kind == "audio"
+        run_in: Packet | None = None
+        for packet in packets:
+            start = _start(packet)
+            if self.length is not None and start >= self.length:
+                return
+            if kind == "subtitle":
+                yield from self._shown(packet)
+            elif start >= 0 or (with_run_in and _end(packet) > 0):
+                if run_in is not None and with_run_in:
+                    yield run_in
+                run_in = None
+                yield packet
+            else:
+                run_in = packet
+
+    def chapters(self, chapters: list["Chapter"]) -> list["Chapter"]:
+        """Those that reach into the window, as far as they do."""
+        kept = []
+        for chapter in chapters:
+            tick = chapter["time_base"] or Fraction(1)
+            end = chapter["end"] if self.length is None else min(chapter["end"], round(self.length / tick))
+            if max(chapter["start"], 0) < end:
+                kept.append({**chapter, "start": max(chapter["start"], 0), "end": end})
+        return kept  # type: ignore[return-value]
+
+    def _shown(self, packet: Packet) -> Iterator[Packet]:
+        """A subtitle, for as long as it is on within the window."""
+        start, end = _start(packet), _end(packet)
+        if end <= 0 and start < 0:
+            return
+        if self.length is not None:
+            end = min(end, self.length)
+        if packet.time_base and packet.duration:
+            packet.pts = packet.dts = round(max(start, Fraction(0)) / packet.time_base)
+            packet.duration = round(end / packet.time_base) - packet.pts
+        yield packet
+
+
+def _start(packet: Packet) -> Fraction:
+    return (packet.pts if packet.pts is not None else packet.dts or 0) * (packet.time_base or Fraction(0))
+
+
+def _end(packet: Packet) -> Fraction:
+    return _start(packet) + (packet.duration or 0) * (packet.time_base or Fraction(0))
