@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vidcm.models.motion_code import compress, expand, surprise, visibility
+from vidcm.models.motion_code import DEAD, compress, expand, significant, surprise, visibility
 
 
 def some(*shape, seed=0):
@@ -26,6 +26,11 @@ def test_what_both_flows_share_and_what_they_differ_by_are_written_apart():
 def test_a_code_means_as_much_as_is_doubted():
     code = some(1, 5, 2, 2)
     torch.testing.assert_close(expand(code, torch.full_like(code, 0.1)), 0.1 * expand(code, torch.ones_like(code)))
+
+
+def test_corrections_within_the_noise_are_not_written():
+    told = significant(torch.tensor([0.0, 0.9 * DEAD, -0.9 * DEAD, 2 * DEAD, -1.0]))
+    torch.testing.assert_close(told, torch.tensor([0.0, 0.0, 0.0, DEAD, DEAD - 1]))
 
 
 def test_a_code_of_any_size_moves_a_bounded_way():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 PARTS = 5
 LARGEST = 3.0  # of a code: sinh(3) = 10 times the doubt
+DEAD = 0.03  # part of a mean correction, in cells of the 1/4 grid, below which it is the measurement's own noise
 NOISE = 6 / 255  # difference from the truth that tells nothing about which end shows it
 
 
@@ -25,6 +26,12 @@ def parts(correction: Tensor) -> Tensor:
     """(what the corrections of both flows share, by what that to the last exceeds the other, visibility)."""
     first, last, visible = correction.split((2, 2, 1), dim=1)
     return torch.cat(((first + last) / 2, last - first, visible), dim=1)
+
+
+def significant(correction: Tensor) -> Tensor:
+    """A correction without what is noise in it: parts are drawn towards zero by DEAD (soft threshold). A sampler that had
+    to imitate that noise would shake still, sharp pictures by as much."""
+    return correction.sign() * (correction.abs() - DEAD).clamp(min=0)
 
 
 def compress(correction: Tensor, doubt: Tensor) -> Tensor:

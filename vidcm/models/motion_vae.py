@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vidcm.models.layers import Residual, conv
-from vidcm.models.motion_code import PARTS, compress, visibility
+from vidcm.models.motion_code import PARTS, compress, significant, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
 from vidcm.models.motion_decoder import Motion, MotionDecoder
 from vidcm.models.synthesis import Synthesis
@@ -52,7 +52,8 @@ class Posterior(nn.Module):
         appearance = self.appearance(torch.cat((truth, *draft.warped, *gaps), dim=1))
         seen = torch.cat((self.motion(flows.to(truth.dtype)), appearance), dim=1)
         mean, log_variance = self.out(self.body(seen)).float().chunk(2, dim=1)
-        mean = mean + F.pad(compress(F.avg_pool2d(wanted, 4), doubt), (0, 0, 0, 0, 0, mean.shape[1] - PARTS))
+        code = compress(significant(F.avg_pool2d(wanted, 4)), doubt)
+        mean = mean + F.pad(code, (0, 0, 0, 0, 0, mean.shape[1] - PARTS))
         return mean, log_variance.clamp(-12, 4)
 
 
