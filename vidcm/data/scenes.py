@@ -4,9 +4,6 @@ Training takes the frames between two ends as what was there at their instants. 
 be sampled evenly: a picture that a converter or an animator showed twice was not there twice. Where every picture is
 held equally long (animation on twos) one of each is kept, at its own instant; where repeats come unevenly (24 fps
 shown at 30) the true instants are lost, and so are the frames.
-
-How much two pictures differ is the largest difference of luma, in grey levels, averaged over patches of 5 x 5 pixels of
-pictures 128 pixels high: sensor noise averages out, a small thing that moves does not.
 """
 
 import os
@@ -16,18 +13,13 @@ from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from vidcm.data.arrays import ArrayWriter, Shape, probe, shrink
-from vidcm.media.motion import grey
+from vidcm.data.arrays import ArrayWriter, Shape, probe
+from vidcm.data.change import STILL, change, is_repeat, look
 from vidcm.media.shots import CutDetector
 
-LOOK, PATCH = 128, 5  # pixels
-SAME = 1.0  # grey levels of change below which a picture is the one before; 1.1 to 60 between frames of the footage
-SAME_SHARE = 0.1  # of the change just before: so sudden a halt is a repeat that was compressed anew,
-SAME_AT_MOST = 6.0  # unless it is more than this; 5 at crf 28
-STILL, STILL_S = 5.0, Fraction(1)  # no change above this for so long is a still; within a second of footage it is 20
+STILL_S = Fraction(1)  # nothing moved for so long: a still
 LONGEST_HOLD = 3  # frames: animation on threes
 GAP = 4  # times the average interval: time is missing there
 
@@ -51,16 +43,6 @@ class Scene:
         return len(self.instants)
 
 
-def look(picture: np.ndarray) -> np.ndarray:
-    """Small float32 luma of uint8 RGB [H, W, 3]."""
-    return grey(shrink(picture, LOOK)).astype(np.float32)
-
-
-def change(a: np.ndarray, b: np.ndarray) -> float:
-    """How much two looks differ, grey levels."""
-    return float(np.abs(cv2.blur(a - b, (PATCH, PATCH))).max())
-
-
 class SceneFinder:
     """Feed it the frames of a file in order, then `finish`; `scenes`, `cuts` and `dropped` tell what was found.
 
@@ -73,7 +55,7 @@ class SceneFinder:
         self._folder, self._name, self._min_frames = folder, name, min_frames
         self._longest_gap = GAP / rate
         self._is_cut = CutDetector().is_cut
-        self._changed = 0.0  # by how much the last picture that was no repeat differed from the one before
+        self._motion: np.ndarray | None = None  # change to the last picture of the shot that was no repeat
         self._fates: list[str] = []  # of every frame: "" if kept, else why not
         self._last: tuple[Fraction, np.ndarray, np.ndarray] | None = None  # instant, picture, look
         self._anchor: tuple[int, Fraction, np.ndarray] | None = None  # index, instant, look that nothing departed from
@@ -101,7 +83,7 @@ class SceneFinder:
         if self._last is None or self._breaks(instant, picture):
             self._end("short")
             self._move_on(instant, seen)
-            self._changed = 0.0
+            self._motion = None
             self._take(instant, picture)
         elif self._is_still(instant, seen):
             self._fates.append("still")
@@ -139,7 +121,7 @@ class SceneFinder:
         """Whether nothing has moved for long. When that turns out, the scene ends where it was last moving."""
         assert self._anchor is not None
         index, since, before = self._anchor
-        if change(before, seen) > STILL:
+        if change(before, seen).max() > STILL:
             self._move_on(instant, seen)
             return False
         if instant - since < STILL_S:
@@ -153,10 +135,10 @@ class SceneFinder:
 
     def _is_repeat(self, seen: np.ndarray) -> bool:
         assert self._last is not None
-        amount = change(self._last[2], seen)
-        if self._indices and amount < max(SAME, min(SAME_SHARE * self._changed, SAME_AT_MOST)):
+        now = change(self._last[2], seen)
+        if self._indices and is_repeat(now, self._motion):
             return True
-        self._changed = amount
+        self._motion = now
         return False
 
     def _keep_rhythm(self) -> None:
