@@ -29,8 +29,9 @@ def parts(correction: Tensor) -> Tensor:
 
 
 def significant(correction: Tensor) -> Tensor:
-    """A correction without what is noise in it: parts are drawn towards zero by DEAD (soft threshold). A sampler that had
-    to imitate that noise would shake still, sharp pictures by as much."""
+    """A correction without what is noise in it: drawn towards zero by DEAD (soft threshold).
+
+    A sampler that had to imitate that noise would shake still, sharp pictures by as much."""
     return correction.sign() * (correction.abs() - DEAD).clamp(min=0)
 
 
