@@ -147,6 +147,16 @@ def test_a_hard_cut_is_found_and_can_be_ignored(tmp_path: Path, out: Path, model
     assert json.loads(ignored.stdout.splitlines()[-1])["cuts"] == []
 
 
+def test_cuts_can_be_told(source: Path, out: Path, model: Path) -> None:
+    (listed := source.with_suffix(".txt")).write_text("0\n0:00:00.083\n")
+    asked = ["--cuts", listed, "--steps", "0", "--json"]
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
+    assert json.loads(run.stdout.splitlines()[-1])["cuts"] == [2]
+    listed.write_text("0.02\nnoon\n")
+    out.unlink()
+    check_refusal(interpolate(source, "-o", out, "--factor", "2", "--cuts", listed), "line 2: 'noon' is no", out.parent)
+
+
 # Bad input: one line on stderr, a non-zero exit, nothing at the output, the input as it was
 
 
@@ -211,7 +221,7 @@ BAD_OPTIONS = {
     "temperature negative": (["--factor", "2", "--temperature", "-1"], "must be a number of at least 0, got -1"),
     "temperature no number": (["--factor", "2", "--temperature", "nan"], "must be a number of at least 0, got nan"),
     "temperature a word": (["--factor", "2", "--temperature", "hot"], "must be a number of at least 0, got hot"),
-    "unknown cuts": (["--factor", "2", "--cuts", "maybe"], "'maybe' is not one of 'auto', 'off'"),
+    "unknown cuts": (["--factor", "2", "--cuts", "maybe"], "--cuts maybe: give auto, off or a file"),
     "unknown device": (["--factor", "2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
     "too many steps": (["--factor", "2", "--steps", "101"], "101 is not in the range 0<=x<=100"),
     "unknown codec": (["--factor", "2", "--codec", "divx"], "'divx' is not one of 'h264', 'hevc', 'av1'"),

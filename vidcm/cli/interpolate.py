@@ -14,6 +14,7 @@ from vidcm.cli.options import DEVICE, Temperature
 from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
+from vidcm.interpolation.cuts import Cuts, read_cuts
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
 from vidcm.interpolation.span import parse_range
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
     "--cuts",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "off"]),
-    help="Find hard cuts and blend nothing across them.",
+    metavar="auto|off|FILE",
+    help="Blend nothing across hard cuts: found, or read from a list of times, an EDL or PySceneDetect's CSV.",
 )
 @click.option(
     "--codec",
@@ -83,6 +84,7 @@ def command(
     rule = _check(_rule, factor, fps)
     check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
+    known = _known_cuts(cuts)
     _check(check_codec, target, codec, quality)
     check_model(model)
     if report is not None:
@@ -92,7 +94,8 @@ def command(
         done = _run(
             source,
             target,
-            cuts,
+            find_cuts=cuts == "auto",
+            cuts=known,
             rule=rule,
             interpolator=_lazy_interpolator(model, **sampling),
             codec=codec,
@@ -125,13 +128,21 @@ def _rule(factor: str | None, fps: str | None) -> Rule:
     raise click.UsageError("say how many frames: --factor (such as 2) or --fps (such as 60)")
 
 
-def _run(source: Path, target: Path, cuts: str, **how: Any) -> "Report":
+def _known_cuts(cuts: str) -> Cuts | None:
+    if cuts in ("auto", "off"):
+        return None
+    if not Path(cuts).is_file():
+        raise click.UsageError(f"--cuts {cuts}: give auto, off or a file that is there")
+    return read_cuts(Path(cuts))
+
+
+def _run(source: Path, target: Path, *, find_cuts: bool, **how: Any) -> "Report":
     """how: see `interpolate_file`."""
     from vidcm.interpolation.stream import interpolate_file
     from vidcm.media.info import MediaWarning
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
-    detector = _detector() if cuts == "auto" else None
+    detector = _detector() if find_cuts else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MediaWarning)  # the report has them
         return interpolate_file(

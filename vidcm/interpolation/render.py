@@ -85,12 +85,13 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Renderer:
-    """See the module. detector: None takes the whole file for one shot."""
+    """See the module. detector: None finds no cut. cuts: source frames that are known to start a shot."""
 
     rule: Rule
     interpolator: Interpolator
     detector: CutDetector | None = None
     at_cuts: AtCuts = "continue"
+    cuts: frozenset[int] = frozenset()
     stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
 
     def __call__(self, frames: Iterable[VideoFrame], tally: Tally) -> Iterator[tuple[PlannedFrame, Shown]]:
@@ -108,7 +109,9 @@ class Renderer:
                 tally.cuts.append(first.frame.index + 1)
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
-        return self.detector is not None and last is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
+        if last is None or last.frame.index in self.cuts:
+            return last is not None
+        return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
 
     def _gap(
         self, gap: Gap, first: Picture, last: Picture | None, is_cut: bool, shot: int

@@ -68,11 +68,19 @@ def part_of(span: Span, reader: "VideoReader") -> Part:
     return Part(timeline.instants[first], None if is_open else timeline.instants[last], last - first)
 
 
-def _seconds(time: str, text: str) -> Fraction:
+def clock_seconds(time: str) -> Fraction | None:
+    """12.5, 1:30 or 0:01:30.250 -> seconds; None for what is no time."""
     found = TIME.fullmatch(time)
     if found is None:
-        raise UserError(f"--range must be two times, {EXAMPLE}, got {text[:60]!r}")
+        return None
     hours, minutes, seconds = found.groups()
     if minutes is not None and (Fraction(seconds) >= 60 or (hours is not None and int(minutes) >= 60)):
-        raise UserError(f"--range {text[:60]}: {time} has 60 or more where less than 60 is meant, {EXAMPLE}")
+        return None
     return 3600 * int(hours or 0) + 60 * int(minutes or 0) + Fraction(seconds)
+
+
+def _seconds(time: str, text: str) -> Fraction:
+    seconds = clock_seconds(time)
+    if seconds is None:
+        raise UserError(f"--range must be two times, {EXAMPLE}, got {text[:60]!r}")
+    return seconds

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
+from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
@@ -59,6 +60,7 @@ def interpolate_file(
     rule: Rule,
     interpolator: "Interpolator",
     detector: "CutDetector | None" = None,
+    cuts: Cuts | None = None,
     at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
     quality: str | None = None,
@@ -67,7 +69,7 @@ def interpolate_file(
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
-    detector: finds cuts, across which nothing is blended; None takes the file for one shot. at_cuts: an in-between at a
+    detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
     `VideoWriter`. span: the part to take, sound and all; None takes the whole. progress: called with the output frames
     written so far and those expected. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
@@ -77,9 +79,10 @@ def interpolate_file(
     with open_reader(source, rotate=False) as reader:
         choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
         work = _work(reader, span)
+        known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, work.stop), Tally()
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop), Tally()
         expected = rule.count(work.count, work.info.average_rate)
         with _writer(target, work, rule, codec, quality) as writer:
             for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
