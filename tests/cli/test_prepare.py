@@ -68,7 +68,7 @@ def test_without_a_second_video_it_says_that_there_is_nothing_to_validate_on(foo
 
 def test_a_prepared_dataset_trains(footage, tmp_path):
     assert vidcm("prepare", footage, "-o", tmp_path / "set").exit_code == 0
-    data = {"cache": str(tmp_path / "set"), "workers": 1, "batch_size": 2, "crop": [64, 64]}
+    data = {"cache": str(tmp_path / "set"), "workers": 0, "batch_size": 2, "crop": [64, 64]}
     run = {"device": "cpu", "steps": 2, "log_every": 1, "model": MODEL, "out": str(tmp_path / "run"), "data": data}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     result = vidcm("train", tmp_path / "run.yaml")

@@ -1,5 +1,6 @@
 """From files to a dataset that training reads; run again, it does only what is new."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from vidcm.core.errors import UserError
 from vidcm.data import sources
+from vidcm.data.arrays import ArrayWriter
 from vidcm.data.clips import ClipCache, build_cache
 from vidcm.data.dataset import PrepareConfig, open_folder
 from vidcm.data.prepare import prepare
@@ -77,6 +79,11 @@ def test_a_single_video_is_for_training_whatever_its_hash_says(footage, tmp_path
     done = prepare([footage / "a.mp4"], tmp_path / "set", PrepareConfig(min_frames=5, val_share=0.99))
     assert assign_split(done.files[0].digest, 0.99) == "val"
     assert done.files[0].split == "train"
+
+
+def test_no_share_for_validation_leaves_all_for_training(footage, tmp_path):
+    prepare([footage], tmp_path / "set", PrepareConfig(min_frames=5, val_share=0))
+    assert {line["split"] for line in lines(tmp_path / "set")} == {"train"}
 
 
 def test_a_split_column_is_kept_and_a_source_in_two_splits_refused(footage, tmp_path):
@@ -185,6 +192,22 @@ def test_what_cannot_become_a_dataset_is_refused_in_one_line(footage, tmp_path):
     (tmp_path / "set" / "manifest.jsonl").write_text("{}\n")
     with pytest.raises(UserError, match="line 1 is damaged"):
         ClipCache.open(tmp_path / "set")
+
+
+def test_a_disk_that_fills_up_stops_with_the_way_out_and_keeps_what_is_done(footage, tmp_path, monkeypatch):
+    add = ArrayWriter.add
+
+    def full(self, frame):
+        if any((tmp_path / "set" / "sources").iterdir()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ArrayWriter, "add", full)
+        with pytest.raises(UserError, match=r"no space left in .*run again"):
+            prepare([footage], tmp_path / "set", FEW)
+    assert len(list((tmp_path / "set" / "frames").iterdir())) == 1
+    assert len(prepare([footage], tmp_path / "set", FEW).files) == 3
 
 
 def test_more_frames_than_the_disk_holds_are_refused_before_anything_is_decoded(

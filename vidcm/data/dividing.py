@@ -50,8 +50,8 @@ def _fill_empty_side(
     full = {splits[source] for source in frames if frames[source]}
     candidates = [source for source in movable if frames[source]]
     sources = sum(1 for source in frames if frames[source])
-    if len(full) != 1 or not candidates or (sources == 1 and full == {"train"}):
-        return {}
     empty, share = ("train", 1 - val_share) if full == {"val"} else ("val", val_share)
+    if len(full) != 1 or not candidates or not share or (sources == 1 and empty == "val"):
+        return {}
     wanted = share * frames.total()
     return {min(candidates, key=lambda source: (abs(frames[source] - wanted), source)): empty}
