@@ -78,9 +78,9 @@ def test_without_a_codec_the_depth_chooses_one(name, pix_fmt, codec, crossfade, 
     ("name", "pix_fmt", "codec", "reason"),
     [
         ("out.mp4", "yuv420p12le", "h264", "h264 holds 10 bits here, the input has 12 .use hevc"),
-        ("out.mp4", "yuv420p16le", None, "mp4 files do not hold 16 bits .use ffv1 in .mkv"),
+        ("out.mp4", "yuv420p16le", None, "mp4 files do not hold 16 bits .use .mkv with ffv1"),
         ("out.webm", "yuv420p12le", None, "webm files do not hold 12 bits .use .mp4"),
-        ("out.webm", "yuv420p10le", "vp9", "vp9 holds 8 bits here, the input has 10"),
+        ("out.webm", "yuv420p10le", "vp9", "vp9 holds 8 bits here, the input has 10 .use av1"),
     ],
 )
 def test_a_depth_that_cannot_stay_is_refused_in_one_line(name, pix_fmt, codec, reason, crossfade, tmp_path):

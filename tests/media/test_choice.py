@@ -134,6 +134,22 @@ def test_every_pair_of_container_and_codec_we_name_is_written_and_read(make_clip
         assert len(list(reader)) == 2
 
 
+@pytest.mark.parametrize("codec", ["av1", "vp9", "prores", "ffv1"])
+def test_sizes_stay_to_the_pixel_and_no_encoder_chatters(make_clip, tmp_path, capfd, codec):
+    source = make_clip(count=2, width=70, height=45, pix_fmt="yuv444p", colour=(1, 1, 1, 1))
+    options = {"av1": {"preset": "12"}, "vp9": {"cpu-used": "8"}}.get(codec, {})
+    capfd.readouterr()
+    with (
+        open_reader(source) as reader,
+        VideoWriter(tmp_path / "out.mkv", reader.info, codec=codec, options=options) as writer,
+    ):
+        for frame in reader:
+            writer.write(frame, frame.instant)
+    assert capfd.readouterr() == ("", "")
+    with open_reader(tmp_path / "out.mkv") as reader:
+        assert (reader.info.width, reader.info.height) == (70, 45)
+
+
 @pytest.mark.parametrize("codec", [codec for codec, encoder in ENCODERS.items() if encoder.levels])
 def test_more_quality_is_never_a_smaller_file(make_clip, tmp_path, codec):
     suffix = ".mov" if codec in ("prores", "dnxhr") else ".mkv"

@@ -45,7 +45,7 @@ def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str |
     if depth_of(pix_fmt) < info.bit_depth:
         raise UserError(
             f"{path}: {codec} holds {depth_of(pix_fmt)} bits here, the input has {info.bit_depth} "
-            f"({_way_out(info, codec)})"
+            f"(use {', '.join(_fits(container, info)) or 'ffv1 in .mkv'})"
         )
     notes = _notes(codec, info.pix_fmt, pix_fmt)
     if av.VideoFormat(info.pix_fmt).is_rgb and not av.VideoFormat(pix_fmt).is_rgb:
@@ -104,16 +104,22 @@ def _opaque_yuv(source: str) -> str:
     return "gray" + deep if source.startswith("ya") else source
 
 
-def _best(path: Path, container: Container, info: VideoInfo) -> str:
-    fits = {
+def _fits(container: Container, info: VideoInfo) -> dict[str, str]:
+    """The container's codecs that keep the depth -> the pixel format each would be written in."""
+    return {
         codec: pix_fmt
         for codec in container.codecs
         if _is_built(codec)
         and _takes(ENCODERS[codec], info)
         and depth_of(pix_fmt := pixel_format(ENCODERS[codec], info.pix_fmt, info.width, info.height)) >= info.bit_depth
     }
+
+
+def _best(path: Path, container: Container, info: VideoInfo) -> str:
+    fits = _fits(container, info)
     if not fits:
-        raise UserError(f"{path}: {container.format} files do not hold {info.bit_depth} bits ({_way_out(info)})")
+        way_out = ".mp4, .mov or .mkv with hevc" if info.bit_depth <= 12 else ".mkv with ffv1"
+        raise UserError(f"{path}: {container.format} files do not hold {info.bit_depth} bits (use {way_out})")
     return min(
         fits,
         key=lambda codec: (
@@ -150,11 +156,6 @@ def _check_picture(codec: str, encoder: Encoder, info: VideoInfo) -> None:
         raise UserError(
             f"{codec} holds BT.709 colours only, the input's matrix has the code {colour.matrix} (use hevc)"
         )
-
-
-def _way_out(info: VideoInfo, tried: str | None = None) -> str:
-    deep = "hevc" if info.bit_depth <= 12 and tried != "hevc" else "ffv1 in .mkv"
-    return f"use {deep}" if tried else f"use .mp4, .mov or .mkv with {deep}" if deep == "hevc" else f"use {deep}"
 
 
 def _notes(codec: str, source: str, pix_fmt: str) -> list[str]:

@@ -148,6 +148,7 @@ class VideoWriter:
 
     def _add_video(self, rate: Fraction, options: Mapping[str, str]) -> VideoStream:
         encoder, container = self.choice.encoder, self.choice.container
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr by itself: errors only
         stream = cast(VideoStream, self._output.add_stream(encoder.name, rate=rate.limit_denominator(1_000_000)))
         stream.width, stream.height, stream.pix_fmt = self.info.width, self.info.height, self.choice.pix_fmt
         stream.options = {**with_hdr({**self.choice.options, **options}, encoder.name, self.info.hdr)}
