@@ -4,7 +4,7 @@
 
 First the temperature, at the stored middle angle; then the middle angle at that temperature. Each time the best energy
 score of two-step samples (a proper score: it rewards being right and knowing one's doubt) among the points whose single
-sample loses at most 0.05 dB to the best one of all. Prints every point it measured.
+sample loses at most 0.05 dB to the best temperature's. Prints every point it measured.
 """
 
 import json
@@ -44,7 +44,9 @@ def main(model: Path, clips: Path, split: str, seeds: int, pairs: int) -> None:
     by_temperature = {t: measured(t, middle) for t in TEMPERATURES}
     least = max(psnr for _, psnr in by_temperature.values()) - ALLOWED_LOSS
     temperature = best(by_temperature, least)
-    middle = best({m: measured(temperature, m) for m in (middle, *MIDDLES)}, least) if temperature else middle
+    if temperature:
+        by_middle = {m: measured(temperature, m) for m in MIDDLES} | {middle: by_temperature[temperature]}
+        middle = best(by_middle, least)
     ConsistencyScheduler(start, middle, temperature).save_pretrained(model / "scheduler")
     print(f"stored in {model / 'scheduler'}: temperature {temperature}, middle {middle:.4f}")
 

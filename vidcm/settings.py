@@ -134,8 +134,8 @@ def _scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is int and isinstance(value, int):
         return value
     try:
-        number = hint(value) if hint in (Path, Fraction) else float(value)
-    except (ValueError, ZeroDivisionError, TypeError):
+        number = hint(str(value)) if hint in (Path, Fraction) else float(value)
+    except (ValueError, ZeroDivisionError, TypeError, OverflowError):
         number = None
     if number is None or (hint is int and not number.is_integer()):
         _refuse(value, {int: "a whole number", float: "a number", Fraction: "a fraction"}.get(hint, "text"), where)

@@ -6,9 +6,14 @@ import torch
 from vidcm import families
 from vidcm.families.motion import MotionFamily, measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
-from vidcm.models.motion_code import surprise
+from vidcm.models.motion_code import PARTS, compress, significant, surprise
 from vidcm.models.motion_context import consistency_error, correlation
 from vidcm.models.motion_vae import rows
+
+TINY = {
+    "vae": {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
+    "dit": {"dim": 32, "depth": 2, "heads": 2},
+}
 
 
 def generator(seed=0):
@@ -198,3 +203,22 @@ def test_rows_and_batches_agree_on_the_order_of_instants(family, batch):
     torch.testing.assert_close(alone.local, draft.local[3:], atol=1e-5, rtol=1e-5)
     assert rows(batch["frames"]).shape[0] == len(draft.tau)
     assert ends.present.tolist() == [[1, 1], [1, 0]]
+
+
+def test_an_untrained_posterior_writes_the_code_and_the_decoder_reads_it_back(batch):
+    """What the shipped recipe starts from: z moves the flows towards the measured ones before anything is learned."""
+    torch.manual_seed(0)
+    family = MotionFamily.create(TINY)
+    ends, draft = family.observe(batch)
+    wanted = family.wanted(batch, ends, draft)
+    mean, _ = family.infer(batch, draft, wanted)
+    code = compress(significant(torch.nn.functional.avg_pool2d(wanted, 4)), draft.doubt)
+    torch.testing.assert_close(mean[:, :PARTS], code)
+    torch.testing.assert_close(family.vae.decoder.read(mean), code)
+
+
+def test_the_code_is_read_in_full_precision(family):
+    z = torch.randn(2, 6, 4, 6, generator=generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        told = family.vae.decoder.read(z)
+    torch.testing.assert_close(told, family.vae.decoder.read(z))

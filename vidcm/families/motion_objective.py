@@ -17,7 +17,7 @@ from vidcm.models.warp import warp
 class MotionObjective:
     """Weights multiply means over pixels or latent elements; schedules count samples."""
 
-    level: float = 5e-3  # error of the starting blend at which a sample's pictures weigh half: see `weigh`
+    level: float = 5e-3  # error of the starting blend at which pictures weigh half of the most: see `weigh`
     laplacian: float = 0.5
     stage: float = 0.3  # each stage's blend of the warped ends at 1/4
     flow: float = 0.1  # draws the first correction to the measured one, per 1/4 cell; fades over flow_samples
@@ -32,8 +32,8 @@ class MotionObjective:
     scales: tuple[float, float, float] = (0.7, 0.2, 0.1)  # share of batches whose motion is found at 1, 1/2, 1/4 size
 
     def weigh(self, starting_error: Tensor) -> Tensor:
-        """Weight of a sample's picture terms: nearly the inverse of the error [N] it starts with, as the derivative of
-        a decibel. Hard scenes would otherwise be all that is learned from."""
+        """Weight of a sample's picture terms, 3 at the most: far above `level` the inverse of the error [N] it starts
+        with, as the derivative of a decibel. Hard scenes would otherwise be all that is learned from."""
         return 3 * self.level / (self.level + starting_error)
 
     def kl_at(self, samples_seen: int) -> float:

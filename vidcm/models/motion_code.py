@@ -12,7 +12,7 @@ from torch import Tensor
 
 PARTS = 5
 LARGEST = 3.0  # of a code: sinh(3) = 10 times the doubt
-DEAD = 0.03  # part of a mean correction, in cells of the 1/4 grid, below which it is the measurement's own noise
+DEAD = 0.03  # of a mean correction, in cells of the 1/4 grid (visibility in its own unit): the measurement's own noise
 NOISE = 6 / 255  # difference from the truth that tells nothing about which end shows it
 
 
@@ -29,7 +29,7 @@ def parts(correction: Tensor) -> Tensor:
 
 
 def significant(correction: Tensor) -> Tensor:
-    """A correction without what is noise in it: drawn towards zero by DEAD (soft threshold).
+    """A mean correction, as `wanted`, without what is noise in it: drawn towards zero by DEAD (soft threshold).
 
     A sampler that had to imitate that noise would shake still, sharp pictures by as much."""
     return correction.sign() * (correction.abs() - DEAD).clamp(min=0)

@@ -47,7 +47,7 @@ class MotionDecoder(nn.Module):
     """
 
     reach = 2.0
-    decided = 4.0  # the mask's logit where one end alone shows the place
+    decided = 4.0  # added to the mask's logit where one end alone shows the place
 
     def __init__(self, widths: tuple[int, ...], local: int, latent: int, hidden: int = 32):
         super().__init__()
@@ -63,6 +63,11 @@ class MotionDecoder(nn.Module):
         self.refine4_head = silent_head(hidden, 5)
         self.refine2 = nn.Sequential(conv(3 * w2 + hidden + 5, 32), Residual(32), conv(32, hidden // 2))
         self.refine2_head = silent_head(hidden // 2, 5)
+
+    def read(self, z: Tensor) -> Tensor:
+        """The code in z, in float32 whatever the networks compute in: half precision would round motion to its grid."""
+        with torch.autocast(z.device.type, enabled=False):
+            return F.conv2d(z.float(), self.coarse.weight.float(), self.coarse.bias.float())
 
     def bounded(self, step: Tensor) -> Tensor:
         return torch.cat((self.reach * (step[:, :4] / self.reach).tanh(), step[:, 4:]), dim=1)
@@ -81,7 +86,7 @@ class MotionDecoder(nn.Module):
         hidden = self.correct(torch.cat((self.latent(z), draft.local), dim=1))
         start = torch.cat((*draft.flows, nearer(draft)), dim=1)
         doubt = draft.doubt.detach()  # it learns from the measured motion alone
-        coarse = grown(expand(self.coarse(z).float(), doubt), 4)
+        coarse = grown(expand(self.read(z), doubt), 4)
         unit = grown(F.pad(doubt[:, :2].repeat(1, 2, 1, 1), (0, 0, 0, 0, 0, 1), value=1.0), 4)
         coarse = torch.cat((coarse[:, :4], self.decided * coarse[:, 4:]), dim=1)
         corrected = start + coarse + unit * self.correct_head(hidden).float()

@@ -40,6 +40,7 @@ class Posterior(nn.Module):
         )
         self.out = nn.Conv2d(128, 2 * latent, 1)
         nn.init.zeros_(self.out.weight[:PARTS])
+        nn.init.zeros_(self.out.bias[:PARTS])
         nn.init.normal_(self.out.weight[PARTS:latent], std=128**-0.5)  # the latent starts as a signal of unit size,
         nn.init.constant_(self.out.bias[latent:], -4.0)  # not as noise that the decoder learns to ignore
 

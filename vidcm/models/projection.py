@@ -36,8 +36,9 @@ def project_flow(
     """The motion from the instant tau to both ends, given the motion between the ends (linear in time).
 
     forward: first -> last, backward: last -> first, [B, 2, H, W]; tau [B] in (0, 1); pictures: both ends [B, 3, H, W].
-    Four candidates at every place: either flow splatted to tau, either as it stands there (what a hole takes). Those
-    along which the two ends look alike weigh more: at an occlusion the average of two motions is none.
+    Four candidates at every place: either flow splatted to tau, either as it stands there. Those along which the two
+    ends look alike weigh more: the average of two motions is none. A place that one end alone shows has no motion along
+    which they do: there this is a guess, and visibility has to say so.
     Returns (tau -> first, tau -> last), and by how much the candidates differ, [B, 1, H, W], a deviation in pixels.
     """
     tau = tau.view(-1, 1, 1, 1).float()

@@ -8,7 +8,7 @@ from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.warp import resize_flow, warp
 
-STRIP = 2**19  # pixels that are made at once: memory at full size stays that of a strip
+STRIP = 2**19  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
 
 

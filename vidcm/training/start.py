@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     shards = -(-wanted.samples // (per_shard * size))
     data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
     facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
+    facts["code"] = source_digest("vidcm.models", "vidcm.families")  # other code, other latents
     key = latent_key(family.trainable("vae"), json.loads(json.dumps(facts)))
     folder = Path(wanted.dir or Path(config.out).parent / "latents") / key
     rank, world = accelerator.process_index, accelerator.num_processes
@@ -141,6 +143,15 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     encode_shards(folder, share, per_shard, batches, encode)
     accelerator.wait_for_everyone()
     return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, rank=rank, world=world)
+
+
+def source_digest(*packages: str) -> str:
+    """A hash of the packages' source files."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for file in sorted(Path(import_module(package).__file__).parent.glob("*.py")):
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @torch.no_grad()
