@@ -28,7 +28,7 @@ def check_evaluation(path: Path) -> None:
     check_methods(from_mapping(EvaluationConfig, read_yaml(path)).methods)
 
 
-CHECKS: dict[str, Callable[[Path], Any]] = {"runs": check_run, "eval": check_evaluation}
+CHECKS: dict[str, Callable[[Path], Any]] = {"runs": check_run, "objectives": check_run, "eval": check_evaluation}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.y*ml")), ids=lambda path: path.relative_to(CONFIGS).as_posix())
