@@ -25,6 +25,7 @@ from vidcm.sampling.consistency import consistency
 from vidcm.sampling.ode import ode
 
 NEAREST = 2.0**-20  # of tau to an end
+RANGE_SLACK = 0.5  # super-whites and filters overshoot 0..1 by less; 8-bit values by far more
 LATENTS = ("draft", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
 Generators = torch.Generator | list[torch.Generator] | None
 
@@ -97,7 +98,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         seed, shot, position: key of the noise (position: index of the pair, one a batch entry or counted from one
         number), so that a frame does not depend on the batch it is made in; `generator` replaces it.
         callback_on_step_end(pipe, step, angle, {"latents": x0}) may return replaced latents.
-        Raises ValueError for sizes that differ, no end at all, or tau outside (0, 1).
+        Raises ValueError for sizes that differ, values not in 0..1, no end at all, or tau outside (0, 1).
         """
         ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type)
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
@@ -123,6 +124,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         shapes = [tuple(x.shape) for x in (first, last) if x is not None]
         if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
             raise ValueError(f"first and last must be RGB frames [B, 3, H, W] of one size, got {shapes}")
+        for end in (x for x in (first, last) if x is not None):
+            if not end.is_floating_point() or end.min() < -RANGE_SLACK or end.max() > 1 + RANGE_SLACK:
+                raise ValueError("first and last must be floating point in 0..1: divide 8-bit frames by 255")
         if output_type not in ("pt", "np"):
             raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
         if steps < 0:

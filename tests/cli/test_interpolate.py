@@ -227,7 +227,7 @@ BAD_OPTIONS = {
     "unknown codec": (["--factor", "2", "--codec", "divx"], "'divx' is not one of 'h264', 'hevc', 'av1'"),
     "codec and container": (["--factor", "2", "--codec", "prores"], "mp4 files do not hold prores (use h264, hevc"),
     "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
-    "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends before it begins"),
+    "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends where it begins or before"),
     "range of words": (["--factor", "2", "--range", "start-end"], "--range must be two times, such as"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),

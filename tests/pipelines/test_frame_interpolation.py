@@ -123,6 +123,8 @@ def test_either_end_may_be_absent(pipe, pair, absent):
     [
         ({"first": None, "last": None}, "at least one frame"),
         ({"last": torch.zeros(1, 3, 10, 10)}, "one size"),
+        ({"first": torch.full((1, 3, 75, 97), 128.0)}, "divide 8-bit frames by 255"),
+        ({"last": torch.zeros(1, 3, 75, 97, dtype=torch.uint8)}, "divide 8-bit frames by 255"),
         ({"tau": [0.0]}, "between 0 and 1"),
         ({"tau": [1.5]}, "between 0 and 1"),
         ({"num_inference_steps": -1}, "at least 0"),

@@ -4,6 +4,7 @@ import json
 import signal
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Video to write (.mp4, .mov, .mkv, .webm); it appears when whole.",
 )
-@click.option("--factor", metavar="N", help="Frames per source frame, 2 or more; every source frame stays as it is.")
+@click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
 @click.option(
     "--steps", default=2, show_default=True, type=click.IntRange(0, 100), help="Network steps; 0: motion estimate only."
@@ -77,9 +78,10 @@ def command(
     as_json: bool,
     **sampling: Any,
 ) -> None:
-    """Add frames to IN. Sound, colour, timing of cuts and duration stay.
+    """Add frames to IN. Sound, colour, timing of cuts and duration stay; an OUT that is there is replaced.
 
-    One of --factor and --fps says how many: `--factor 2`, `--fps 60`.
+    One of --factor and --fps says how many: `--factor 2`, `--fps 60`. With a whole factor every source frame is kept,
+    at its own instant, and goes to the encoder as it was decoded.
     """
     rule = _check(_rule, factor, fps)
     check_paths(source, target)
@@ -181,7 +183,8 @@ def _tell(report: "Report", as_json: bool) -> None:
     if as_json:
         emit("done", **report.as_dict())
         return
-    rate = f"{float(report.frames_out / report.duration_s):.6g} fps" if report.duration_s else "?"
+    average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
+    rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "

@@ -23,7 +23,7 @@ def load_component(kind: type[Component], folder: str | Path, name: str) -> Comp
     if not Path(folder).is_dir():
         raise UserError(f"model directory {folder} does not exist: give a folder that vidcm or save_pretrained wrote")
     if not part.is_dir():
-        raise UserError(f"{folder} is not a complete model directory: {name}/ is missing")
+        raise UserError(f"{folder} is not a complete model directory: {name}/ is missing; copy the whole folder")
     if not issubclass(kind, nn.Module):
         return _from_config(kind, part, kind.config_name)
     for needed in ("config.json", WEIGHTS):
@@ -43,7 +43,9 @@ def _load_weights(kind: Any, part: Path) -> Any:
         tensors = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}  # off the mapped file
         module.load_state_dict(tensors, strict=True)
     except Exception as error:  # safetensors and load_state_dict raise several kinds, all meaning: not these weights
-        raise UserError(f"{part / WEIGHTS} does not hold the weights of {kind.__name__}: {_line(error)}") from error
+        raise UserError(
+            f"{part / WEIGHTS} does not hold the weights of {kind.__name__}, take another copy: {_line(error)}"
+        ) from error
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:
         raise UserError(f"{part / WEIGHTS} holds NaN or infinite values in {bad[0]}: take another checkpoint")

@@ -56,4 +56,4 @@ def check_model(folder: Path | None) -> None:
             f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)"
         )
     if not (folder / "model_index.json").is_file():
-        raise UserError(f"{folder} is not a complete model directory: model_index.json is missing")
+        raise UserError(f"{folder} is not a complete model directory: model_index.json is missing; copy all of it")

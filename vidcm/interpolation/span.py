@@ -45,7 +45,7 @@ def parse_range(text: str) -> Span:
         raise UserError(f"--range must be two times, {EXAMPLE}, got {text[:60]!r}")
     start, end = (_seconds(part, text) if part else None for part in (first.strip(), last.strip()))
     if end is not None and end <= (start or 0):
-        raise UserError(f"--range {text} ends before it begins: give the earlier time first, {EXAMPLE}")
+        raise UserError(f"--range {text} ends where it begins or before: give the earlier time first, {EXAMPLE}")
     return Span(start or Fraction(0), end, text)
 
 

@@ -39,7 +39,7 @@ def check_whole(info: VideoInfo) -> Found:
             "copy it again, or remux what there is into a new file"
         )
     if found.frames == 1:
-        raise UserError(f"{info.path}: holds a single frame; there is nothing to interpolate between")
+        raise UserError(f"{info.path}: holds a single frame: interpolation needs at least two")
     return found
 
 

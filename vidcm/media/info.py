@@ -150,7 +150,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if shown:
         raise UserError(f"{path}: no decoder knows its video; the codec is unknown, or the file is not whole")
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
-    raise UserError(f"{path}: holds no video ({kinds} only)")
+    raise UserError(f"{path}: holds no video ({kinds} only): give a file with pictures")
 
 
 def timestamps(path: Path, limit: int | None = None) -> Timestamps:

@@ -24,5 +24,5 @@ def reserve(path: Path) -> Path:
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
-        raise UserError(f"{path}: cannot write in {path.parent}: {error.strerror}") from error
+        raise UserError(f"{path}: cannot write in {path.parent}: {error.strerror}; write to another folder") from error
     return temporary
