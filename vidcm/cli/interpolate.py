@@ -61,7 +61,12 @@ if TYPE_CHECKING:
     help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",
 )
 @click.option("--quality", type=click.Choice(QUALITIES), help="Quality of the pictures.  [default: high]")
-@click.option("--range", "span", metavar="A-B", help="Only this part: seconds or HH:MM:SS.mmm; 90- is to the end.")
+@click.option(
+    "--range",
+    "span",
+    metavar="A-B",
+    help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
+)
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
