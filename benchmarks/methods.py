@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidcm.core.around import Around
 from vidcm.evaluation.baselines import BASELINES, from_bytes
 
 Interpolator = Callable[..., Tensor]
@@ -23,11 +24,12 @@ def interpolator_of(method: str, model: str | None, steps: int = 2) -> Interpola
 
 
 def run_pairs(interpolate: Interpolator, frames: Sequence[np.ndarray]) -> Iterator[None]:
-    """One in-between for each pair of neighbours; yields after each."""
-    images = [from_bytes(frame) for frame in frames]
-    for position, (first, last) in enumerate(pairwise(images)):
+    """One in-between for each pair of neighbours, as in a file; yields after each."""
+    images = [None, *(from_bytes(frame) for frame in frames), None]
+    for position, (first, last) in enumerate(pairwise(images[1:-1])):
+        around = Around(images[position], images[position + 3])
         with torch.inference_mode():
-            interpolate(first, last, [0.5], position=position)
+            interpolate(first, last, [0.5], around=around, position=position)
         yield
 
 

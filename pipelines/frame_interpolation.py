@@ -14,19 +14,22 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
+from vidcm.core.around import ALONE, Around
 from vidcm.core.noise import keyed_noise
 from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
+from vidcm.families.motion_look import Look
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
-from vidcm.sampling.consistency import consistency
+from vidcm.sampling.anchored import anchored
 from vidcm.sampling.ode import ode
 
 NEAREST = 2.0**-20  # of tau to an end
 RANGE_SLACK = 0.5  # super-whites and filters overshoot 0..1 by less; 8-bit values by far more
 LATENTS = ("draft", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
+Looks = tuple[Look | None, Look | None, Look | None, Look | None]
 Generators = torch.Generator | list[torch.Generator] | None
 
 
@@ -79,6 +82,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         last: Tensor | None,
         tau: Tensor | Sequence[float],
         *,
+        around: Around = ALONE,
+        looks: Looks | None = None,
         num_inference_steps: int = 2,
         temperature: float | None = None,
         seed: int = 0,
@@ -93,7 +98,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
 
         first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end: the other is continued).
         tau: K instants strictly inside (0, 1), shared by the batch, or [B, K].
-        num_inference_steps: network evaluations; 2 is the product, 1 faster, 0 the draft without a network.
+        around: the frames before the first and after the last, where there are any, [B, 3, H, W]: they tell how motion
+        is changing. looks: what `family.look` made of (first, last, before, after), from a caller who keeps it.
+        num_inference_steps: network evaluations; 2 is the product, 1 the mean, 0 the draft without a network.
         temperature: scale of the noise; None takes the one stored with the weights, 0 makes a regression.
         seed, shot, position: key of the noise (position: index of the pair, one a batch entry or counted from one
         number), so that a frame does not depend on the batch it is made in; `generator` replaces it.
@@ -103,8 +110,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type)
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
         with self.precision():
-            batch = self.family.pair(first, last, tau)
-            ends, draft = self.family.observe(batch)
+            ends, draft = self.family.observe(self.family.pair(*self.look(first, last, around, looks), tau=tau))
             z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
             frames, doubt = self.render(z, ends, draft, *ends_given)
         confidence = 1 - doubt
@@ -138,6 +144,12 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau.tolist()}")
         tau = tau.float().clamp(NEAREST, 1 - NEAREST).to(given.device)  # an instant next to an end may round to it
         return (given if first is None else first, given if last is None else last), tau
+
+    def look(self, first: Tensor | None, last: Tensor | None, around: Around, looks: Looks | None = None) -> tuple:
+        """(first, last, beyond, steps), as `family.pair` takes them."""
+        frames = (first, last, around.before, around.after)
+        looks = looks or tuple(None if frame is None else self.family.look(frame) for frame in frames)
+        return *looks[:2], looks[2:], (float(around.lead), float(around.trail))
 
     def precision(self) -> AbstractContextManager:
         """Half precision weights compute in theirs; float32 ones in bf16 where the hardware has it, else in float32."""
@@ -197,7 +209,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             return x0
 
         heat = self.scheduler.config.temperature if temperature is None else temperature
-        x0 = consistency(step, draw(0, shape), angles=angles, renoise=lambda i: draw(i, shape), temperature=heat)
+        like, anchor = draft.doubt.new_empty(shape), self.scheduler.anchor
+        x0 = anchored(step, like, angles=angles, renoise=lambda i: draw(i, shape), temperature=heat, **anchor)
         return self.vae.unscale(rows(x0))
 
     def latent_shape(self, draft: Draft, ends: Ends) -> tuple[int, ...]:
@@ -228,6 +241,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         latents: str,
         truth: Tensor | None = None,
         *,
+        around: Around = ALONE,
         seed: int = 0,
         shot: int = 0,
         position: int = 0,
@@ -237,8 +251,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> Tensor:
         """The frames [B, 3, K, H, W] that a latent of the named origin decodes to (the ladder of latents).
 
-        draft: z = 0. random: noise at the temperature. ect1, ect2: consistency steps. teacher: the diffusion model by
-        `teacher_steps` Heun steps. posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another
+        draft: z = 0. ect1, ect2: consistency steps. random: the noise that ect2 gets, at its temperature and spread, as
+        if the network passed it on. teacher: the diffusion model by `teacher_steps` Heun steps, drawn towards its own
+        mean as ect2 is. posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another
         pair, shuffle_with = (first, last, tau, truth) of the same sizes.
         """
         if latents not in LATENTS:
@@ -248,7 +263,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         draw = self.keyed(tau, seed, shot, position)
         with self.precision():
             family = self.family
-            batch = family.pair(first, last, tau)
+            batch = family.pair(*self.look(first, last, around), tau=tau)
             ends, draft = family.observe(batch)
             shape = self.latent_shape(draft, ends)
             if latents == "posterior":
@@ -256,11 +271,11 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             elif latents == "shuffled":
                 other_first, other_last, other_tau, other_truth = shuffle_with
                 given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2, "pt")
-                z = self.posterior_mean(family.pair(*given, other_tau), other_truth)
+                z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
             elif latents == "random":
-                z = self.vae.unscale(rows(heat * draw(0, shape)))
+                z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
             elif latents == "teacher":
-                z = self.teacher_latents(draw(0, shape), heat, teacher_steps, ends, draft)
+                z = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
             else:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
                 z = self.latents(steps, temperature, draw, ends, draft)
@@ -275,8 +290,12 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         if self.teacher is None:
             raise ValueError("this model directory has no teacher/: the teacher's row cannot be computed")
         denoiser = self.family.denoiser(self.family.condition(ends, draft), self.teacher)
-        x0 = ode(lambda x, angle: denoiser(x, angle).float(), noise, edm_angles(steps), temperature=temperature)
-        return self.vae.unscale(rows(x0))
+        angles, anchor = edm_angles(steps), self.scheduler.config
+        mean, sample = (
+            ode(lambda x, angle: denoiser(x, angle).float(), noise, angles, temperature=heat)
+            for heat in (0, temperature)
+        )
+        return self.vae.unscale(rows(anchor.trust * mean + anchor.spread * (sample - mean)))
 
 
 def shipped_model() -> Path:

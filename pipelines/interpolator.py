@@ -1,27 +1,60 @@
 """The pipeline as a plain function over one pair: what streaming and evaluation call."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from vidcm.core.around import ALONE, Around
+from vidcm.families.motion_look import Look
 from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
 
 
 def as_interpolator(
     pipe: FrameInterpolationPipeline, *, steps: int = 2, seed: int = 0, temperature: float | None = None
 ) -> Callable[..., Tensor]:
-    """interpolate(first, last, taus, *, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
+    """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
-    first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1). shot and position (the index
-    of the pair's first frame in the file) key the noise.
+    first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1); around: the frames next to
+    the pair. shot and position (the index of the pair's first frame in the file) key the noise. What is measured of a
+    frame is kept as long as the caller keeps the frame.
     """
+    looks = WeakTensorKeyDictionary()
+
+    def batched(frame: Tensor | None) -> Tensor | None:
+        return None if frame is None else frame[None].to(pipe.device, torch.float32)
+
+    def look(frame: Tensor | None) -> Look | None:
+        if frame is None:
+            return None
+        if frame not in looks:
+            looks[frame] = pipe.family.look(batched(frame))
+        return looks[frame]
 
     def interpolate(
-        first: Tensor | None, last: Tensor | None, taus: Sequence[float], *, shot: int = 0, position: int = 0
+        first: Tensor | None,
+        last: Tensor | None,
+        taus: Sequence[float],
+        *,
+        around: Around = ALONE,
+        shot: int = 0,
+        position: int = 0,
     ) -> Tensor:
-        ends = (None if frame is None else frame[None].to(pipe.device, torch.float32) for frame in (first, last))
+        frames = (first, last, around.before, around.after)
+        seen = replace(around, before=None, after=None)
         options = {"num_inference_steps": steps, "temperature": temperature, "seed": seed}
-        return pipe(*ends, taus, shot=shot, position=position, **options).frames[0].cpu()
+        made = pipe(
+            batched(first),
+            batched(last),
+            taus,
+            around=seen,
+            looks=tuple(look(frame) for frame in frames),
+            shot=shot,
+            position=position,
+            **options,
+        )
+        return made.frames[0].cpu()
 
     return interpolate

@@ -1,20 +1,24 @@
-"""Choose the temperature and the middle angle of a motion model on validation clips, and store them with the weights.
+"""Choose how a motion model is sampled, on validation clips, and store it with the weights.
 
     python scripts/choose_sampling.py MODEL FOOTAGE/clips [--split val] [--seeds 2] [--pairs 1]
 
-First the temperature, at the stored middle angle; then the middle angle at that temperature. Each time the best energy
-score of two-step samples (a proper score: it rewards being right and knowing one's doubt) among the points whose single
-sample is as near to the truth as the draft (no step) in PSNR, or nearest. Prints every point it measured.
+Middle angle, temperature, trust and spread of vidcm/sampling/anchored.py, from the grid below: of the points whose
+single sample is at least half as far above the draft (no step) in PSNR as the best one's, that with the best energy
+score (a proper score: it rewards being right and knowing one's doubt). Prints every point it measured.
 """
 
 import json
+from itertools import product
 from pathlib import Path
 
 import click
 import torch
 
-TEMPERATURES = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0)
-MIDDLES = (0.3, 0.5, 0.8, 1.01, 1.3)  # radians
+NAMES = ("middle", "temperature", "trust", "spread")
+MIDDLES = (1.2, 1.5)  # radians
+TEMPERATURES = (1.0, 1.3, 1.6)
+TRUSTS = (0.6, 0.8)
+SPREADS = (0.1, 0.15, 0.2, 0.3)
 
 
 @click.command()
@@ -31,28 +35,26 @@ def main(model: Path, clips: Path, split: str, seeds: int, pairs: int) -> None:
     pipe = FrameInterpolationPipeline.from_pretrained(model)
     paths = find_clips([clips], split)
     windows = [w for path in paths for w in read_windows(path, 448, 256, 2, pairs) if not w.cut]
-    start, middle = pipe.scheduler.config.start, pipe.scheduler.config.middle
+    start = pipe.scheduler.config.start
 
-    def measured(temperature: float, middle: float, steps: int = 2) -> tuple[float, float]:
-        pipe.scheduler = ConsistencyScheduler(start, middle, temperature)
+    def measured(*point: float, steps: int = 2) -> tuple[float, float]:
+        pipe.scheduler = ConsistencyScheduler(start, *point)
         scores = torch.tensor([score(pipe, window, seeds, steps) for window in windows]).mean(0).tolist()
-        told = dict(zip(("energy", "psnr", "psnr_of_mean"), scores, strict=True))
-        print(json.dumps({"steps": steps, "temperature": temperature, "middle": round(middle, 4), **told}), flush=True)
+        told = dict(zip(NAMES, point, strict=False))
+        told |= dict(zip(("energy", "psnr", "psnr_of_mean"), scores, strict=True))
+        print(json.dumps({"steps": steps, **told}), flush=True)
         return scores[0], scores[1]
 
-    _, draft = measured(0.0, middle, steps=0)
-    by_temperature = {t: measured(t, middle) for t in TEMPERATURES}
-    least = min(draft, max(psnr for _, psnr in by_temperature.values()))
-    temperature = best(by_temperature, least)
-    if temperature:
-        by_middle = {m: measured(temperature, m) for m in MIDDLES} | {middle: by_temperature[temperature]}
-        middle = best(by_middle, least)
-    ConsistencyScheduler(start, middle, temperature).save_pretrained(model / "scheduler")
-    print(f"stored in {model / 'scheduler'}: temperature {temperature}, middle {middle:.4f}")
+    _, draft = measured(steps=0)
+    points = {point: measured(*point) for point in product(MIDDLES, TEMPERATURES, TRUSTS, SPREADS)}
+    point = best(points, least=(draft + max(psnr for _, psnr in points.values())) / 2)
+    ConsistencyScheduler(start, *point).save_pretrained(model / "scheduler")
+    told = dict(zip(NAMES, point, strict=True))
+    print(f"stored in {model / 'scheduler'}: {told}")
 
 
-def best(points: dict[float, tuple[float, float]], least: float) -> float:
-    """points: setting -> (energy, PSNR); least: the PSNR that it must have."""
+def best(points: dict[tuple[float, ...], tuple[float, float]], least: float) -> tuple[float, ...]:
+    """points: settings -> (energy, PSNR); least: the PSNR that it must have."""
     return min((p for p, (_, psnr) in points.items() if psnr >= least), key=lambda p: points[p][0])
 
 
@@ -63,7 +65,7 @@ def score(pipe, window, seeds: int, steps: int) -> tuple[float, float, float]:
 
     tau = [float(tau) for tau in window.taus]
     ends, key = (window.first[None], window.last[None]), {"shot": window.shot, "position": window.position}
-    key["num_inference_steps"] = steps
+    key |= {"num_inference_steps": steps, "around": window.around.batched(pipe.device)}
     samples = [pipe(*ends, tau, seed=seed, **key).frames[0].transpose(0, 1) for seed in range(seeds)]
     samples = torch.stack(samples).mul(255).round() / 255
     means = (psnr(samples, window.truth), psnr(samples.mean(0), window.truth))

@@ -41,8 +41,10 @@ def test_a_batch_is_what_the_model_was_promised(scenes):
         "first_present": (4,), "last_present": (4,),
         "flow_forward": (4, 2, 16, 24), "flow_backward": (4, 2, 16, 24),
         "flow_to_first": (4, 2, 3, 16, 24), "flow_to_last": (4, 2, 3, 16, 24),
+        "before": (4, 3, 16, 24), "after": (4, 3, 16, 24), "steps": (4, 2), "beyond_present": (4, 2),
+        "flow_before": (4, 2, 16, 24), "flow_after": (4, 2, 16, 24),
     }  # fmt: skip
-    present = {"first_present", "last_present"}
+    present = {"first_present", "last_present", "beyond_present"}
     assert all(tensor.dtype == (torch.bool if name in present else torch.float32) for name, tensor in batch.items())
     assert 0 <= batch["frames"].min() < 0.3 < 0.7 < batch["frames"].max() <= 1
 
@@ -218,6 +220,34 @@ def test_forward_and_backward_flow_join_the_ends(scenes):
         pairs = [(batch[a][i].permute(1, 2, 0).numpy(), batch[b][i], batch[flow][i]) for i in range(24)]
         right, still = (np.mean([np.abs(brought(e, s * f) - p).mean() for p, e, f in pairs]) for s in (1, 0))
         assert right < 0.6 * still
+
+
+@pytest.mark.parametrize("synthetic", [0.0, 1.0])
+def test_frames_beyond_the_ends_come_with_the_motion_to_them(scenes, synthetic):
+    settings = {"absent": 0.0, "alone": 0.3, "batch_size": 32, "between": {1: 1.0}, "gaps": {4: 1.0}}
+    batch = Batches(replace(SMALL, synthetic=synthetic, **settings), scenes).batch(0)
+    for side, (end, beyond) in enumerate((("first", "before"), ("last", "after"))):
+        present = batch["beyond_present"][:, side]
+        assert 4 < present.sum() < 30  # some are kept back, and real clips end
+        for name in (beyond, f"flow_{beyond}"):
+            assert not batch[name][~present].any()
+        errors = {sign: [] for sign in (1, 0, -1)}
+        for i in torch.nonzero(present).flatten().tolist():
+            seen = torch.nn.functional.interpolate(batch[beyond][i : i + 1], scale_factor=4)[0]
+            frame = batch[end][i].permute(1, 2, 0).numpy()
+            for sign, found in errors.items():
+                found.append(np.abs(brought(seen, sign * batch[f"flow_{beyond}"][i]) - frame).mean())
+        right, still, wrong = (np.mean(errors[sign]) for sign in (1, 0, -1))
+        assert right < 0.9 * still  # they are blurred to a quarter
+        assert wrong > still
+    assert (batch["steps"] == 1).all()
+
+
+def test_without_an_end_nothing_is_told_of_what_is_beyond(scenes):
+    batch = Batches(replace(SMALL, absent=0.8, alone=0.0, batch_size=64), scenes).batch(0)
+    both = batch["first_present"] & batch["last_present"]
+    assert not batch["beyond_present"][~both].any()
+    assert batch["beyond_present"][both].any()
 
 
 def test_crops_that_move_are_preferred(make_cache):

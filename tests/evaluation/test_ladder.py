@@ -12,7 +12,9 @@ from vidcm.evaluation.windows import Window
 
 
 def window(seed):
-    return Window(np.stack(panning(3, seed=seed)), tuple(Fraction(n) for n in range(3)), shot=1, position=seed)
+    before, *frames = panning(4, seed=seed)
+    instants = tuple(Fraction(n) for n in range(3))
+    return Window(np.stack(frames), instants, shot=1, position=seed, before=(before, Fraction(-2)))
 
 
 class KnownLatents:
@@ -25,10 +27,12 @@ class KnownLatents:
     def __init__(self):
         self.calls = []
 
-    def reconstruct(self, first, last, tau, latents, truth, *, seed, shot, position, shuffle_with, **settings):
+    def reconstruct(self, first, last, tau, latents, truth, *, around, seed, shot, position, shuffle_with, **settings):
         self.calls.append((latents, seed, shot, position))
         assert settings == {"teacher_steps": 16, "temperature": 0.5}
         assert first.shape == last.shape == (1, 3, 64, 96)
+        assert around.before.shape == (1, 3, 64, 96)
+        assert around.after is None
         assert truth.shape == (1, 3, 1, 64, 96)
         assert tau.tolist() == [[0.5]]
         fade = ((first + last) / 2).unsqueeze(2)

@@ -39,7 +39,7 @@ def test_better_methods_score_better(window):
 def test_the_method_is_given_positions_and_the_keys_of_its_noise(window):
     asked = {}
 
-    def method(first, last, taus, *, shot, position):
+    def method(first, last, taus, *, around, shot, position):
         asked.update(taus=taus, shot=shot, position=position)
         return torch.stack([first, last], dim=1)
 

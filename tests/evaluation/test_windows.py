@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from tests.evaluation.conftest import panning, texture
 from vidcm.core.errors import UserError
@@ -83,3 +84,32 @@ def test_a_split_selects_rows_of_the_manifest(folder):
 def test_an_unknown_split_names_the_known_ones(folder):
     with pytest.raises(UserError, match=r"no clips of split 'test' in .* \(splits there: train, val\)"):
         find_clips([folder], "test")
+
+
+def test_the_kept_frames_next_to_a_window_come_with_it(clip):
+    frames = panning(9)
+    windows = list(read_windows(clip("a.mp4", frames), 96, 64, 2))
+    assert [(w.before is None, w.after is None) for w in windows] == [
+        (True, False),
+        *2 * [(False, False)],
+        (False, True),
+    ]
+    np.testing.assert_array_equal(windows[1].before[0], frames[0])
+    np.testing.assert_array_equal(windows[1].after[0], frames[6])
+    torch.testing.assert_close(windows[1].around.after, torch.from_numpy(frames[6]).permute(2, 0, 1) / 255)
+    few = list(read_windows(clip("b.mp4", frames), 96, 64, 2, max_pairs=2))
+    for window in few:
+        np.testing.assert_array_equal(window.before[0], windows[window.position].before[0])
+
+
+def test_how_far_off_they_are_follows_the_instants(clip):
+    windows = list(read_windows(clip("vfr.mp4", panning(7), ticks=[0, 1, 3, 4, 5, 8, 9]), 96, 64, 2))
+    assert (windows[1].around.lead, windows[1].around.trail) == (1.5, 2.0)  # 0-3, 3-5, 5-9
+
+
+def test_nothing_is_told_of_another_shot(clip):
+    bright = [255 - frame // 4 for frame in panning(6, seed=2)]
+    dark = [frame // 4 for frame in panning(6, seed=1)]
+    windows = list(read_windows(clip("cut.mp4", dark[:5] + bright), 96, 64, 2))
+    assert [window.after is None for window in windows] == [False, True, False, False, True]
+    assert [window.before is None for window in windows] == [True, False, False, True, False]

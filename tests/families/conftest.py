@@ -36,8 +36,11 @@ def batch() -> dict[str, torch.Tensor]:
     def rand(*shape: int) -> torch.Tensor:
         return torch.rand(shape, generator=generator)
 
-    flows = {name: rand(2, 2, 16, 24) - 0.5 for name in ("flow_forward", "flow_backward")}
+    names = ("flow_forward", "flow_backward", "flow_before", "flow_after")
+    flows = {name: rand(2, 2, 16, 24) - 0.5 for name in names}
     true_flows = {name: rand(2, 2, 3, 16, 24) - 0.5 for name in ("flow_to_first", "flow_to_last")}
     there = {"first_present": torch.tensor([True, True]), "last_present": torch.tensor([True, False])}
+    beyond = {"before": rand(2, 3, 16, 24), "after": rand(2, 3, 16, 24), "steps": torch.ones(2, 2)}
+    there["beyond_present"] = torch.tensor([[True, True], [False, False]])
     frames = {"first": rand(2, 3, 64, 96), "last": rand(2, 3, 64, 96), "frames": rand(2, 3, 3, 64, 96)}
-    return frames | flows | true_flows | there | {"tau": torch.tensor([[0.25, 0.5, 0.75], [0.2, 0.5, 0.8]])}
+    return frames | flows | true_flows | there | beyond | {"tau": torch.tensor([[0.25, 0.5, 0.75], [0.2, 0.5, 0.8]])}

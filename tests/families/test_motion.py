@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from vidcm import families
-from vidcm.families.motion import MotionFamily, measure, no_motion, resize, working_size
+from vidcm.families.motion import MotionFamily
+from vidcm.families.motion_look import measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
-from vidcm.models.motion_code import PARTS, compress, significant, surprise
+from vidcm.models.motion_code import PARTS, compress, parts, significant, surprise
 from vidcm.models.motion_context import consistency_error, correlation
 from vidcm.models.motion_vae import rows
 
@@ -76,7 +77,7 @@ def test_the_content_of_an_absent_end_changes_nothing(family, batch):
 def test_two_equal_frames_give_that_frame(family):
     """Where both warps agree the residual vanishes, and an untrained mask chooses between equals."""
     flat = torch.full((1, 3, 64, 64), 0.4)
-    batch = family.pair(flat, flat, torch.tensor([[0.3]]))
+    batch = family.pair(family.look(flat), family.look(flat), tau=torch.tensor([[0.3]]))
     ends, draft = family.observe(batch)
     motion = family.vae.decode(torch.randn(1, 6, 4, 4), ends, draft)
     frame, doubt = family.vae.synthesis(motion, flat, flat, draft.present)
@@ -176,7 +177,7 @@ def test_doubt_learns_how_far_the_flows_are_off(family, batch):
     (motion.flows[0].sum() + motion.mask.sum()).backward()
     assert family.vae.context.doubt.bias.grad is None
     ends, draft = family.observe(batch)
-    surprise(family.wanted(batch, ends, draft)[..., ::4, ::4], draft.doubt).mean().backward()
+    surprise(parts(family.wanted(batch, ends, draft)[..., ::4, ::4]), draft.doubt).mean().backward()
     assert family.vae.context.doubt.bias.grad.abs().min() > 0
 
 
@@ -212,7 +213,7 @@ def test_an_untrained_posterior_writes_the_code_and_the_decoder_reads_it_back(ba
     ends, draft = family.observe(batch)
     wanted = family.wanted(batch, ends, draft)
     mean, _ = family.infer(batch, draft, wanted)
-    code = compress(significant(torch.nn.functional.avg_pool2d(wanted, 4)), draft.doubt)
+    code = compress(significant(parts(torch.nn.functional.avg_pool2d(wanted, 4))), draft.doubt)
     torch.testing.assert_close(mean[:, :PARTS], code)
     torch.testing.assert_close(family.vae.decoder.read(mean), code)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from vidcm.core.around import ALONE, Around
+
 
 def drifting(index: int, width: int, height: int) -> np.ndarray:
     """uint8 RGB [H, W, 3]: waves that drift, every frame different."""
@@ -63,13 +65,15 @@ def make_video(tmp_path):
 
 
 class Crossfade:
-    """An Interpolator that notes how it was called: (position, shot, has first, has last, taus)."""
+    """An Interpolator that notes its calls, (position, shot, has first, has last, taus), and what was around."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int, bool, bool, list[float]]] = []
+        self.around: list[Around] = []
 
-    def __call__(self, first, last, taus, *, shot=0, position=0):
+    def __call__(self, first, last, taus, *, around=ALONE, shot=0, position=0):
         self.calls.append((position, shot, first is not None, last is not None, list(taus)))
+        self.around.append(around)
         ends = (last if first is None else first), (first if last is None else last)
         return torch.stack([torch.lerp(*ends, tau) for tau in taus], dim=1)
 

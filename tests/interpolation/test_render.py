@@ -73,6 +73,25 @@ def test_each_cut_starts_a_shot(crossfade):
     assert [(position, shot) for position, shot, *_ in crossfade.calls] == [(0, 0), (1, 1), (2, 1), (3, 2)]
 
 
+def test_the_frames_next_to_a_pair_are_shown_too_as_far_as_they_are_of_its_shot(crossfade):
+    list(Renderer(Factor(Fraction(2)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
+    grey = [
+        tuple(None if frame is None else round(255 * frame.mean().item()) for frame in (around.before, around.after))
+        for around in crossfade.around
+    ]
+    assert [position for position, *_ in crossfade.calls] == [0, 1, 2, 3, 4]
+    assert grey == [(None, 40), (0, None), (20, None), (None, 100), (60, None)]  # frame 3 starts a shot
+
+
+def test_how_far_off_they_are_is_told_in_units_of_the_pair(crossfade):
+    ticks = [0, 1, 3, 4, 8]
+    frames = grey_frames(5)
+    for frame, tick in zip(frames, ticks, strict=True):
+        frame.instant = Fraction(tick)
+    list(Renderer(Factor(Fraction(2)), crossfade)(frames, Tally()))
+    assert [(around.lead, around.trail) for around in crossfade.around] == [(1, 2), (0.5, 0.5), (2, 4), (0.25, 1)]
+
+
 def test_a_long_gap_is_made_in_parts(crossfade):
     frames = grey_frames(2, rate=1)
     shown = list(Renderer(Rate(Fraction(60)), crossfade)(frames, Tally()))
@@ -81,7 +100,7 @@ def test_a_long_gap_is_made_in_parts(crossfade):
     assert len(shown) == 120
 
 
-def test_only_the_frames_of_one_gap_are_kept(crossfade):
+def test_only_a_gap_and_the_frames_next_to_it_are_kept(crossfade):
     alive = weakref.WeakSet()
 
     def frames():
@@ -96,7 +115,7 @@ def test_only_the_frames_of_one_gap_are_kept(crossfade):
     most = 0
     for _ in Renderer(Factor(Fraction(3)), crossfade)(frames(), Tally()):
         most = max(most, len(alive))
-    assert most <= 3  # the two ends, and one that waits to be let go
+    assert most <= 4
 
 
 def test_values_are_rounded_and_held_in_range():

@@ -166,7 +166,7 @@ def test_progress_rises_to_the_whole(make_video, crossfade, tmp_path):
 
 @pytest.mark.parametrize("failure", [ValueError("broken"), KeyboardInterrupt(), UserError("no")])
 def test_whatever_happens_nothing_is_left_behind(make_video, tmp_path, failure):
-    def fails(first, last, taus, *, shot=0, position=0):
+    def fails(first, last, taus, *, position, **_):
         if position == 3:
             raise failure
         return first[:, None].expand(-1, len(taus), -1, -1)

@@ -60,3 +60,16 @@ def test_of_two_motions_the_one_that_explains_the_ends_is_taken():
     forward, nonsense = constant_flow(4.0, 0.0, 24, 32), constant_flow(4.0, 0.0, 24, 32)
     (to_first, _), _ = project_flow(forward, nonsense, torch.tensor([0.5]), (first, first.roll(4, dims=3)))
     torch.testing.assert_close(to_first[..., 8:-8], constant_flow(-2.0, 0.0, 24, 16), atol=0.05, rtol=0)
+
+
+def test_beside_a_moving_thing_its_motion_is_not_taken_where_it_does_not_lead():
+    """On the uncovered background any motion may happen to match; only the still background's leads there."""
+    forward, backward = torch.zeros(2, 1, 2, 24, 48)
+    forward[:, 0, 6:18, 8:20] = 8.0  # a block moves right by 8 before a still and almost flat background
+    backward[:, 0, 6:18, 16:28] = -8.0
+    first = 0.5 + 0.02 * torch.rand(1, 3, 24, 48, generator=torch.Generator().manual_seed(0))
+    last = first.clone()
+    first[..., 6:18, 8:20], last[..., 6:18, 16:28] = 0.9, 0.9
+    (to_first, _), _ = project_flow(forward, backward, torch.tensor([0.5]), (first, last))
+    assert to_first[0, 0, 6:18, 27:].abs().max() < 1.0  # the block stands at 12..24 half way
+    assert to_first[0, 0, 6:18, :9].abs().max() < 1.0

@@ -5,7 +5,9 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
+from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
 from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
 
@@ -171,3 +173,45 @@ def test_the_interpolator_is_the_pipeline_on_one_pair(pipe, pair):
     wanted = pipe(*pair, [1 / 3, 0.5], seed=4, shot=2, position=11).frames[0]
     torch.testing.assert_close(frames, wanted)
     assert interpolate(pair[0][0], None, [0.5]).shape == (3, 1, 75, 97)
+
+
+def test_the_frames_around_a_pair_move_what_is_between(pipe, pair):
+    before, after = pair[0].roll(3, dims=3), pair[1].roll(-9, dims=3)
+    alone = pipe(*pair, [0.5], temperature=0).frames
+    told = pipe(*pair, [0.5], temperature=0, around=Around(before, after)).frames
+    assert (told - alone).abs().max() > 1e-3
+    for nothing in (Around(before, after, lead=5, trail=0.1), Around(pair[0], pair[1])):  # too far off; shown twice
+        torch.testing.assert_close(pipe(*pair, [0.5], temperature=0, around=nothing).frames, alone)
+
+
+def test_without_a_network_step_the_frames_around_change_nothing(pipe, pair):
+    """The draft is even motion: what to make of the others is the network's to decide."""
+    around = Around(pair[0].roll(3, dims=3), pair[1].roll(-9, dims=3))
+    one, two = (pipe(*pair, [0.5], num_inference_steps=0, around=told).frames for told in (ALONE, around))
+    torch.testing.assert_close(one, two)
+
+
+def test_a_stream_measures_the_motion_of_each_frame_once(pipe, pair, monkeypatch):
+    frames = [pair[0][0].roll(n, dims=2) for n in range(6)]
+    measured = []
+    real = motion_look.flows_between
+    monkeypatch.setattr(motion_look, "flows_between", lambda a, b: measured.append(1) or real(a, b))
+    interpolate = as_interpolator(pipe)
+    for i in range(5):
+        around = Around(frames[i - 1] if i else None, frames[i + 2] if i < 4 else None)
+        made = interpolate(frames[i], frames[i + 1], [0.5], around=around, position=i)
+        batched = Around(*(None if x is None else x[None] for x in (around.before, around.after)))
+        if i == 2:
+            wanted = pipe(frames[i][None], frames[i + 1][None], [0.5], around=batched, position=i).frames[0]
+            torch.testing.assert_close(made, wanted)
+            del measured[-4:]
+    assert len(measured) == 10  # both ways between neighbours
+
+
+def test_what_was_measured_goes_with_the_frame(pipe, pair):
+    interpolate = as_interpolator(pipe)
+    looks = interpolate.__closure__[[*interpolate.__code__.co_freevars].index("look")].cell_contents
+    known = looks.__closure__[[*looks.__code__.co_freevars].index("looks")].cell_contents
+    for _ in range(3):
+        interpolate(pair[0][0].clone(), pair[1][0].clone(), [0.5])
+    assert len(known) == 0

@@ -11,6 +11,7 @@ from vidcm.core.gaussian import gaussian_consistency, gaussian_denoiser, scale
 from vidcm.core.guidance import guided
 from vidcm.core.solvers import SOLVERS, euler, heun
 from vidcm.core.times import START_ANGLE, edm_angles, flow_angles, uniform_angles
+from vidcm.sampling.anchored import anchored
 from vidcm.sampling.consistency import consistency
 from vidcm.sampling.hybrid import hybrid
 from vidcm.sampling.ode import ode
@@ -50,6 +51,26 @@ def test_further_steps_mix_the_keyed_noise_in_at_their_angles():
         expected = x * STD / math.hypot(math.cos(angle) * STD, math.sin(angle))
     torch.testing.assert_close(x0, expected)
     assert asked == [1, 2]
+
+
+def test_an_anchored_sample_is_part_of_the_mean_and_part_of_the_way_to_a_sample():
+    """For x0 ~ N(mean, STD^2), where every step is known."""
+    mean, n = noise(3), noise(1)
+
+    def f(x, angle):
+        return mean + gaussian_consistency(x - angle.cos() * mean, angle, std=STD)
+
+    settings = {"temperature": 1.5, "trust": 0.6, "spread": 0.2}
+    x0 = anchored(f, mean, angles=[PURE_NOISE, 1.2], renoise={1: n}.__getitem__, **settings)
+    sample = 1.5 * math.sin(1.2) * n * STD / math.hypot(math.cos(1.2) * STD, math.sin(1.2))
+    torch.testing.assert_close(x0, 0.6 * mean + 0.2 * sample)
+    torch.testing.assert_close(anchored(f, mean, angles=[PURE_NOISE], renoise=unused, **settings), 0.6 * mean)
+
+
+def test_with_full_trust_and_spread_it_is_plain_sampling_that_starts_without_noise():
+    draws = {1: noise(1), 2: noise(2)}.__getitem__
+    settings = {"angles": [PURE_NOISE, 1.0, 0.4], "renoise": draws, "temperature": 0.7}
+    torch.testing.assert_close(anchored(F, noise(), **settings), consistency(F, torch.zeros_like(noise()), **settings))
 
 
 def test_two_steps_keep_the_distribution_of_the_data():

@@ -44,7 +44,10 @@ class Batches:
         """Images float32 RGB 0..1: first, last [B, 3, H, W], frames [B, 3, K, H, W]; tau float32 [B, K].
 
         first_present, last_present: bool [B], never both False; an absent end is black and its flows are zero.
-        Flows float32 in cells of 4 x 4 pixels, (x, y): flow_forward (first to last), flow_backward [B, 2, H/4, W/4];
+        before, after: the frames beyond the ends [B, 3, H/4, W/4]; steps [B, 2]: how far off in time, in units of the
+        pair; beyond_present: bool [B, 2].
+        Flows float32 in cells of 4 x 4 pixels, (x, y): flow_forward (first to last), flow_backward, flow_before (from
+        the first), flow_after (from the last) [B, 2, H/4, W/4];
         flow_to_first, flow_to_last [B, 2, K, H/4, W/4] from each in-between frame, exact in rendered scenes.
         """
         place = (self.rank if rank is None else rank, self.world if world is None else world)
@@ -75,8 +78,14 @@ def open_cache(config: DataConfig, progress: Callable[[int, int, str], None] = s
 
 def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Stacked samples as the tensors of a batch."""
-    batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "frames"}
-    images = torch.from_numpy(arrays["frames"]).permute(0, 4, 1, 2, 3).to(torch.float32).div_(255)
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name not in ("frames", "beyond")}
+    images = _images(arrays["frames"])
     first, frames, last = images.split([1, images.shape[2] - 2, 1], dim=2)
-    images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2)}
+    before, after = _images(arrays["beyond"]).unbind(2)
+    images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2), "before": before, "after": after}
     return {name: tensor.contiguous() for name, tensor in (images | batch).items()}
+
+
+def _images(pictures: np.ndarray) -> Tensor:
+    """uint8 [B, T, H, W, 3] -> float32 0..1 [B, 3, T, H, W]."""
+    return torch.from_numpy(pictures).permute(0, 4, 1, 2, 3).to(torch.float32).div_(255)

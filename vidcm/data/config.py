@@ -34,6 +34,7 @@ class DataConfig:
     photometric: float = 0.2  # strength of brightness, contrast and gamma; 0: off
     swap_channels: float = 0.1
     absent: float = 0.12  # chance that an end is missing: half the time the first, half the last
+    alone: float = 0.15  # chance that the frame beyond an end is kept back, for each end
 
     def __post_init__(self) -> None:
         for name, plain in {"crop": tuple, "scale": tuple, "between": _shares, "gaps": _shares}.items():
@@ -48,7 +49,7 @@ class DataConfig:
 
     def plain(self) -> "DataConfig":
         """The same data as it is: no augmentation, no rendered scenes, both ends there."""
-        off = ("synthetic", "reverse", "flip", "quarter_turn", "photometric", "swap_channels", "absent")
+        off = ("synthetic", "reverse", "flip", "quarter_turn", "photometric", "swap_channels", "absent", "alone")
         return replace(self, native=1.0, **dict.fromkeys(off, 0.0))
 
 

@@ -4,6 +4,7 @@ Sample n of a run is the same whichever rank, process or batch it is drawn in. P
 processes need no torch; `batches` makes tensors of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -23,25 +24,34 @@ GRID = 4  # flows live on cells of GRID x GRID pixels
 class Sample:
     """frames: uint8 [2 + K, H, W, 3], first, in between, last; an absent end is black.
 
-    Flows float32 on the grid of GRID x GRID cells: forward, backward [2, h, w]; to_first, to_last [2, K, h, w].
+    beyond: uint8 [2, h, w, 3], the frames before the first and after the last on the grid of GRID x GRID cells; steps:
+    float32 [2], how far off in time, in units of the pair; beyond_present: bool [2]. Flows float32 on that grid:
+    forward, backward, before (from the first), after (from the last) [2, h, w]; to_first, to_last [2, K, h, w].
     """
 
     frames: np.ndarray
     tau: np.ndarray  # float32 [K]
     first_present: bool
     last_present: bool
+    beyond: np.ndarray
+    steps: np.ndarray
+    beyond_present: np.ndarray
     flow_forward: np.ndarray
     flow_backward: np.ndarray
+    flow_before: np.ndarray
+    flow_after: np.ndarray
     flow_to_first: np.ndarray
     flow_to_last: np.ndarray
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A candidate: K + 2 frames of one clip, the window to cut and how to turn it. indices: in order of play."""
+    """A candidate: K + 2 frames of one clip, the window to cut and how to turn it. indices: in order of play; beyond:
+    of the frames before and after them, as far off as the ends are from each other; None beyond the clip."""
 
     clip: Clip
     indices: tuple[int, ...]
+    beyond: tuple[int | None, int | None]
     window: Window
     orientation: Orientation
 
@@ -51,17 +61,40 @@ class Moment:
         first, *between, last = (self.clip.instants[index] for index in self.indices)
         return np.array([float((instant - first) / (last - first)) for instant in between], np.float32)
 
+    @property
+    def steps(self) -> np.ndarray:
+        """Time to the frames beyond, in units of that between the ends: float32 [2], 1 where there is none."""
+        first, last = (self.clip.instants[self.indices[end]] for end in (0, -1))
+        before, after = (None if index is None else self.clip.instants[index] for index in self.beyond)
+        lead = 1 if before is None else (first - before) / (last - first)
+        return np.array([float(lead), float(1 if after is None else (after - last) / (last - first))], np.float32)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """frames: uint8 [4 + K, H, W, 3], with the frames beyond the ends (of any content where not present) at both
+    sides; tau, steps, beyond_present: see Sample; exact: the flows to both ends [2, K, h, w] where known."""
+
+    frames: np.ndarray
+    tau: np.ndarray
+    steps: np.ndarray
+    beyond_present: np.ndarray
+    exact: list[np.ndarray] | None = None
+
 
 def draw_sample(config: DataConfig, pool: ClipPool, number: int, between: int) -> Sample:
     """Sample `number` (>= 0) with `between` in-between frames."""
     rng = keyed_rng(config.seed, 0, number)
     make = _synthetic if rng.random() < config.synthetic else _real
-    first_present, last_present = _presence(rng, config.absent)
-    frames, tau, exact = make(rng, config, pool, number, between)
-    frames = _photometric(rng, config, frames)
-    frames[0] *= first_present
-    frames[-1] *= last_present
-    return Sample(frames, tau, first_present, last_present, **_flows(frames, first_present, last_present, exact))
+    ends_present = _presence(rng, config.absent)
+    drawn = make(rng, config, pool, number, between)
+    before, *frames, after = _photometric(rng, config, drawn.frames)
+    beyond_present = drawn.beyond_present & (rng.random(2) >= config.alone) & all(ends_present)
+    for end, present in zip((0, -1), ends_present, strict=True):
+        frames[end] *= present
+    flows = _flows(frames, *ends_present, drawn.exact) | _flows_beyond(frames, (before, after), beyond_present)
+    beyond = np.stack([_shrunken(frame) for frame in (before, after)]) * beyond_present[:, None, None, None]
+    return Sample(np.stack(frames), drawn.tau, *ends_present, beyond, drawn.steps, beyond_present, **flows)
 
 
 def _presence(rng: np.random.Generator, absent: float) -> tuple[bool, bool]:
@@ -70,14 +103,16 @@ def _presence(rng: np.random.Generator, absent: float) -> tuple[bool, bool]:
 
 
 def _real(rng, config: DataConfig, pool: ClipPool, number: int, between: int):
-    """Frames [2 + K, H, W, 3] and tau out of a clip."""
+    """Out of a clip."""
     moments = [draw_moment(rng, config, *anchor, between) for anchor in pool.anchors(number)]
     moving = rng.random() < config.moving
     moment = max(moments, key=lambda m: _movement(pool, m)) if moving else moments[0]
     source = pool.frames(moment.clip)
     size = config.crop[::-1] if moment.orientation.transpose else config.crop
-    frames = np.stack([cut(source[index], moment.window, size) for index in moment.indices])
-    return np.ascontiguousarray(moment.orientation(frames)), moment.tau, None
+    before, after = (moment.indices[end] if moment.beyond[end] is None else moment.beyond[end] for end in (0, -1))
+    frames = np.stack([cut(source[index], moment.window, size) for index in (before, *moment.indices, after)])
+    frames = np.ascontiguousarray(moment.orientation(frames))
+    return Drawn(frames, moment.tau, moment.steps, np.array([index is not None for index in moment.beyond]))
 
 
 def draw_moment(rng: np.random.Generator, config: DataConfig, clip: Clip, anchor: int, between: int) -> Moment:
@@ -87,11 +122,13 @@ def draw_moment(rng: np.random.Generator, config: DataConfig, clip: Clip, anchor
     start = min(anchor, clip.length - 1 - gap)
     inside = sorted(int(i) for i in rng.choice(np.arange(1, gap), between, replace=False))
     indices = tuple(start + offset for offset in (0, *inside, gap))
-    indices = indices[::-1] if rng.random() < config.reverse else indices
+    beyond = (start - gap if start >= gap else None, start + 2 * gap if start + 2 * gap < clip.length else None)
+    if rng.random() < config.reverse:
+        indices, beyond = indices[::-1], beyond[::-1]
     orientation = Orientation.draw(rng, config.flip, config.quarter_turn)
     size = config.crop[::-1] if orientation.transpose else config.crop
     scale = 1.0 if rng.random() < config.native else rng.uniform(*config.scale)
-    return Moment(clip, indices, Window.draw(rng, clip.shape[1:3], size, scale), orientation)
+    return Moment(clip, indices, beyond, Window.draw(rng, clip.shape[1:3], size, scale), orientation)
 
 
 def _movement(pool: ClipPool, moment: Moment) -> float:
@@ -102,15 +139,15 @@ def _movement(pool: ClipPool, moment: Moment) -> float:
 
 
 def _synthetic(rng, config: DataConfig, pool: ClipPool, number: int, between: int):
-    """Frames and tau of a rendered scene, and its exact flows to both ends, [2, K, h, w] each."""
+    """A rendered one."""
     scene = random_scene(rng, *config.crop, pool.texture, config.reach)
     tau = random_times(rng, between)
-    frames, covers = moments(scene, (0.0, *tau, 1.0))
+    frames, covers = moments(scene, (-1.0, 0.0, *tau, 1.0, 2.0))
     exact = [
-        np.stack([scene.flow(cover, t, end, GRID) for cover, t in zip(covers[1:-1], tau, strict=True)], axis=1)
+        np.stack([scene.flow(cover, t, end, GRID) for cover, t in zip(covers[2:-2], tau, strict=True)], axis=1)
         for end in (0.0, 1.0)
     ]
-    return frames, np.array(tau, np.float32), exact
+    return Drawn(frames, np.array(tau, np.float32), np.ones(2, np.float32), np.ones(2, bool), exact)
 
 
 def _photometric(rng, config: DataConfig, frames: np.ndarray) -> np.ndarray:
@@ -123,7 +160,22 @@ def _photometric(rng, config: DataConfig, frames: np.ndarray) -> np.ndarray:
     return frames
 
 
-def _flows(frames: np.ndarray, first_present: bool, last_present: bool, exact) -> dict[str, np.ndarray]:
+def _shrunken(frame: np.ndarray) -> np.ndarray:
+    """Averaged over cells of GRID x GRID pixels."""
+    height, width = (side // GRID for side in frame.shape[:2])
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _flows_beyond(frames: Sequence[np.ndarray], beyond: Sequence[np.ndarray], present: np.ndarray) -> dict:
+    """From the ends to the frames beyond them; zero where there is none."""
+    flows = {}
+    for name, end, frame, there in zip(("before", "after"), (frames[0], frames[-1]), beyond, present, strict=True):
+        nothing = np.zeros((2, end.shape[0] // GRID, end.shape[1] // GRID), np.float32)
+        flows[f"flow_{name}"] = reduce_flow(dis_flow(grey(end), grey(frame)), GRID) if there else nothing
+    return flows
+
+
+def _flows(frames: Sequence[np.ndarray], first_present: bool, last_present: bool, exact) -> dict[str, np.ndarray]:
     """Measured on the luma of the frames as they are now, or exact where known; zero for an absent end."""
     first, *between, last = (grey(frame) for frame in frames)
     nothing = np.zeros((2, first.shape[0] // GRID, first.shape[1] // GRID), np.float32)

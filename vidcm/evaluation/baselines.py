@@ -1,12 +1,13 @@
 """Interpolators without a model, by name: what a learned one is measured against.
 
-An interpolator is a callable `interpolate(first, last, taus, *, shot=0, position=0) -> frames`:
+An interpolator is a callable `interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames`:
 first, last: consecutive source frames, float32 RGB in 0..1 [3, H, W], or None where there is none (the other is held);
-taus: positions strictly inside (0, 1); frames: [3, K, H, W], float32 RGB in 0..1. `shot` and `position` key a model's
-noise; baselines have none.
+taus: positions strictly inside (0, 1); frames: [3, K, H, W], float32 RGB in 0..1. `around`: the frames next to
+the pair; `shot` and `position` key a model's noise. Baselines need neither.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,20 +20,20 @@ Interpolator = Callable[..., Tensor]
 End = Tensor | None
 
 
-def hold(first: End, last: End, taus: Sequence[float], *, shot: int = 0, position: int = 0) -> Tensor:
+def hold(first: End, last: End, taus: Sequence[float], **_: Any) -> Tensor:
     """The nearer source frame, the earlier one at the middle."""
     ends = (last if first is None else first), (first if last is None else last)
     return torch.stack([ends[tau > 0.5] for tau in taus], dim=1)
 
 
-def crossfade(first: End, last: End, taus: Sequence[float], *, shot: int = 0, position: int = 0) -> Tensor:
+def crossfade(first: End, last: End, taus: Sequence[float], **_: Any) -> Tensor:
     """(1 - tau) first + tau last, on the coded values, as editors do."""
     if first is None or last is None:
         return hold(first, last, taus)
     return torch.stack([torch.lerp(first, last, float(tau)) for tau in taus], dim=1)
 
 
-def dis(first: End, last: End, taus: Sequence[float], *, shot: int = 0, position: int = 0) -> Tensor:
+def dis(first: End, last: End, taus: Sequence[float], **_: Any) -> Tensor:
     """Warping by OpenCV's Dense Inverse Search (medium preset, at full size), both directions, averaged by nearness.
 
     The motion from the frame at tau to the ends is not measured; it is taken from the flows between them, on the spot:
@@ -51,7 +52,7 @@ def dis(first: End, last: End, taus: Sequence[float], *, shot: int = 0, position
     return torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2)
 
 
-def minterpolate(first: End, last: End, taus: Sequence[float], *, shot: int = 0, position: int = 0) -> Tensor:
+def minterpolate(first: End, last: End, taus: Sequence[float], **_: Any) -> Tensor:
     """FFmpeg's motion-compensated `minterpolate`, where the FFmpeg in PyAV has it. Both ends are shown to it twice."""
     if first is None or last is None:
         return hold(first, last, taus)

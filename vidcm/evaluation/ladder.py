@@ -86,6 +86,7 @@ class Climb:
             position=window.position,
             temperature=self.temperature,
             teacher_steps=self.teacher_steps,
+            around=window.around.batched(self.pipe.device),
             shuffle_with=self._batch(stranger) if latents == "shuffled" else None,
         )
         return as_8_bit(frames[0].transpose(0, 1), latents)

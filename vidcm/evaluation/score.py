@@ -50,7 +50,8 @@ def score(window: Window, methods: Mapping[str, Interpolator]) -> dict[str, Scor
 def rebuild(window: Window, true: Tensor, interpolate: Interpolator, name: str) -> Tensor:
     """A method's frames for a window, as 8 bits hold them, [K, 3, H, W]. true: the window's `sequence`."""
     taus = [float(tau) for tau in window.taus]
-    frames = interpolate(true[0], true[-1], taus, shot=window.shot, position=window.position)
+    key = {"shot": window.shot, "position": window.position}
+    frames = interpolate(true[0], true[-1], taus, around=window.around, **key)
     return as_8_bit(frames.transpose(0, 1), name)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,17 +16,17 @@ from torch import Tensor, nn
 from vidcm.core.circle import Denoiser
 from vidcm.core.parameterisations import CirclePrecond
 from vidcm.families.checkpoint import load_component, save_model
+from vidcm.families.motion_look import Look, measure, motion_between, no_motion, resize
 from vidcm.families.motion_objective import MotionObjective
-from vidcm.media.motion import dis_flow, grey, reduce_flow
-from vidcm.models.motion_code import surprise
+from vidcm.models.acceleration import HINTS, UNEVEN, Beyond
+from vidcm.models.motion_code import parts, significant, surprise
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
-from vidcm.sampling.consistency import consistency
+from vidcm.sampling.anchored import anchored
 
 Batch = dict[str, Tensor]
-WORKING_SIDE = 256
 
 
 @dataclass
@@ -42,7 +41,7 @@ class MotionFamily:
     def create(cls, config: dict[str, Any]) -> "MotionFamily":
         """A new model. config: {"vae": {...}, "dit": {...}}, overriding the classes' defaults."""
         vae = MotionVAE(**config.get("vae", {}))
-        widths = {"condition_channels": vae.config.condition_channels, "end_channels": vae.config.widths[-1]}
+        widths = {"condition_channels": vae.config.condition_channels + HINTS, "end_channels": vae.config.widths[-1]}
         sizes = {"dim": 128, "depth": 4, "heads": 4, **config.get("dit", {})}
         dit = VideoDiT(latent_channels=vae.config.latent_channels, **widths, **sizes)
         return cls(vae, dit, ConsistencyScheduler())
@@ -77,27 +76,43 @@ class MotionFamily:
 
     # From pictures to what the networks see -------------------------------------------------------------------------
 
-    def pair(self, first: Tensor | None, last: Tensor | None, tau: Tensor) -> Batch:
-        """Two frames of any size, float32 [B, 3, H, W] in 0..1, at the working size, with the motion between them.
+    def look(self, frame: Tensor) -> Look:
+        """frame: float32 [B, 3, H, W] in 0..1, any size."""
+        return Look(frame)
 
-        One of them may be None. tau [B, K], strictly inside (0, 1). A batch as in training, without the truth."""
-        given = first if first is not None else last
-        size = working_size(*given.shape[-2:])
-        small = [None if frame is None else resize(frame, size) for frame in (first, last)]
-        there = torch.ones(len(given), dtype=torch.bool, device=given.device)
-        batch = {"tau": tau, "first_present": there & (first is not None), "last_present": there & (last is not None)}
-        known = small[0] if small[0] is not None else small[1]
-        batch |= {
-            name: torch.zeros_like(known) if frame is None else frame
-            for name, frame in zip(("first", "last"), small, strict=True)
-        }
-        flows = (measure(*small), measure(*small[::-1])) if None not in (first, last) else 2 * (no_motion(known),)
-        return batch | dict(zip(("flow_forward", "flow_backward"), flows, strict=True))
+    def pair(
+        self,
+        first: Look | None,
+        last: Look | None,
+        beyond: tuple[Look | None, Look | None] = (None, None),
+        steps: tuple[float, float] = (1.0, 1.0),
+        *,
+        tau: Tensor,
+    ) -> Batch:
+        """Two frames, with the motion between them. A batch as in training, without the truth.
+
+        One of them may be None. tau [B, K], strictly inside (0, 1). beyond: the frames before the first and after the
+        last, if any; steps: how far off in time, in units of the pair."""
+        known = first or last
+        batch = {"tau": tau, "steps": known.small.new_tensor(steps).expand(len(tau), 2)}
+        for name, look in (("first", first), ("last", last)):
+            batch[name] = torch.zeros_like(known.small) if look is None else look.small
+            batch[f"{name}_present"] = torch.full((len(tau),), look is not None, device=tau.device)
+        batch["flow_forward"] = motion_between(first, last, like=known)
+        batch["flow_backward"] = motion_between(last, first, like=known)
+        beyond_present = []
+        for name, end, look, step in zip(("before", "after"), (first, last), beyond, steps, strict=True):
+            told = look if None not in (first, last) and 1 / UNEVEN <= step <= UNEVEN else None
+            batch[name] = F.avg_pool2d(torch.zeros_like(known.small) if told is None else told.small, 4)
+            batch[f"flow_{name}"] = motion_between(end, told, like=known)
+            nobody = torch.zeros_like(batch["first_present"])
+            beyond_present.append(nobody if told is None else end.differs(told))
+        return batch | {"beyond_present": torch.stack(beyond_present, dim=1)}
 
     def with_truth(self, batch: Batch, frames: Tensor) -> Batch:
         """Add the true in-between frames [B, 3, K, H, W] and their measured motion to what `pair` made."""
         batch_size, _, count = frames.shape[:3]
-        small = resize(rows(frames), batch["first"].shape[-2:])
+        small = resize(rows(frames), tuple(batch["first"].shape[-2:]))
         found = {"frames": unrows(small, batch_size)}
         for end in ("first", "last"):
             there = batch[f"{end}_present"].all()
@@ -109,10 +124,12 @@ class MotionFamily:
 
     def observe(self, batch: Batch, scale: int = 1) -> tuple[Ends, Draft]:
         """The ends of a batch at 1/scale of its size, and what they tell of its instants."""
-        flows = (F.avg_pool2d(batch[name], scale) / scale for name in ("flow_forward", "flow_backward"))
-        first, last = (F.avg_pool2d(batch[name], scale) for name in ("first", "last"))
+        names = ("flow_forward", "flow_backward", "flow_before", "flow_after")
+        *across, before, after = (F.avg_pool2d(batch[name].float(), scale) / scale for name in names)
+        first, last, *pictures = (F.avg_pool2d(batch[name], scale) for name in ("first", "last", "before", "after"))
         present = torch.stack((batch["first_present"], batch["last_present"]), dim=1)
-        ends = self.vae.ends(first, last, *flows, present)
+        beyond = Beyond(tuple(pictures), (before, after), batch["steps"], batch["beyond_present"].float())
+        ends = self.vae.ends(first, last, *across, present, beyond)
         return ends, self.vae.context(ends, batch["tau"])
 
     def wanted(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> Tensor:
@@ -134,7 +151,8 @@ class MotionFamily:
     def condition(self, ends: Ends, draft: Draft) -> Batch:
         """The keyword arguments of the DiT."""
         batch = ends.present.shape[0]
-        told = {"condition": unrows(draft.condition, batch), "ends": self.vae.end_tokens(ends)}
+        seen = torch.cat((draft.condition, draft.hints.to(draft.condition.dtype)), dim=1)
+        told = {"condition": unrows(seen, batch), "ends": self.vae.end_tokens(ends)}
         return {**told, "tau": draft.tau.view(batch, -1), "present": ends.present}
 
     def denoiser(self, condition: Batch, network: nn.Module | None = None) -> Denoiser:
@@ -159,7 +177,7 @@ class MotionFamily:
 
         divergence = (0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)).mean((1, 2, 3))
         guess = (self.vae.context.guess(draft.condition).float() - mean.detach()).square().mean((1, 2, 3))
-        surprised = surprise(F.avg_pool2d(wanted, 4), draft.doubt)
+        surprised = surprise(significant(parts(F.avg_pool2d(wanted, 4))), draft.doubt)
         loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprised
         logs |= {"kl": divergence.mean().item(), "guess": guess.mean().item(), "z_power": mean.square().mean().item()}
         logs["surprise"] = surprised.mean().item()
@@ -174,41 +192,18 @@ class MotionFamily:
             truth = sample(*self.infer(batch, draft, self.wanted(batch, ends, draft)), generator)
             f = self.denoiser(self.condition(ends, draft))
             like = unrows(truth, len(ends.present))
-            sampled = consistency(
+            sampled = anchored(
                 lambda x, angle: f(x, angle).float(),
-                gaussian(like, generator),
+                like,
                 angles=self.scheduler.angles(2),
                 renoise=lambda _: gaussian(like, generator),
                 temperature=self.scheduler.config.temperature,
+                **self.scheduler.anchor,
             )
             kept = uniform(truth[:, :1, :1, :1], generator) < self.objective.posterior_share
             z = torch.where(kept, truth, self.vae.unscale(rows(sampled)))
         loss, logs = self.objective.reconstruction(self.vae, batch, ends, draft, z, 1, samples_seen)
         return loss.view(len(ends.present), -1).mean(1), logs
-
-
-def working_size(height: int, width: int) -> tuple[int, int]:
-    """Where motion is found: the short side brought down to about 256 pixels, both sides to multiples of 16."""
-    shrink = min(1.0, WORKING_SIDE / min(height, width))
-    return tuple(max(64, 16 * round(side * shrink / 16)) for side in (height, width))
-
-
-def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased when it shrinks."""
-    if frame.shape[-2:] == tuple(size):
-        return frame
-    return F.interpolate(frame, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
-
-
-def measure(a: Tensor, b: Tensor) -> Tensor:
-    """Motion a -> b of working-size frames [N, 3, H, W] on the 1/4 grid: [N, 2, H/4, W/4], by OpenCV's DIS."""
-    pictures = [(255 * x).round().byte().permute(0, 2, 3, 1).cpu().numpy() for x in (a, b)]
-    flows = [reduce_flow(dis_flow(grey(x), grey(y)), 4) for x, y in zip(*pictures, strict=True)]
-    return torch.from_numpy(np.stack(flows)).to(a.device)
-
-
-def no_motion(frame: Tensor) -> Tensor:
-    return frame.new_zeros(len(frame), 2, frame.shape[-2] // 4, frame.shape[-1] // 4)
 
 
 def sample(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,8 @@
 """Source frames in, output frames out, as the plan says: a source frame untouched, or what the interpolator makes.
 
-Holds two source frames and a few in-betweens at a time. No in-between is blended across a cut: there it continues from
-the nearer end alone, with the other end absent, or repeats it.
+Holds four source frames and a few in-betweens at a time: a pair, and the frames next to it, which tell how its motion
+is changing. No in-between is blended across a cut: there it continues from the nearer end alone, with the other end
+absent, or repeats it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.media.reader import VideoFrame
@@ -30,12 +32,20 @@ class Interpolator(Protocol):
     """What makes the in-between frames: the model, a baseline, or a function of yours."""
 
     def __call__(
-        self, first: Tensor | None, last: Tensor | None, taus: Sequence[float], *, shot: int = 0, position: int = 0
+        self,
+        first: Tensor | None,
+        last: Tensor | None,
+        taus: Sequence[float],
+        *,
+        around: Around = ALONE,
+        shot: int = 0,
+        position: int = 0,
     ) -> Tensor:
         """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
 
-        taus: positions from first (0) to last (1), strictly between. shot, position: which shot, and the index of the
-        first frame; randomness is keyed by them. Returns RGB [3, len(taus), H, W] on any device.
+        taus: positions from first (0) to last (1), strictly between. around: the source frames next to the pair, as far
+        as they are of its shot. shot, position: which shot, and the index of the first frame; randomness is keyed by
+        them. Returns RGB [3, len(taus), H, W] on any device.
         """
         ...
 
@@ -75,6 +85,15 @@ class Picture:
         return self.frame.samples.dtype != np.uint8
 
 
+class Step(NamedTuple):
+    """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them."""
+
+    gap: Gap
+    first: Picture
+    last: Picture | None
+    is_cut: bool
+
+
 class Source(NamedTuple):
     """What an output frame is made from: which ends of its gap, and whether that end is shown as it is."""
 
@@ -94,35 +113,44 @@ class Renderer:
     cuts: frozenset[int] = frozenset()
     stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
 
-    def __call__(self, frames: Iterable[VideoFrame], tally: Tally) -> Iterator[tuple[PlannedFrame, Shown]]:
-        """Output frames in order. Keeps `tally` up to date."""
-        for gap, first, last in gaps(Picture(frame) for frame in frames):
-            if self.stop is not None and gap.start >= self.stop:
+    def __call__(
+        self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
+    ) -> Iterator[tuple[PlannedFrame, Shown]]:
+        """Output frames in order. Keeps `tally` up to date. lead_in: what came before the first of `frames`."""
+        before = None if lead_in is None else Picture(lead_in)
+        for step, following in with_next(self._steps(frames)):
+            if self.stop is not None and step.gap.start >= self.stop:
                 return
-            tally.frames_in, tally.end = tally.frames_in + 1, gap.end
-            is_cut = self._is_cut(first, last)
-            for planned, shown in self._gap(gap, first, last, is_cut, len(tally.cuts)):
+            if tally.frames_in == 0 and before is not None and self._is_cut(before, step.first):
+                before = None
+            tally.frames_in, tally.end = tally.frames_in + 1, step.gap.end
+            for planned, shown in self._gap(step, _around(before, step, following), len(tally.cuts)):
                 tally.frames_out += 1
                 tally.frames_made += isinstance(shown, np.ndarray)
                 yield planned, shown
-            if is_cut:
-                tally.cuts.append(first.frame.index + 1)
+            if step.is_cut:
+                tally.cuts.append(step.first.frame.index + 1)
+            before = None if step.is_cut else step.first
+
+    def _steps(self, frames: Iterable[VideoFrame]) -> Iterator[Step]:
+        for gap, first, last in gaps(Picture(frame) for frame in frames):
+            yield Step(gap, first, last, self._is_cut(first, last))
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
         if last is None or last.frame.index in self.cuts:
             return last is not None
         return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
 
-    def _gap(
-        self, gap: Gap, first: Picture, last: Picture | None, is_cut: bool, shot: int
-    ) -> Iterator[tuple[PlannedFrame, Shown]]:
-        for source, group in groupby(self.rule.frames(gap), key=lambda planned: self._source(planned, is_cut)):
+    def _gap(self, step: Step, around: Around, shot: int) -> Iterator[tuple[PlannedFrame, Shown]]:
+        frames = self.rule.frames(step.gap)
+        for source, group in groupby(frames, key=lambda planned: self._source(planned, step.is_cut)):
             planned = list(group)
-            ends = [first if source.first else None, last if source.last else None]
+            ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
                 shown: Iterable[Shown] = (end.frame for end in ends if end is not None for _ in planned)
             else:
-                shown = self._made(ends, planned, shot if source.first else shot + 1, first.frame.index)
+                key = {"shot": shot if source.first else shot + 1, "position": step.first.frame.index}
+                shown = self._made(ends, planned, around=around, **key)
             yield from zip(planned, shown, strict=True)
 
     def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
@@ -134,7 +162,7 @@ class Renderer:
         return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold")
 
     def _made(
-        self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], shot: int, position: int
+        self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], **where: Any
     ) -> Iterator[np.ndarray]:
         first, last = (end.tensor if end is not None else None for end in ends)
         taus = [float(frame.tau) for frame in planned]
@@ -142,8 +170,28 @@ class Renderer:
         for start in range(0, len(taus), TOGETHER):
             with torch.inference_mode():
                 together = taus[start : start + TOGETHER]
-                made = self.interpolator(first, last, together, shot=shot, position=position)
+                made = self.interpolator(first, last, together, **where)
             yield from to_samples(made)
+
+
+def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:
+    """Every step and the one after it."""
+    ahead = iter(steps)
+    step = next(ahead, None)
+    while step is not None:
+        following = next(ahead, None)
+        yield step, following
+        step = following
+
+
+def _around(before: Picture | None, step: Step, following: Step | None) -> Around:
+    """What is next to the pair: `before`, and the frame after it as far as it is of its shot."""
+    length, told = step.gap.end - step.gap.start, {}
+    if before is not None:
+        told["before"], told["lead"] = before.tensor, (step.gap.start - before.instant) / length
+    if not step.is_cut and following is not None and following.last is not None and not following.is_cut:
+        told["after"], told["trail"] = following.last.tensor, (following.gap.end - step.gap.end) / length
+    return Around(**told)
 
 
 def to_bytes(made: Tensor) -> np.ndarray:

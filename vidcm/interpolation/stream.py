@@ -85,7 +85,7 @@ def interpolate_file(
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop), Tally()
         expected = rule.count(work.count, work.info.average_rate)
         with _writer(target, work, rule, codec, quality) as writer:
-            for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
+            for shown, instant, duration in _timed(renderer(work.frames, tally, work.lead_in), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
             if tally.frames_in < min(2, work.count):
@@ -95,11 +95,13 @@ def interpolate_file(
 
 @dataclass(frozen=True)
 class Work:
-    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file."""
+    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file;
+    lead_in: the frame before it, if any: a part is made as it would be in the whole."""
 
     info: VideoInfo
     frames: Iterable[VideoFrame]
     count: int
+    lead_in: VideoFrame | None = None
     stop: Fraction | None = None
     window: Window | None = None
 
@@ -112,8 +114,10 @@ def _work(reader: VideoReader, span: Span | None) -> Work:
         return Work(found.info, reader, found.frames)
     part = part_of(span, reader)
     window = Window(None if part.stop is None else part.stop - part.start)
+    index = reader.index_at(part.start)
+    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
     frames = chain([reader.seek(part.start)], reader)
-    return Work(found.info.part(part.start), frames, part.frames, part.stop, window)
+    return Work(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window)
 
 
 def _report(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 PARTS = 5
 LARGEST = 3.0  # of a code: sinh(3) = 10 times the doubt
-DEAD = 0.03  # of a mean correction, in cells of the 1/4 grid (visibility in its own unit): the measurement's own noise
+DEAD = (0.03, 0.03, 0.03, 0.03, 0.1)  # size of a mean part that is the measurement's own noise: cells; visibility
 NOISE = 6 / 255  # difference from the truth that tells nothing about which end shows it
 
 
@@ -28,24 +28,25 @@ def parts(correction: Tensor) -> Tensor:
     return torch.cat(((first + last) / 2, last - first, visible), dim=1)
 
 
-def significant(correction: Tensor) -> Tensor:
-    """A mean correction, as `wanted`, without what is noise in it: drawn towards zero by DEAD (soft threshold).
+def significant(part: Tensor) -> Tensor:
+    """Mean parts [N, 5, h, w] without what is noise in them: far below DEAD nothing is left, far above it all.
 
     A sampler that had to imitate that noise would shake still, sharp pictures by as much."""
-    return correction.sign() * (correction.abs() - DEAD).clamp(min=0)
+    power = part.square()
+    return part * power / (power + part.new_tensor(DEAD).view(1, PARTS, 1, 1).square())
 
 
-def compress(correction: Tensor, doubt: Tensor) -> Tensor:
-    """[N, 5, h, w] -> code of about unit size; odd, monotonous in each part. doubt [N, 5, h, w] > 0."""
-    return (parts(correction) / doubt).asinh()
+def compress(part: Tensor, doubt: Tensor) -> Tensor:
+    """Parts [N, 5, h, w] -> code of about unit size; odd, monotonous in each part. doubt [N, 5, h, w] > 0."""
+    return (part / doubt).asinh()
 
 
 def expand(code: Tensor, doubt: Tensor) -> Tensor:
-    """The inverse of `compress`, up to LARGEST."""
+    """The correction whose parts `compress` made a code of, up to LARGEST."""
     common, match, visible = (code.clamp(-LARGEST, LARGEST).sinh() * doubt).split((2, 2, 1), dim=1)
     return torch.cat((common - match / 2, common + match / 2, visible), dim=1)
 
 
-def surprise(correction: Tensor, doubt: Tensor) -> Tensor:
-    """Negative log-likelihood, up to a constant, of a correction under Laplace laws of mean size `doubt`: [N]."""
-    return (parts(correction).abs() / doubt + doubt.log()).flatten(1).mean(1)
+def surprise(part: Tensor, doubt: Tensor) -> Tensor:
+    """Negative log-likelihood, up to a constant, of parts [N, 5, h, w] under Laplace laws of mean size `doubt`: [N]."""
+    return (part.abs() / doubt + doubt.log()).flatten(1).mean(1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidcm.models.acceleration import Beyond, hints
 from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS
 from vidcm.models.projection import project_flow
@@ -18,13 +19,15 @@ WIDE, NEAR = 4, 3  # cells of the 1/8 and the 1/4 grid: the condition sees resid
 @dataclass
 class Ends:
     """What is known of a pair. features: (1/2, 1/4, 1/8, 1/16), each a pair (first, last) of [B, C, h, w];
-    pictures: the frames averaged to the 1/4 grid [B, 3, h, w]; flows on it [B, 2, h, w]; present [B, 2] float."""
+    pictures: the frames averaged to the 1/4 grid [B, 3, h, w]; flows on it [B, 2, h, w]; present [B, 2] float;
+    beyond: the frames next to the pair."""
 
     features: tuple[tuple[Tensor, Tensor], ...]
     pictures: tuple[Tensor, Tensor]
     flow_forward: Tensor
     flow_backward: Tensor
     present: Tensor
+    beyond: Beyond
 
 
 @dataclass
@@ -32,13 +35,15 @@ class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
     1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; condition: what the DiT sees of it
     [B*K, c, h/16, w/16]; doubt: how large a correction may be expected [B*K, 5, h/16, w/16], see
-    vidcm.models.motion_code; tau [B*K]; present [B*K, 2]."""
+    vidcm.models.motion_code; hints: what the frames beyond the pair tell, see vidcm.models.acceleration; tau [B*K];
+    present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
     local: Tensor
     condition: Tensor
     doubt: Tensor
+    hints: Tensor
     tau: Tensor
     present: Tensor
 
@@ -129,7 +134,9 @@ class MotionContext(nn.Module):
         local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
         condition = self.look(ends, flows, warped, local)
         doubt = CERTAIN + self.doubt(condition).float().clamp(-5, 3).exp()
-        return Draft(flows, warped, local, condition, doubt, tau, present)
+        across = (ends.flow_forward, ends.flow_backward)
+        told = hints(ends.beyond, ends.pictures, across, flows, tau, doubt.detach())
+        return Draft(flows, warped, local, condition, doubt, told, tau, present)
 
     def look(self, ends: Ends, flows: tuple[Tensor, Tensor], quarter: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
         """The condition [B*K, condition, h/16, w/16]: the only place that compares the ends over a neighbourhood."""

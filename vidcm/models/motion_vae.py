@@ -16,8 +16,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
+from vidcm.models.acceleration import Beyond
 from vidcm.models.layers import Residual, conv
-from vidcm.models.motion_code import PARTS, compress, significant, visibility
+from vidcm.models.motion_code import PARTS, compress, parts, significant, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
 from vidcm.models.motion_decoder import Motion, MotionDecoder
 from vidcm.models.synthesis import Synthesis
@@ -47,13 +48,13 @@ class Posterior(nn.Module):
     def forward(self, truth: Tensor, draft: Draft, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """truth: 1/4 features of the true frames [B*K, w4, h, w]; wanted: the correction they ask for, 1/4 grid."""
         doubt = draft.doubt.detach()
-        fine = compress(wanted, F.interpolate(doubt, scale_factor=4))
+        fine = compress(parts(wanted), F.interpolate(doubt, scale_factor=4))
         flows = torch.cat((fine, *((x / 2).asinh() for x in draft.flows)), dim=1)
         gaps = [(truth - warped).abs() for warped in draft.warped]
         appearance = self.appearance(torch.cat((truth, *draft.warped, *gaps), dim=1))
         seen = torch.cat((self.motion(flows.to(truth.dtype)), appearance), dim=1)
         mean, log_variance = self.out(self.body(seen)).float().chunk(2, dim=1)
-        code = compress(significant(F.avg_pool2d(wanted, 4)), doubt)
+        code = compress(significant(parts(F.avg_pool2d(wanted, 4))), doubt)
         mean = mean + F.pad(code, (0, 0, 0, 0, 0, mean.shape[1] - PARTS))
         return mean, log_variance.clamp(-12, 4)
 
@@ -84,11 +85,13 @@ class MotionVAE(ModelMixin, ConfigMixin):
         self.register_buffer("latent_variance", torch.ones(latent_channels, 1, 1))
         self.register_buffer("latent_batches", torch.zeros(()))
 
-    def ends(self, first: Tensor, last: Tensor, forward: Tensor, backward: Tensor, present: Tensor) -> Ends:
+    def ends(
+        self, first: Tensor, last: Tensor, forward: Tensor, backward: Tensor, present: Tensor, beyond: Beyond
+    ) -> Ends:
         """first, last: working-size frames [B, 3, H, W], multiples of 16; flows on the 1/4 grid; present [B, 2]."""
         features = tuple(f.chunk(2) for f in self.pyramid(torch.cat((first, last))))
         pictures = (F.avg_pool2d(first, 4), F.avg_pool2d(last, 4))
-        return Ends(features, pictures, forward.float(), backward.float(), present.float())
+        return Ends(features, pictures, forward.float(), backward.float(), present.float(), beyond)
 
     def wanted(self, ends: Ends, draft: Draft, frames: Tensor, to_first: Tensor, to_last: Tensor) -> Tensor:
         """What the true frames [B*K, 3, H, W] ask to correct, [B*K, 5, h/4, w/4]: see vidcm.models.motion_code.

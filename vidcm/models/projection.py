@@ -36,27 +36,32 @@ def project_flow(
     """The motion from the instant tau to both ends, given the motion between the ends (linear in time).
 
     forward: first -> last, backward: last -> first, [B, 2, H, W]; tau [B] in (0, 1); pictures: both ends [B, 3, H, W].
-    Four candidates at every place: either flow splatted to tau, either as it stands there. Those along which the two
-    ends look alike weigh more: the average of two motions is none. A place that one end alone shows has no motion along
-    which they do: there this is a guess, and visibility has to say so.
+    Four candidates at every place: either flow splatted to tau, and, where neither landed, either as it stands there.
+    Those along which the two ends look alike weigh more: the average of two motions is none. A place that one end
+    alone shows has no motion along which they do: there this is a guess, and visibility has to say so.
     Returns (tau -> first, tau -> last), and by how much the candidates differ, [B, 1, H, W], a deviation in pixels.
     """
     tau = tau.view(-1, 1, 1, 1).float()
-    candidates = torch.stack((*landed(forward, backward, tau), forward, -backward))
-    weight = torch.softmax(torch.stack([-disagreement(pictures, m, tau) for m in candidates]) / DECISIVE, dim=0)
+    moved, arrived = zip(*landed(forward, backward, tau), strict=True)
+    candidates = torch.stack((*moved, forward, -backward))
+    empty = 1 - torch.maximum(*arrived)
+    belongs = torch.stack((*arrived, empty, empty)).clamp(min=1e-30)  # all but never: a match elsewhere is chance
+    alike = torch.stack([-disagreement(pictures, m, tau) for m in candidates]) / DECISIVE
+    weight = torch.softmax(alike + belongs.log(), dim=0)
     motion = (weight * candidates).sum(0)
     spread = (weight * (candidates - motion).square()).sum((0, 2)).sqrt()[:, None]
     return (-tau * motion, (1 - tau) * motion), spread
 
 
-def landed(forward: Tensor, backward: Tensor, tau: Tensor) -> list[Tensor]:
-    """Both flows, as first -> last motion, splatted to tau [B, 1, 1, 1]; where nothing lands, what stands there."""
+def landed(forward: Tensor, backward: Tensor, tau: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Both flows, as first -> last motion, splatted to tau [B, 1, 1, 1], and how much of it landed at each place,
+    0..1; where nothing did, what stands there."""
     standing = (1 - tau) * forward - tau * backward
     holes = 1e-3  # the weight of the standing flow: decides only where nothing lands
     moved = []
     for motion, path in ((forward, tau * forward), (-backward, (1 - tau) * backward)):
         total, weight = splat(motion, path, torch.ones_like(motion[:, :1]))
-        moved.append((total + holes * standing) / (weight + holes))
+        moved.append(((total + holes * standing) / (weight + holes), weight.clamp(max=1)))
     return moved
 
 

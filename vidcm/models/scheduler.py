@@ -13,14 +13,30 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
 
     start: angle of the first step; middle: that of the second; radians in (0, pi/2].
     temperature: scale of the noise; 0 is a regression, 1 samples the whole distribution.
+    trust, spread: how much of the mean, and of the way from it to a sample, is taken (vidcm.sampling.anchored).
     """
 
     @register_to_config
-    def __init__(self, start: float = START_ANGLE, middle: float = math.atan(1.6), temperature: float = 1.0):
+    def __init__(
+        self,
+        start: float = START_ANGLE,
+        middle: float = math.atan(1.6),
+        temperature: float = 1.0,
+        trust: float = 1.0,
+        spread: float = 1.0,
+    ):
         if not 0 < middle < start <= math.pi / 2:
             raise ValueError(f"angles must fall: 0 < middle < start <= pi/2, got start {start}, middle {middle}")
         if temperature < 0:
             raise ValueError(f"temperature must be at least 0, got {temperature}")
+        for name, share in (("trust", trust), ("spread", spread)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {share}")
+
+    @property
+    def anchor(self) -> dict[str, float]:
+        """trust and spread, as `anchored` takes them."""
+        return {"trust": self.config.trust, "spread": self.config.spread}
 
     def angles(self, steps: int) -> tuple[float, ...]:
         """`steps` falling angles: (start,), (start, middle), or even parts of the way from the start to zero."""

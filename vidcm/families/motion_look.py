@@ -1,0 +1,76 @@
+"""A frame as the motion family looks at it: at its working size, with the motion to other frames remembered."""
+
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidcm.media.motion import dis_flow, grey, reduce_flow
+
+WORKING_SIDE = 256
+REPEATED = 2 / 255  # mean difference over 8 x 8 pixels that frames which are one and the same reach nowhere
+
+
+class Look:
+    """frame: float32 [B, 3, H, W] in 0..1, any size. Keeps no hold of it.
+
+    Motion is measured once however often it is asked for, as long as both looks live: in a stream every frame has a
+    part in three pairs."""
+
+    def __init__(self, frame: Tensor) -> None:
+        small = resize(frame, working_size(*frame.shape[-2:]))
+        self.small = small.clone() if small.data_ptr() == frame.data_ptr() else small
+        self._motion: WeakKeyDictionary[Look, Tensor] = WeakKeyDictionary()
+
+    @cached_property
+    def luma(self) -> list[np.ndarray]:
+        return luma(self.small)
+
+    def motion_to(self, other: "Look") -> Tensor:
+        """On the 1/4 grid, [B, 2, h, w] in its cells."""
+        if other not in self._motion:
+            self._motion[other] = flows_between(self.luma, other.luma).to(self.small.device)
+        return self._motion[other]
+
+    def differs(self, other: "Look") -> Tensor:
+        """Whether it is another picture, bool [B]: a frame that is shown twice tells no motion."""
+        return F.avg_pool2d((self.small - other.small).abs(), 8).amax((1, 2, 3)) > REPEATED
+
+
+def measure(a: Tensor, b: Tensor) -> Tensor:
+    """Motion a -> b of working-size frames [N, 3, H, W] on the 1/4 grid: [N, 2, H/4, W/4], by OpenCV's DIS."""
+    return flows_between(luma(a), luma(b)).to(a.device)
+
+
+def luma(frames: Tensor) -> list[np.ndarray]:
+    """uint8 [H, W] each, of float32 [N, 3, H, W] in 0..1."""
+    return [grey(x) for x in (255 * frames).round().byte().permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def flows_between(a: list[np.ndarray], b: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack([reduce_flow(dis_flow(x, y), 4) for x, y in zip(a, b, strict=True)]))
+
+
+def motion_between(start: Look | None, end: Look | None, like: Look) -> Tensor:
+    """None where one of them is absent; `like` any look of the same size."""
+    return no_motion(like.small) if start is None or end is None else start.motion_to(end)
+
+
+def no_motion(frame: Tensor) -> Tensor:
+    return frame.new_zeros(len(frame), 2, frame.shape[-2] // 4, frame.shape[-1] // 4)
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """Where motion is found: the short side brought down to about 256 pixels, both sides to multiples of 16."""
+    shrink = min(1.0, WORKING_SIDE / min(height, width))
+    return tuple(max(64, 16 * round(side * shrink / 16)) for side in (height, width))
+
+
+def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased when it shrinks."""
+    if frame.shape[-2:] == tuple(size):
+        return frame
+    return F.interpolate(frame, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
