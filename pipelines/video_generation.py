@@ -145,7 +145,9 @@ class VideoGenerationPipeline(DiffusionPipeline):
         Raises UserError for what the model cannot make.
         """
         family = self.family
-        sampler, steps = self._plan(sampler, num_inference_steps, output_type)
+        sampler, steps = self.plan(sampler, num_inference_steps)
+        if output_type not in OUTPUT_TYPES:
+            raise UserError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
         first, last = (as_frames(given, family.device) for given in (image, last_image))
         shape = clip_shape(family, first, last, num_frames, height, width)
         prompts, negative, batch = batched(prompt, negative_prompt, first, last)
@@ -164,10 +166,8 @@ class VideoGenerationPipeline(DiffusionPipeline):
 
     # The parts of a call --------------------------------------------------------------------------------------------
 
-    def _plan(self, sampler: str | None, steps: int | None, output_type: str) -> tuple[str, int]:
-        """Sampler and number of steps."""
-        if output_type not in OUTPUT_TYPES:
-            raise UserError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
+    def plan(self, sampler: str | None = None, steps: int | None = None) -> tuple[str, int]:
+        """The sampler and the number of steps that a call takes; None: what the weights are made for."""
         if sampler not in (None, *SAMPLERS):
             raise UserError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
         if sampler == "ode" and self.is_tuned:
