@@ -1,6 +1,5 @@
 """`vidcm generate`: clips from prompts and images. Arguments are judged before torch is imported or a model is read."""
 
-import logging
 import signal
 import sys
 import time
@@ -198,26 +197,12 @@ def _end(ctx: click.Context, records: "list[Record]", folder: Path, as_json: boo
 
 
 def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: bool) -> "Maker":
+    from vidcm.families.stock import hush
     from vidcm.generation.makers import load_maker
 
     if quiet:
-        _hush()
+        hush()
     return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())
-
-
-def _hush() -> None:
-    """Loading bars and hints of the libraries are not the user's business."""
-    from diffusers.utils import logging as diffusers_logging
-
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    try:
-        from transformers.utils import logging as transformers_logging
-    except ImportError:
-        return
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
 
 
 def _device(name: str, processes: Processes | None = None) -> "torch.device":

@@ -4,7 +4,7 @@ Every weight that a part needs must be there and no other, as safetensors, finit
 diffusers itself only warns of most of this.
 """
 
-import importlib
+import importlib.util
 import json
 import warnings
 from collections.abc import Mapping
@@ -125,3 +125,16 @@ def save_parts(folder: str | Path, index: Mapping[str, Any], parts: Mapping[str,
 
 def line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def hush() -> None:
+    """No loading bars and no hints from the libraries."""
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if importlib.util.find_spec("transformers") is not None:
+        from transformers.utils import logging as words
+
+        words.set_verbosity_error()
+        words.disable_progress_bar()

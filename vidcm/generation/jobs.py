@@ -125,7 +125,7 @@ def read_manifest(path: Path, defaults: Mapping[str, Any]) -> list[Line]:
             raise UserError(f"{path}, line {number}: {error}") from error
         key = key_of(job)
         before = lines.setdefault(key.casefold(), Line(number, key, job))
-        if before.job != job:
+        if before.number != number and digest(before.job) != digest(job):
             raise UserError(f"{path}, line {number}: the name {key} is that of line {before.number}: choose another")
     if not lines:
         raise UserError(f'{path} holds no job: write one JSON object a line, such as {{"prompt": "a red ball"}}')
