@@ -3,10 +3,13 @@
 import functools
 import math
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.pipelines.ltx import pipeline_ltx_condition
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from diffusers.utils import logging
 
 from tests.families.tiny_video import VARIANTS, Variant, pictures, stock, write
@@ -50,6 +53,12 @@ def both(given: list) -> list:
     return [*given, None, None][:2]
 
 
+def placed(images: list, frames: int) -> list[LTXVideoCondition] | None:
+    """The first and the last frame as LTX 0.9.5 takes them."""
+    ends = zip(images, (0, frames - 1), strict=False)
+    return [LTXVideoCondition(image=image, frame_index=index) for image, index in ends] or None
+
+
 def noise_for(family, variant: Variant) -> torch.Tensor:
     return torch.randn(1, *family.latent_shape(*variant.shape), generator=torch.Generator().manual_seed(3))
 
@@ -62,14 +71,18 @@ def stock_run(variant: Variant, folder: Path, family, scale: float, output_type:
     options = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "num_frames": frames, "height": height, "width": width}
     options |= {"num_inference_steps": STEPS, "guidance_scale": scale, "output_type": output_type}
     images = VideoGenerationPipeline.numpy_to_pil(torch.cat(given).permute(0, 2, 3, 1).numpy()) if given else []
-    options |= dict(zip(("image", "last_image"), images, strict=False))
     if variant.rate:
         options["frame_rate"] = variant.rate
-    if variant.family == "ltx":
+    conditional = "LTXCondition" in family.index["_class_name"]
+    if conditional:
+        options |= {"conditions": placed(images, frames), "image_cond_noise_scale": 0.0}
+    else:
+        options |= dict(zip(("image", "last_image"), images, strict=False))
+    if variant.family == "ltx" and not conditional:
         told = family.images(*both(given), variant.shape, 1, 24)
         start = torch.where(told["is_known"], told["known"], noise) if given else noise
         options["latents"] = start.flatten(2).transpose(1, 2)
-    else:
+    elif not conditional:
         options["latents"] = noise.transpose(1, 2) if variant.family == "cogvideox" else noise
     calls = []
 
@@ -78,13 +91,15 @@ def stock_run(variant: Variant, folder: Path, family, scale: float, output_type:
 
     for network in filter(None, (pipe.transformer, getattr(pipe, "transformer_2", None))):
         network.register_forward_hook(note, with_kwargs=True)
-    return pipe(**options).frames, calls
+    with patch.object(pipeline_ltx_condition, "randn_tensor", lambda shape, **_: noise[:, :, : shape[2]].clone()):
+        return pipe(**options).frames, calls
 
 
 def as_latents(value: torch.Tensor, family_name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """What a stock network takes or gives as [B, C, T, h, w], given frames beside the latents cut off."""
     if family_name == "ltx":
-        return value.transpose(1, 2).reshape(value.shape[0], *shape)
+        tokens = value[:, -math.prod(shape[1:]) :]  # a last frame that is given stands in front
+        return tokens.transpose(1, 2).reshape(value.shape[0], *shape)
     return (value.transpose(1, 2) if family_name == "cogvideox" else value)[:, : shape[0]]
 
 

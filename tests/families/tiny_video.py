@@ -87,7 +87,7 @@ def wan(
     return getattr(diffusers, kind)(**parts, **options)
 
 
-def ltx(**vae: Any) -> Any:
+def ltx(kind: str = "LTXPipeline", **vae: Any) -> Any:
     torch.manual_seed(0)
     widths = {"block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
     layers = {"layers_per_block": (1,) * 5, "decoder_layers_per_block": (1,) * 5}
@@ -95,9 +95,10 @@ def ltx(**vae: Any) -> Any:
     coder.latents_mean, coder.latents_std = torch.linspace(-0.5, 0.5, 8), torch.linspace(0.6, 1.6, 8)
     sizes = {"in_channels": 8, "out_channels": 8, "num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 2}
     network = LTXVideoTransformer3DModel(**sizes, cross_attention_dim=16, caption_channels=TEXT_WIDTH)
-    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05)
+    shifts = {"use_dynamic_shifting": True, "base_shift": 0.95, "max_shift": 2.05}
+    scheduler = FlowMatchEulerDiscreteScheduler(**(shifts if kind == "LTXPipeline" else {}))
     parts = {"vae": coder, "transformer": spoken(network), "scheduler": scheduler, **text_parts()}
-    return diffusers.LTXPipeline(**parts)
+    return getattr(diffusers, kind)(**parts)
 
 
 def cogvideox(kind: str = "CogVideoXPipeline", vae: dict[str, Any] | None = None, **transformer: Any) -> Any:
@@ -141,6 +142,9 @@ VARIANTS = {
     "wan 2.2 ti2v, image": Variant("wan", lambda: wan(expand_timesteps=True), (9, 32, 48), 1, I2V),
     "ltx, text": Variant("ltx", ltx, (17, 64, 96), rate=24),
     "ltx, image": Variant("ltx", ltx, (17, 64, 96), 1, "LTXImageToVideoPipeline", rate=24),
+    "ltx 0.9.5, text": Variant("ltx", lambda: ltx("LTXConditionPipeline"), (17, 64, 96), rate=24),
+    "ltx 0.9.5, image": Variant("ltx", lambda: ltx("LTXConditionPipeline"), (17, 64, 96), 1, rate=24),
+    "ltx 0.9.5, first and last": Variant("ltx", lambda: ltx("LTXConditionPipeline"), (17, 64, 96), 2, rate=24),
     "cogvideox 2b": Variant("cogvideox", cogvideox, (9, 48, 64)),
     "cogvideox 5b": Variant("cogvideox", lambda: cogvideox(use_rotary_positional_embeddings=True), (9, 48, 48)),
     "cogvideox i2v": Variant(

@@ -50,6 +50,14 @@ def test_a_prompt_becomes_a_clip(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
+def test_a_prompt_that_is_too_long_is_said_to_be_cut(model, tmp_path):
+    prompt = "sand " * 600
+    done = vidcm("-o", tmp_path / "out.mp4", "--model", model, "--prompt", prompt, "--size", "48x32", *CLIP)
+    assert done.exit_code == 0, done.output
+    assert "is cut to its first 512 tokens" in done.stderr
+    assert "Warning" not in done.stderr
+
+
 def test_an_image_of_another_aspect_is_cropped_and_that_is_said(animating, tmp_path):
     image = picture(tmp_path / "in.png", 64, 64)
     done = vidcm("-o", tmp_path / "out.mkv", "--model", animating, "--image", image, "--size", "48x32", *CLIP)

@@ -35,7 +35,6 @@ class CogVideoXFamily(VideoFamily):
     CLIP: ClassVar = (49, 480, 720)
     RATE: ClassVar = 8
     GUIDANCE: ClassVar = 6.0
-    TOKENS: ClassVar = 226
 
     def check(self) -> None:
         kind = self.scheduler.config.prediction_type
@@ -59,6 +58,10 @@ class CogVideoXFamily(VideoFamily):
         """Frames and pixels to a latent."""
         vae = self.vae.config
         return int(vae.temporal_compression_ratio), 2 ** (len(vae.block_out_channels) - 1)
+
+    @property
+    def tokens(self) -> int:
+        return 226
 
     @property
     def grid(self) -> Grid:

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 
+class PromptCut(UserWarning):
+    """A prompt is longer than the model reads."""
+
+
 def clean(prompt: str) -> str:
     """As Wan was trained: entities resolved, twice, broken Unicode repaired where ftfy is installed, single spaces."""
     try:
@@ -26,14 +30,14 @@ def embed(
 ) -> tuple[Tensor, Tensor]:
     """Embeddings [B, length, D] and which of them are words [B, length], bool.
 
-    attend: the encoder is told where the padding is, and embeddings of padding are zero (Wan); else it reads the
-    padding as text (LTX, CogVideoX), as those models were trained.
+    attend: the encoder is told where the padding is, and embeddings of padding are zero (Wan, LTX from 0.9.5
+    on); else it reads the padding as text (CogVideoX, earlier LTX), as those models were trained.
     """
     told = tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     ids, words = told.input_ids.to(device), told.attention_mask.to(device)
     for prompt, used in zip(prompts, words.sum(1).tolist(), strict=True):
         if used == length and len(tokenizer(prompt).input_ids) > length:
-            warnings.warn(f"the prompt {prompt[:40]!r}... is cut to its first {length} tokens", stacklevel=2)
+            warnings.warn(f"the prompt {prompt[:40]!r}... is cut to its first {length} tokens", PromptCut, stacklevel=2)
     if not attend:
         return encoder(ids)[0], words.bool()
     states = encoder(ids, words).last_hidden_state

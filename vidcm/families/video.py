@@ -77,8 +77,6 @@ class VideoFamily:
     PRECISE: ClassVar[frozenset[str]] = frozenset()  # parts that compute in float32 whatever the others do
     RATE: ClassVar[int]  # usual frames per second
     GUIDANCE: ClassVar[float]  # usual scale of the diffusion model
-    TOKENS: ClassVar[int]  # of a prompt
-    ATTENDS: ClassVar[bool] = False  # see text.embed
 
     # Directories ----------------------------------------------------------------------------------------------------
 
@@ -139,6 +137,16 @@ class VideoFamily:
         raise NotImplementedError
 
     @property
+    def tokens(self) -> int:
+        """Of a prompt."""
+        raise NotImplementedError
+
+    @property
+    def attends(self) -> bool:
+        """Whether its text encoder is told where the padding is: see `text.embed`."""
+        return False
+
+    @property
     def usual_clip(self) -> tuple[int, int, int]:
         """num_frames, height, width for who does not ask."""
         return self.CLIP
@@ -151,7 +159,7 @@ class VideoFamily:
         """What the network is told of prompts, and of what to be led away from (nothing, if not said)."""
         both = [*prompts, *(negative or [""] * len(prompts))]
         embedded, words = embed(
-            self.tokenizer, self.text_encoder, self.prepared(both), self.TOKENS, self.device, attend=self.ATTENDS
+            self.tokenizer, self.text_encoder, self.prepared(both), self.tokens, self.device, attend=self.attends
         )
         return tuple(self.told(*half) for half in zip(embedded.chunk(2), words.chunk(2), strict=True))  # type: ignore
 

@@ -38,8 +38,6 @@ class WanFamily(VideoFamily):
     CLIP: ClassVar = (81, 480, 832)
     RATE: ClassVar = 16
     GUIDANCE: ClassVar = 5.0
-    TOKENS: ClassVar = 512
-    ATTENDS: ClassVar = True
 
     def check(self) -> None:
         check_flow(self.scheduler)
@@ -68,6 +66,14 @@ class WanFamily(VideoFamily):
         """Whether a last frame may be given: Wan 2.1 has a model of its own for that."""
         config = self.transformer.config
         return self.takes_beside and (config.image_dim is None or config.pos_embed_seq_len is not None)
+
+    @property
+    def tokens(self) -> int:
+        return 512
+
+    @property
+    def attends(self) -> bool:
+        return True
 
     @property
     def grid(self) -> Grid:

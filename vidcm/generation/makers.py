@@ -1,6 +1,7 @@
 """What makes a clip of a job: a pretrained video model, or, between two images, the shipped motion model."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,6 +13,7 @@ import torch
 
 from vidcm.core.errors import UserError
 from vidcm.families.stock import pipeline_of, read_index
+from vidcm.families.text import PromptCut
 from vidcm.generation.jobs import GENERATING, Job, check_without_model
 from vidcm.generation.pictures import fit, read_image
 
@@ -74,24 +76,27 @@ class ClipMaker:
         family.grid.check(frames, height, width)  # before images are cut for a clip that cannot be
         fitted = {key: fit(image, height, width, job.fit) for key, image in images.items()}
         sampler, steps = self.pipe.plan(job.sampler, job.steps)
-        made = self.pipe(
-            job.prompt,
-            negative_prompt=job.negative_prompt,
-            num_frames=frames,
-            height=height,
-            width=width,
-            frame_rate=float(rate),
-            num_inference_steps=steps,
-            sampler=sampler,
-            guidance_scale=job.guidance,
-            temperature=job.temperature,
-            seed=job.seed,
-            output_type="np",
-            **{key: as_tensor(one.pixels) for key, one in fitted.items()},
-        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PromptCut)
+            made = self.pipe(
+                job.prompt,
+                negative_prompt=job.negative_prompt,
+                num_frames=frames,
+                height=height,
+                width=width,
+                frame_rate=float(rate),
+                num_inference_steps=steps,
+                sampler=sampler,
+                guidance_scale=job.guidance,
+                temperature=job.temperature,
+                seed=job.seed,
+                output_type="np",
+                **{key: as_tensor(one.pixels) for key, one in fitted.items()},
+            )
         settings = {"num_frames": frames, "size": f"{width}x{height}", "fps": str(rate), "sampler": sampler}
         settings |= {"steps": steps, "seed": job.seed}
         notes = [f"{job.images()[key]}: {one.note}" for key, one in fitted.items() if one.note]
+        notes += [str(told.message) for told in caught if issubclass(told.category, PromptCut)]
         if job.sampler is None and not self.pipe.is_tuned:
             notes.append(f"these weights were not tuned for few steps: their diffusion model was followed in {steps}")
         return Made(made.frames[0], rate, settings, notes)
