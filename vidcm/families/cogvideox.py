@@ -116,6 +116,9 @@ class CogVideoXFamily(VideoFamily):
                 f"got {shape[0]} of {shape[2]}x{shape[1]}"
             )
 
+    def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return clip[:, :, 0] if self.takes_image else None, None
+
     # The circle -----------------------------------------------------------------------------------------------------
 
     def denoiser(self, condition: Condition, network: nn.Module | None = None) -> Denoiser:

@@ -54,7 +54,8 @@ class VideoFamily:
     """A pretrained model whose parts a diffusers pipeline names. A subclass says how its network sees the circle.
 
     index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
-    tuned for it. device: where the networks compute.
+    tuned for it. device: where the networks compute. prompt: what the clips of a training run show, one text for all;
+    texts: those that were encoded for it.
     """
 
     vae: Any
@@ -69,6 +70,8 @@ class VideoFamily:
     index: dict[str, Any] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     teacher: Any = None
+    prompt: str = ""
+    texts: dict[str, Condition] = field(default_factory=dict, repr=False)
 
     PIPELINES: ClassVar[tuple[str, ...]]  # classes of diffusers whose directories are read; the first is the plain one
     PARTS: ClassVar[Mapping[str, tuple[str, ...]]]  # name -> classes
@@ -79,6 +82,10 @@ class VideoFamily:
     GUIDANCE: ClassVar[float]  # usual scale of the diffusion model
 
     # Directories ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any]) -> "VideoFamily":
+        raise UserError("this family starts from pretrained weights: init= must name their diffusers directory")
 
     @classmethod
     def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> "VideoFamily":
@@ -101,10 +108,13 @@ class VideoFamily:
         return family
 
     def save(self, folder: str | Path) -> None:
-        """In the layout it was read in, which the stock pipeline loads too; weights keep their dtype."""
+        """In the layout it was read in, which the stock pipeline loads too; weights keep their dtype.
+
+        A network that has a teacher was tuned from it, and is saved with where few-step sampling goes."""
+        tuned = ConsistencyScheduler() if self.consistency is None and self.teacher is not None else self.consistency
         names = [name for name in self.PARTS if getattr(self, name) is not None]
         parts = {name: getattr(self, name) for name in names}
-        save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": self.consistency})
+        save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": tuned})
 
     def default_index(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """model_index.json for parts that were put together in memory."""
@@ -127,8 +137,43 @@ class VideoFamily:
         return self
 
     def trainable(self, stage: str) -> nn.Module:
-        """The network. The VAE is the one it was trained with, and stays as it is."""
+        """The network; "vae" is asked for by the key of latents, and is not trained."""
         return self.vae if stage == "vae" else self.transformer
+
+    def vae_loss(self, *_: Any, **__: Any) -> Any:
+        raise UserError("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
+
+    decoder_loss = vae_loss
+
+    # Training -------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, batch: Mapping[str, Tensor], *, generator: torch.Generator) -> tuple[Tensor, Condition]:
+        """x0 [B, C, T, h, w] of whole clips, both ends and all between, and what the network is told of them."""
+        if not (batch["first_present"].all() and batch["last_present"].all()):
+            raise UserError("data.absent must be 0 for this family: it is trained on whole clips")
+        clip = torch.cat((batch["first"][:, :, None], batch["frames"], batch["last"][:, :, None]), dim=2)
+        shape, size = tuple(clip.shape[2:]), len(clip)
+        self.grid.check(*shape)
+        given = self.images(*self.given(clip), shape, size, float(self.RATE))
+        return self.encode_frames(clip, generator), {**self.said(self.prompt, size), **given}
+
+    def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
+        return None, None
+
+    def unconditional(self, condition: Condition) -> Condition:
+        """Without the prompt."""
+        return {**condition, **self.said("", len(condition["text"]))}
+
+    @torch.no_grad()
+    def said(self, prompt: str, batch: int) -> Condition:
+        """What the network is told of one prompt for all; encoded once."""
+        if prompt not in self.texts:
+            self.texts[prompt] = self.text([prompt])[0]
+        return {
+            name: value.to(self.device).expand(batch, *value.shape[1:]) for name, value in self.texts[prompt].items()
+        }
 
     # Clips and prompts ----------------------------------------------------------------------------------------------
 
@@ -195,7 +240,8 @@ class VideoFamily:
 
     def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
         """The VAE's own latents, float32."""
-        found = self.vae.encode((2 * frames - 1).to(self.device, self.vae.dtype)).latent_dist
+        with torch.autocast(self.device.type, enabled=False):
+            found = self.vae.encode((2 * frames - 1).to(self.device, self.vae.dtype)).latent_dist
         return (found.mode() if generator is None else found.sample(generator)).float()
 
     def pictures(self, latents: Tensor, *timing: Tensor) -> Tensor:

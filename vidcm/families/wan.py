@@ -160,6 +160,12 @@ class WanFamily(VideoFamily):
             return super().trainable(stage)
         return nn.ModuleList((self.transformer, self.transformer_2))
 
+    def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if not self.takes_beside:
+            return None, None
+        between = self.transformer.config.pos_embed_seq_len is not None
+        return clip[:, :, 0], clip[:, :, -1] if between else None
+
     def denoiser(self, condition: Condition, network: nn.Module | None = None) -> Denoiser:
         net = self.trainable("") if network is None else network
         denoise = RectifiedFlow(time_scale=1000.0).denoiser(partial(self._velocity, net), **condition)
