@@ -45,7 +45,7 @@ def test_a_prompt_becomes_a_clip(model, tmp_path):
     done = vidcm("-o", out, "--model", model, "--prompt", "a ball", "--size", "48x32", *CLIP)
     assert done.exit_code == 0, done.output
     assert frames(out).shape == (5, 32, 48, 3)
-    assert "5 frames of 48x32 at 16 fps, in 1 steps" in done.stdout
+    assert "5 frames of 48x32 at 16 fps, in 1 step," in done.stdout
     assert "not tuned for few steps" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 

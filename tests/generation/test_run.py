@@ -76,6 +76,31 @@ def test_a_second_run_makes_what_is_missing_and_nothing_else(tmp_path):
     assert [record.status for record in records] == ["done", "failed", "done", "done"]
 
 
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    jobs = lines(Job(prompt="one"), Job(prompt="two"), Job(prompt="three"))
+
+    class Interrupted(Maker):
+        def __call__(self, job):
+            if job.prompt == "two":
+                raise KeyboardInterrupt
+            return super().__call__(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out", jobs, Interrupted())
+    maker = Maker()
+    assert [record.status for record in run(tmp_path / "out", jobs, maker)] == ["done"] * 3
+    assert maker.made == ["two", "three"]
+
+
+def test_a_full_disk_ends_the_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vidcm.generation.run.write_aside", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path / "out", lines(Job(prompt="one"), Job(prompt="two")), Maker())
+
+
 def test_finished_jobs_need_no_model(tmp_path):
     jobs = lines(Job(prompt="one"))
     run(tmp_path / "out", jobs, Maker())

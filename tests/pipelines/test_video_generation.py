@@ -131,6 +131,14 @@ def test_an_image_may_be_a_tensor_or_a_picture(animated):
     torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 
 
+def test_parts_may_wait_on_the_cpu(folder, plain):
+    """The hooks of offloading, with the CPU as the accelerator: every part is called through them."""
+    waiting = quiet(VideoGenerationPipeline.from_pretrained(folder))
+    waiting.enable_model_cpu_offload(device="cpu")
+    made, wanted = (pipe(PROMPT, **CLIP, num_inference_steps=2).frames for pipe in (waiting, plain))
+    assert torch.equal(made, wanted)
+
+
 def test_tiling_can_be_switched(pipe):
     pipe.enable_vae_tiling()
     assert pipe.vae.use_tiling

@@ -109,12 +109,14 @@ def _one(
     for note in record.notes:
         click.echo(note, err=True)
     if as_json:
-        emit("done", target=str(target), **_facts(record))
+        facts = _facts(record)
+        emit("done", target=str(target), **{key: facts[key] for key in ("seconds", "peak_mib", "settings", "notes")})
         return
     made = record.settings
     click.echo(
         f"{target}: {made['num_frames']} frames of {made['size']} at {float(Fraction(made['fps'])):.6g} fps, "
-        f"in {made['steps']} steps, {record.seconds:.1f} s, at most {record.peak_mib:.0f} MiB"
+        f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
+        f"at most {record.peak_mib:.0f} MiB"
     )
 
 

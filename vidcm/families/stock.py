@@ -131,7 +131,7 @@ def hush() -> None:
     """No loading bars and no hints from the libraries."""
     from diffusers.utils import logging
 
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)  # what it logs as an error it raises, too
     logging.disable_progress_bar()
     if importlib.util.find_spec("transformers") is not None:
         from transformers.utils import logging as words
