@@ -82,6 +82,7 @@ BROKEN = {
     "an unexpected key": (lambda f: edit_weights(f, lambda t: t.update(extra=torch.ones(1))), "unexpected extra"),
     "a wrong shape": (lambda f: edit_weights(f, lambda t: t.update({"proj_out.bias": torch.ones(3)})), "transformer"),
     "NaN": (lambda f: edit_weights(f, lambda t: t["proj_out.bias"].fill_(float("nan"))), "NaN"),
+    "no vocabulary": (lambda f: (f / "tokenizer" / "tokenizer.json").unlink(), "holds no vocabulary"),
     "no words": (lambda folder: shutil.rmtree(folder / "tokenizer"), "tokenizer/ is missing"),
     "a scheduler of no flow": (
         lambda f: edit_index(f, scheduler=["diffusers", "DPMSolverMultistepScheduler"]),
@@ -97,6 +98,37 @@ def test_a_broken_directory_is_refused_in_one_line(folder, harm, told):
         VideoGenerationPipeline.from_pretrained(folder)
     assert re.search(told, str(error.value)), str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def pieces(folder, tmp_path):
+    """The directory with its vocabulary as sentencepiece alone, as LTX's and CogVideoX's are published."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    text, tokenizer = tmp_path / "text", folder / "tokenizer"
+    text.write_text("a red ball rolls over the sand\nthe grey blurry ball\nrolling red sand over grey\n" * 20)
+    special = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text), model_prefix=str(tokenizer / "spiece"), vocab_size=40, hard_vocab_limit=False, **special
+    )
+    (tokenizer / "tokenizer.json").unlink()
+    (tokenizer / "spiece.vocab").unlink()
+    return folder
+
+
+def test_a_vocabulary_of_sentencepiece_is_read_as_it_is(pieces):
+    from sentencepiece import SentencePieceProcessor
+
+    own = SentencePieceProcessor(model_file=str(pieces / "tokenizer" / "spiece.model"))
+    tokenizer = WanFamily.load(pieces).tokenizer
+    assert tokenizer("a red ball").input_ids == [*own.encode("a red ball"), own.eos_id()]
+
+
+@pytest.mark.parametrize("package", ["sentencepiece", "protobuf"])
+def test_what_sentencepiece_needs_is_named(pieces, monkeypatch, package):
+    lacking = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}[package]
+    monkeypatch.setattr("vidcm.families.stock.is_installed", lambda module: module != lacking)
+    with pytest.raises(UserError, match=rf"needs {package}: pip install 'vidcm\[text\]'"):
+        WanFamily.load(pieces)
 
 
 def test_a_family_reads_its_own_pipelines_only(folder):

@@ -19,6 +19,7 @@ from vidcm.families.checkpoint import written_whole
 
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")
+SENTENCEPIECE = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}  # package -> module
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -61,6 +62,8 @@ def load_part(folder: str | Path, index: Mapping[str, Any], name: str, known: tu
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if name == "tokenizer":
+                check_vocabulary(part)
             if not isinstance(maker, type) or not issubclass(maker, nn.Module):
                 return maker.from_pretrained(str(part), local_files_only=True)
             return _load_module(maker, part, dtype)
@@ -68,6 +71,24 @@ def load_part(folder: str | Path, index: Mapping[str, Any], name: str, known: tu
         raise
     except Exception as error:  # a dozen kinds, of both libraries and safetensors, all meaning: not these files
         raise UserError(f"{part} cannot be read as {kind}{_pickled(part)}, take another copy: {line(error)}") from error
+
+
+def check_vocabulary(part: Path) -> None:
+    """Raises UserError for a tokenizer without words: transformers makes some up where the file is missing."""
+    if (part / "tokenizer.json").is_file():
+        return
+    if not (part / "spiece.model").is_file():
+        raise UserError(f"{part} holds no vocabulary (tokenizer.json or spiece.model): copy the whole folder")
+    missing = [name for name, module in SENTENCEPIECE.items() if not is_installed(module)]
+    if missing:
+        raise UserError(f"{part}/spiece.model needs {' and '.join(missing)}: pip install 'vidcm[text]'")
+
+
+def is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
 
 
 def _pickled(part: Path) -> str:
@@ -133,7 +154,7 @@ def hush() -> None:
 
     logging.set_verbosity(logging.CRITICAL)  # what it logs as an error it raises, too
     logging.disable_progress_bar()
-    if importlib.util.find_spec("transformers") is not None:
+    if is_installed("transformers"):
         from transformers.utils import logging as words
 
         words.set_verbosity_error()
