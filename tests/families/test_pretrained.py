@@ -8,11 +8,11 @@ from unittest.mock import patch
 import pytest
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from diffusers.pipelines.ltx import pipeline_ltx_condition
+from diffusers.pipelines.ltx import pipeline_ltx, pipeline_ltx_condition
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from diffusers.utils import logging
 
-from tests.families.tiny_video import VARIANTS, Variant, pictures, stock, write
+from tests.families.tiny_video import VARIANTS, Variant, ltx, pictures, stock, write
 from vidcm import families
 from vidcm.core.circle import per_sample
 from vidcm.pipelines import VideoGenerationPipeline
@@ -177,3 +177,39 @@ def test_saved_again_the_stock_pipeline_reads_the_same_bits(model, tmp_path):
             assert dict(part.config) == dict(getattr(after, name).config)
     if before.tokenizer is not None:
         assert before.tokenizer(PROMPT).input_ids == after.tokenizer(PROMPT).input_ids
+
+
+def test_of_two_networks_each_answers_for_its_own_noise_levels_within_a_batch(folders):
+    """As training draws them; the gradient goes to both."""
+    family = ours(folders("wan 2.2 i2v")).family
+    shape = (5, 32, 48)
+    first = torch.cat(pictures(3, 32, 48))
+    given = family.images(first, None, shape, 3, 16.0)
+    condition = {**family.text([PROMPT, "sand", "grey"])[0], **given}
+    x = torch.randn(3, *family.latent_shape(*shape), generator=torch.Generator().manual_seed(0))
+    angles = torch.tensor([1.5, 0.4, 1.55]).view(-1, 1, 1, 1, 1)  # the boundary is at 1.46
+    networks = family.trainable("ect").requires_grad_(True)
+    together = family.denoiser(condition)(x, angles)
+    together.square().mean().backward()
+    assert all(any(weight.grad is not None for weight in network.parameters()) for network in networks)
+    for i in range(3):
+        alone = family.denoiser({name: value[i : i + 1] for name, value in condition.items()})
+        torch.testing.assert_close(alone(x[i : i + 1], angles[i : i + 1]), together[i : i + 1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_decoder_that_denoises_is_told_its_time_and_given_noise(tmp_path):
+    """LTX from 0.9.1 on, at the values of its model card."""
+    ltx(timestep_conditioning=True).save_pretrained(tmp_path / "model")
+    family = ours(tmp_path / "model").family
+    variant = VARIANTS["ltx, text"]
+    noise = noise_for(family, variant)
+    frames, height, width = variant.shape
+    options = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": 2, "guidance_scale": 1.0}
+    options |= {"latents": noise.flatten(2).transpose(1, 2), "decode_timestep": 0.05, "decode_noise_scale": 0.025}
+    pipe = stock(variant, tmp_path / "model")
+    x0 = as_latents(pipe(PROMPT, output_type="latent", **options).frames, "ltx", tuple(noise.shape[1:]))
+    other = noise.flip(2)
+    with patch.object(pipeline_ltx, "randn_tensor", lambda shape, **_: other.clone()):
+        wanted = pipe(PROMPT, output_type="pt", **options).frames
+    torch.testing.assert_close(family.decode(x0, other).transpose(1, 2), wanted, atol=1e-5, rtol=0)
+    assert not torch.allclose(family.decode(x0, noise).transpose(1, 2), wanted, atol=1e-3)
