@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -165,3 +167,24 @@ def test_a_failed_save_leaves_the_old_directory(folder, monkeypatch):
     monkeypatch.undo()
     WanFamily.load(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_families_are_found_without_transformers_and_it_is_asked_for_where_it_is_needed(whole):
+    code = f"""
+import sys
+sys.modules["transformers"] = sys.modules["peft"] = None  # as if not installed; peft brings transformers
+from vidcm import families
+from vidcm.core.errors import UserError
+from vidcm.pipelines import FrameInterpolationPipeline, VideoGenerationPipeline
+print(*families.available())
+FrameInterpolationPipeline.from_pretrained()
+try:
+    VideoGenerationPipeline.from_pretrained({str(whole)!r})
+except UserError as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    listed, told = found.stdout.splitlines()
+    assert listed == "cogvideox ltx motion wan"
+    assert "needs transformers: pip install 'vidcm[text]'" in told

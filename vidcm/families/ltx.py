@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
 from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
@@ -71,6 +70,8 @@ class LTXFamily(VideoFamily):
         since then they fall slowly at first."""
         scheduler, tokens = copied(self.scheduler), shape[1] * shape[2] * shape[3]
         if self.places_frames:
+            from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule  # needs transformers
+
             scheduler.set_timesteps(timesteps=1000 * linear_quadratic_schedule(steps).numpy())
             return angles_of(scheduler)
         few, many = (scheduler.config.get(f"{name}_image_seq_len") for name in ("base", "max"))
