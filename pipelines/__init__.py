@@ -2,5 +2,12 @@
 
 from vidcm.pipelines.frame_interpolation import FrameInterpolationOutput, FrameInterpolationPipeline
 from vidcm.pipelines.interpolator import as_interpolator
+from vidcm.pipelines.video_generation import VideoGenerationOutput, VideoGenerationPipeline
 
-__all__ = ["FrameInterpolationOutput", "FrameInterpolationPipeline", "as_interpolator"]
+__all__ = [
+    "FrameInterpolationOutput",
+    "FrameInterpolationPipeline",
+    "VideoGenerationOutput",
+    "VideoGenerationPipeline",
+    "as_interpolator",
+]

@@ -21,6 +21,7 @@ from vidcm.core.errors import UserError
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
 COMMANDS = {
     "interpolate": "Add frames to a video: a higher rate.",
+    "generate": "Make clips from prompts and images.",
     "prepare": "Make a dataset of your footage, to train or tune on.",
     "train": "Train or tune a model, as a YAML file says.",
     "evaluate": "Score interpolation against true frames and baselines.",
@@ -119,7 +120,7 @@ def unexpected(error: Exception) -> str:
 @click.version_option(__version__, prog_name="vidcm")
 @click.option("-v", "--verbose", is_flag=True, envvar="VIDCM_DEBUG", help="Show tracebacks and the libraries' notices.")
 def cli(verbose: bool) -> None:
-    """Few-step video: interpolate real files, and train the models that do it."""
+    """Few-step video: interpolate real files, generate clips, and train the models that do it."""
     # Read when torch loads: idle OpenMP threads that spin take the core from the working one (2-5 times slower here).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")  # training needs more than 1024

@@ -22,3 +22,16 @@ def get(name: str) -> Any:
     if name not in known:
         raise UserError(f"unknown family {name!r}, choose one of: {', '.join(known)}")
     return importlib.import_module(f"{__name__}.{name}").FAMILY
+
+
+def reading(pipeline: str) -> str | None:
+    """The name of the family that reads directories of that class of diffusers pipeline."""
+    for name in available():
+        if pipeline in getattr(get(name), "PIPELINES", ()):
+            return name
+    return None
+
+
+def pipelines() -> list[str]:
+    """The classes of diffusers pipelines that some family reads."""
+    return [pipeline for name in available() for pipeline in getattr(get(name), "PIPELINES", ())]

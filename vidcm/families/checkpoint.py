@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,12 +64,8 @@ def _from_config(kind: Any, part: Path, name: str) -> Any:
 
 def save_model(folder: str | Path, pipeline: str, parts: Mapping[str, Any], dtype: torch.dtype) -> None:
     """Write every part (None: left out) in the diffusers layout, aside first and renamed when whole."""
-    folder = Path(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     index: dict[str, Any] = {"_class_name": ["vidcm.pipelines", pipeline]}
-    try:
+    with written_whole(folder) as aside:
         for name, part in parts.items():
             if part is None:
                 continue
@@ -78,6 +75,17 @@ def save_model(folder: str | Path, pipeline: str, parts: Mapping[str, Any], dtyp
             else:
                 part.save_pretrained(aside / name)
         (aside / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def written_whole(folder: str | Path) -> Iterator[Path]:
+    """A new folder beside `folder` to write into, which takes its place when the block ends without an error."""
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
         _put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -66,6 +66,7 @@ class RunConfig:
     family: str = "motion"
     init: str | None = None  # model directory to start from; none: a new model from `model`
     model: dict[str, Any] = field(default_factory=dict)  # overrides of the family's model config, for a new model
+    prompt: str = ""  # for pretrained video models: what the clips show, one text for all
     out: str = "runs/run"
     seed: int = 0
     steps: int = 10_000

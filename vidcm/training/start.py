@@ -61,7 +61,12 @@ def open_family(config: RunConfig) -> Any:
         return kind.create(config.model)
     if config.model:
         raise UserError(f"model: describes a new model, but init={config.init} loads one: leave out one of them")
-    return kind.load(config.init)
+    family = kind.load(config.init)
+    if config.prompt:
+        if not hasattr(family, "prompt"):
+            raise UserError(f"prompt: family {config.family} reads no text, leave it out")
+        family.prompt = config.prompt
+    return family
 
 
 def refuse_untaught(stage: str) -> None:
@@ -133,6 +138,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     shards = -(-wanted.samples // (per_shard * size))
     data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
     facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
+    facts |= {"prompt": config.prompt} if config.prompt else {}
     facts["code"] = source_digest("vidcm.models", "vidcm.families")  # other code, other latents
     key = latent_key(family.trainable("vae"), json.loads(json.dumps(facts)))
     folder = Path(wanted.dir or Path(config.out).parent / "latents") / key

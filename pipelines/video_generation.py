@@ -1,0 +1,298 @@
+"""VideoGenerationPipeline: clips from a prompt, a first frame, or a first and a last one, in two network steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from vidcm import families
+from vidcm.core.circle import Denoiser
+from vidcm.core.errors import UserError
+from vidcm.core.guidance import guided
+from vidcm.core.noise import keyed_noise
+from vidcm.core.solvers import euler
+from vidcm.families.stock import pipeline_of, read_index
+from vidcm.families.video import Condition, VideoFamily
+from vidcm.models.scheduler import ConsistencyScheduler
+from vidcm.sampling.consistency import consistency as consistency_sampler
+from vidcm.sampling.ode import ode
+
+SAMPLERS = ("consistency", "ode")
+STEPS = {"consistency": 2, "ode": 50}
+OUTPUT_TYPES = ("pt", "np", "pil", "latent")
+Generators = torch.Generator | list[torch.Generator] | None
+Draw = Callable[[int], Tensor]
+
+
+@dataclass
+class VideoGenerationOutput(BaseOutput):
+    """frames: float32 [B, 3, T, H, W] in 0..1; numpy [B, T, H, W, 3] for "np"; B lists of T images for "pil"; the
+    unscaled latents x0 [B, C, T, h, w] for "latent"."""
+
+    frames: Tensor | np.ndarray | list
+
+
+class VideoGenerationPipeline(DiffusionPipeline):
+    """A pretrained video model (Wan, LTX, CogVideoX), tuned for few steps or not. See `__call__`."""
+
+    model_cpu_offload_seq = "text_encoder->image_encoder->transformer->transformer_2->vae"
+    _optional_components: ClassVar = ["transformer_2", "image_encoder", "image_processor", "consistency"]
+    _callback_tensor_inputs: ClassVar = ["latents"]
+
+    def __init__(
+        self,
+        vae: Any,
+        transformer: Any,
+        scheduler: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        transformer_2: Any = None,
+        image_encoder: Any = None,
+        image_processor: Any = None,
+        consistency: ConsistencyScheduler | None = None,
+        family: str = "wan",
+        index: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        parts = {"vae": vae, "transformer": transformer, "scheduler": scheduler, "text_encoder": text_encoder}
+        parts |= {"tokenizer": tokenizer, "transformer_2": transformer_2, "image_encoder": image_encoder}
+        self.register_modules(**parts, image_processor=image_processor, consistency=consistency)
+        self.register_to_config(family=family, index=index or {})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, torch_dtype: torch.dtype | None = None) -> "VideoGenerationPipeline":
+        """Load a diffusers directory. Only local folders and safetensors are read.
+
+        torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete, damaged or
+        of a pipeline that no family reads.
+        """
+        kind = pipeline_of(read_index(folder))
+        name = families.reading(kind)
+        if name is None:
+            known = ", ".join(families.pipelines())
+            raise UserError(f"{folder} holds a {kind}, which no family here generates with; known: {known}")
+        return cls.of(families.get(name).load(folder, torch_dtype or torch.float32), name)
+
+    @classmethod
+    def of(cls, family: VideoFamily, name: str) -> "VideoGenerationPipeline":
+        parts = {part: getattr(family, part) for part in family.PARTS}
+        return cls(**parts, consistency=family.consistency, family=name, index=family.index)
+
+    def save_pretrained(self, folder: str | Path) -> None:  # type: ignore[override]
+        """The layout that was read: the stock pipeline of diffusers loads it too."""
+        self.family.save(folder)
+
+    @property
+    def family(self) -> VideoFamily:
+        kind = families.get(self.config.family)
+        parts = {name: getattr(self, name) for name in kind.PARTS}
+        index = dict(self.config.index)
+        return kind(**parts, consistency=self.consistency, index=index, device=torch.device(self._execution_device))
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the weights are stored with where few-step sampling goes."""
+        return self.consistency is not None
+
+    def enable_vae_tiling(self) -> None:
+        """Decode large frames tile by tile: less memory, more time."""
+        self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        self.vae.disable_tiling()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        image: Any = None,
+        last_image: Any = None,
+        *,
+        negative_prompt: str | list[str] | None = None,
+        num_frames: int | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        frame_rate: float | None = None,
+        num_inference_steps: int | None = None,
+        sampler: str | None = None,
+        guidance_scale: float | None = None,
+        temperature: float | None = None,
+        seed: int | list[int] = 0,
+        generator: Generators = None,
+        latents: Tensor | None = None,
+        output_type: str = "pt",
+        callback_on_step_end: Callable[[Any, int, float, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        return_dict: bool = True,
+    ) -> VideoGenerationOutput | tuple:
+        """One clip for each prompt, or for each image under one prompt.
+
+        image, last_image: first and last frame, PIL or float [B, 3, H, W] in 0..1, of the clip's own size.
+        num_frames, height, width: by default the model's usual ones, or the size of the image.
+        frame_rate: what the model is told of it (LTX); by default its usual one.
+        sampler: "consistency" in `num_inference_steps` evaluations (2), or "ode", the diffusion model (50); by
+        default what the weights are: tuned or not.
+        guidance_scale: 1 is none and the default of consistency sampling, whose weights hold it already.
+        temperature: scale of the noise of consistency sampling; None takes the one stored with the weights.
+        seed: of the whole call, its clips counted; or one for each clip, which is then what it would be alone.
+        generator (one, or one a clip) replaces it, and `latents` replaces the first noise, [B, C, T, h, w].
+        callback_on_step_end(pipe, step, angle, {"latents": x0}) may return replaced latents.
+        Raises UserError for what the model cannot make.
+        """
+        family = self.family
+        sampler, steps = self.plan(sampler, num_inference_steps)
+        if output_type not in OUTPUT_TYPES:
+            raise UserError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
+        first, last = (as_frames(given, family.device) for given in (image, last_image))
+        shape = clip_shape(family, first, last, num_frames, height, width)
+        prompts, negative, batch = batched(prompt, negative_prompt, first, last)
+        scale = guidance_scale if guidance_scale is not None else family.GUIDANCE if sampler == "ode" else 1.0
+
+        rate = frame_rate or family.RATE
+        given = family.images(*(spread(frame, batch) for frame in (first, last)), shape, batch, rate)
+        text, without = family.text(prompts, negative)
+        size = family.latent_shape(*shape)
+        draw = self._noise((batch, *size), seed, generator, latents)
+        denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scale)
+        x0 = self._sample(denoise, sampler, steps, size, temperature, draw, callback_on_step_end)
+        frames = x0 if output_type == "latent" else self._frames(family, x0, draw(steps + 1), output_type)
+        self.maybe_free_model_hooks()
+        return VideoGenerationOutput(frames) if return_dict else (frames,)
+
+    # The parts of a call --------------------------------------------------------------------------------------------
+
+    def plan(self, sampler: str | None = None, steps: int | None = None) -> tuple[str, int]:
+        """The sampler and the number of steps that a call takes; None: what the weights are made for."""
+        if sampler not in (None, *SAMPLERS):
+            raise UserError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
+        if sampler == "ode" and self.is_tuned:
+            raise UserError(
+                "sampler ode follows a diffusion model, and these weights are a consistency model: "
+                "load the model that they were tuned from"
+            )
+        chosen = sampler or ("consistency" if self.is_tuned else "ode")
+        count = STEPS[chosen] if steps is None else steps
+        if not 1 <= count <= 1000:
+            raise UserError(f"num_inference_steps must be 1 to 1000, got {count}")
+        return chosen, count
+
+    def _noise(self, shape: tuple[int, ...], seed: int | list[int], generator: Generators, latents: Any) -> Draw:
+        """draw(i): the i-th noise of the call, [B, C, T, h, w] float32."""
+        device = torch.device(self._execution_device)
+        each = generator if isinstance(generator, list) else [generator]
+        seeds = seed if isinstance(seed, list) else [seed]
+        for name, given in (("generator", each), ("seed", seeds)):
+            if len(given) not in (1, shape[0]):
+                raise UserError(f"{name} must be one, or one for each of the {shape[0]} clips, got {len(given)}")
+        if latents is not None and tuple(latents.shape) != shape:
+            raise UserError(f"latents must be {list(shape)} for this clip, got {list(latents.shape)}")
+        keys = [(seeds[0], i) for i in range(shape[0])] if len(seeds) == 1 else [(each_seed, 0) for each_seed in seeds]
+
+        def draw(index: int) -> Tensor:
+            if index == 0 and latents is not None:
+                return latents.to(device, torch.float32)
+            if generator is None:
+                made = [keyed_noise(shape[1:], seed=key, shot=0, position=place, draw=index) for key, place in keys]
+                return torch.stack(made).to(device)
+            size = shape if len(each) == 1 else (1, *shape[1:])
+            return torch.cat([torch.randn(size, generator=g, device=g.device).to(device) for g in each])
+
+        return draw
+
+    @staticmethod
+    def _denoiser(family: VideoFamily, condition: Condition, without: Condition, scale: float) -> Denoiser:
+        conditional = family.denoiser(condition)
+        return conditional if scale == 1 else guided(conditional, family.denoiser(without), scale)
+
+    def _sample(
+        self,
+        denoise: Denoiser,
+        sampler: str,
+        steps: int,
+        size: tuple[int, ...],
+        temperature: float | None,
+        draw: Draw,
+        callback: Callable | None,
+    ) -> Tensor:
+        """x0 of every clip. A denoiser is asked once in a step, by both samplers."""
+        scheduler = self.consistency or ConsistencyScheduler()
+        angles = scheduler.angles(steps) if sampler == "consistency" else self.family.angles(steps, size)
+        done = 0
+        with self.progress_bar(total=steps) as bar:
+
+            def step(x: Tensor, angle: Tensor) -> Tensor:
+                nonlocal done
+                x0 = denoise(x, angle).float()
+                if callback is not None:
+                    x0 = (callback(self, done, angles[done], {"latents": x0}) or {}).get("latents", x0)
+                done += 1
+                bar.update()
+                return x0
+
+            if sampler == "ode":
+                return ode(step, draw(0), angles, solver=euler)
+            heat = scheduler.config.temperature if temperature is None else temperature
+            return consistency_sampler(step, draw(0), angles=angles, renoise=draw, temperature=heat)
+
+    @staticmethod
+    def _frames(family: VideoFamily, x0: Tensor, noise: Tensor, output_type: str) -> Any:
+        """Decoded clip by clip: memory does not grow with the batch."""
+        frames = torch.cat([family.decode(*pair) for pair in zip(x0.split(1), noise.split(1), strict=True)])
+        if output_type == "pt":
+            return frames
+        made = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
+        return made if output_type == "np" else [DiffusionPipeline.numpy_to_pil(clip) for clip in made]
+
+
+def as_frames(given: Any, device: torch.device) -> Tensor | None:
+    """Images as float32 [B, 3, H, W] in 0..1. Raises UserError for what is none."""
+    if given is None:
+        return None
+    if not isinstance(given, Tensor):
+        listed = given if isinstance(given, list) else [given]
+        arrays = [np.asarray(one.convert("RGB") if hasattr(one, "convert") else one) for one in listed]
+        given = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+    if given.dtype == torch.uint8:
+        given = given.float() / 255
+    if given.ndim != 4 or given.shape[1] != 3 or not given.is_floating_point() or given.min() < 0 or given.max() > 1:
+        raise UserError(f"images must be RGB, [B, 3, H, W] in 0..1 or PIL, got {list(given.shape)} {given.dtype}")
+    return given.to(device, torch.float32)
+
+
+def clip_shape(
+    family: VideoFamily, first: Any, last: Any, num_frames: int | None, height: int | None, width: int | None
+) -> tuple[int, int, int]:
+    """num_frames, height, width, which the model can take and the images have."""
+    usual = family.usual_clip
+    seen = next((tuple(x.shape[-2:]) for x in (first, last) if x is not None), usual[1:])
+    shape = (usual[0] if num_frames is None else num_frames, height or seen[0], width or seen[1])
+    family.grid.check(*shape)
+    for name, frame in (("image", first), ("last_image", last)):
+        if frame is not None and tuple(frame.shape[-2:]) != shape[1:]:
+            raise UserError(
+                f"{name} is {frame.shape[-1]}x{frame.shape[-2]} and the clip {shape[2]}x{shape[1]}: "
+                "crop or pad the image to the clip's size"
+            )
+    return shape
+
+
+def batched(prompt: Any, negative: Any, first: Any, last: Any) -> tuple[list[str], list[str] | None, int]:
+    """Prompts and negative prompts, one for each clip, and how many clips."""
+    told = [prompt] if isinstance(prompt, str) else list(prompt or [""])
+    away = None if negative is None else [negative] if isinstance(negative, str) else list(negative)
+    counts = {"prompts": len(told), "negative prompts": len(away or [""])}
+    counts |= {name: len(x) for name, x in (("images", first), ("last images", last)) if x is not None}
+    batch = max(counts.values())
+    for name, count in counts.items():
+        if count not in (1, batch):
+            raise UserError(f"{count} {name} for {batch} clips: give one for all, or one for each")
+    return told * (batch // len(told)), away and away * (batch // len(away)), batch
+
+
+def spread(frame: Tensor | None, batch: int) -> Tensor | None:
+    return frame if frame is None or len(frame) == batch else frame.expand(batch, -1, -1, -1)

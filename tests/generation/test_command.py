@@ -1,0 +1,129 @@
+"""`vidcm generate` on tiny checkpoints."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.families.tiny_video import write
+from vidcm.cli.main import cli
+from vidcm.media.reader import open_reader
+
+CLIP = ["--num-frames", "5", "--steps", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return write("wan 2.1 t2v", tmp_path_factory.mktemp("models") / "wan")
+
+
+@pytest.fixture(scope="module")
+def animating(tmp_path_factory) -> Path:
+    return write("wan 2.2 i2v", tmp_path_factory.mktemp("models") / "i2v")
+
+
+def vidcm(*words):
+    return CliRunner().invoke(cli, ["generate", *map(str, words)], prog_name="vidcm")
+
+
+def picture(path: Path, rows: int, columns: int, shade: int = 128) -> Path:
+    ramp = np.linspace(0, shade, columns, dtype=np.uint8)
+    cv2.imwrite(str(path), np.tile(ramp[None, :, None], (rows, 1, 3)))
+    return path
+
+
+def frames(path: Path) -> np.ndarray:
+    with open_reader(path) as reader:
+        return np.stack([frame.rgb for frame in reader])
+
+
+def test_a_prompt_becomes_a_clip(model, tmp_path):
+    out = tmp_path / "out.mp4"
+    done = vidcm("-o", out, "--model", model, "--prompt", "a ball", "--size", "48x32", *CLIP)
+    assert done.exit_code == 0, done.output
+    assert frames(out).shape == (5, 32, 48, 3)
+    assert "5 frames of 48x32 at 16 fps, in 1 step," in done.stdout
+    assert "not tuned for few steps" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_prompt_that_is_too_long_is_said_to_be_cut(model, tmp_path):
+    prompt = "sand " * 600
+    done = vidcm("-o", tmp_path / "out.mp4", "--model", model, "--prompt", prompt, "--size", "48x32", *CLIP)
+    assert done.exit_code == 0, done.output
+    assert "is cut to its first 512 tokens" in done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_an_image_of_another_aspect_is_cropped_and_that_is_said(animating, tmp_path):
+    image = picture(tmp_path / "in.png", 64, 64)
+    done = vidcm("-o", tmp_path / "out.mkv", "--model", animating, "--image", image, "--size", "48x32", *CLIP)
+    assert done.exit_code == 0, done.output
+    assert "in.png: 64x64 cropped to the clip's 48x32" in done.stderr
+
+
+def test_between_two_images_without_a_model(tmp_path):
+    """Both images are frames of the clip, bit for bit before encoding."""
+    first, last = picture(tmp_path / "a.png", 64, 96), picture(tmp_path / "b.png", 64, 96, 200)
+    out = tmp_path / "out.mkv"
+    done = vidcm("-o", out, "--image", first, "--last-image", last, "--num-frames", 4, "--steps", 0 + 1)
+    assert done.exit_code == 0, done.output
+    made = frames(out)
+    assert made.shape == (4, 64, 96, 3)
+    for frame, path in ((made[0], first), (made[-1], last)):
+        assert np.abs(frame.astype(int) - cv2.imread(str(path)).astype(int)).mean() < 2
+
+
+def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
+    jobs = tmp_path / "jobs.jsonl"
+    wanted = [{"prompt": "a ball", "name": "ball"}, {"prompt": "sand", "num_frames": 6}, {"prompt": "sand", "seed": 2}]
+    jobs.write_text("".join(json.dumps(job) + "\n" for job in wanted))
+    words = ["--batch", jobs, "-o", tmp_path / "out", "--model", model, "--size", "48x32", *CLIP]
+    done = vidcm(*words)
+    assert done.exit_code == 2, done.output
+    assert "2 clips of 3 jobs" in done.stdout
+    assert "failed: line 2, sand-" in done.stderr
+    assert "(try 5 or 9)" in done.stderr
+    assert frames(tmp_path / "out" / "ball.mp4").shape == (5, 32, 48, 3)
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [clip["status"] for clip in told["clips"]] == ["done", "failed", "done"]
+    assert all(clip["seconds"] > 0 for clip in told["clips"])
+    jobs.write_text("".join(json.dumps(job) + "\n" for job in wanted[:1] + wanted[2:]))
+    again = vidcm(*words, "--json")
+    assert again.exit_code == 0, again.output
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert [event.get("status") for event in events] == ["kept", "kept", None]
+
+
+WRONG = {
+    "nothing": ([], 2, "give a prompt or an image"),
+    "text without a model": (["--prompt", "x"], 2, "reads no text"),
+    "one image without a model": (["--image", "a.png"], 2, "Wan, LTX-Video or CogVideoX"),
+    "a size that is none": (["--prompt", "x", "--size", "big"], 2, "WxH in pixels"),
+    "no such model": (["--prompt", "x", "--model", "nowhere"], 1, "nowhere does not exist"),
+    "a URL": (["--image", "https://example.org/a.png", "--last-image", "b.png"], 2, "is a URL"),
+    "no such image": (["--image", "a.png", "--last-image", "b.png"], 1, "image a.png is not there"),
+    "an image for all": (["--batch", "jobs.jsonl", "--image", "a.png"], 2, "is for one clip"),
+    "no manifest": (["--batch", "jobs.jsonl"], 1, "cannot read the manifest jobs.jsonl"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "told"), WRONG.values(), ids=WRONG)
+def test_wrong_use_is_one_line(tmp_path, monkeypatch, words, code, told):
+    monkeypatch.chdir(tmp_path)
+    done = vidcm("-o", "out.mp4", *words)
+    assert done.exit_code == code, done.output
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_for_the_shipped_model_names_the_line(tmp_path):
+    (tmp_path / "jobs.jsonl").write_text('{"image": "a.png", "last_image": "b.png"}\n{"prompt": "x"}\n')
+    done = vidcm("-o", tmp_path / "out", "--batch", tmp_path / "jobs.jsonl")
+    assert done.exit_code == 1
+    assert "line 2: the shipped motion model reads no text" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,219 @@
+"""`vidcm generate`: clips from prompts and images. Arguments are judged before torch is imported or a model is read."""
+
+import signal
+import sys
+import time
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcm.cli.options import DEVICE, Temperature
+from vidcm.core.devices import present_device
+from vidcm.core.errors import UserError
+from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, check_without_model, read_manifest
+from vidcm.generation.processes import Processes, launched
+from vidcm.interpolation.check import check_model, check_target
+from vidcm.interpolation.progress import clock_time, emit
+from vidcm.media.encoders import check_codec
+from vidcm.settings import from_mapping
+
+if TYPE_CHECKING:
+    import torch
+
+    from vidcm.generation.makers import Maker
+    from vidcm.generation.run import Record
+
+FRAME = click.Path(path_type=str)
+
+
+@click.command("generate", short_help="Make clips from prompts and images.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="OUT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Video to write (.mp4, .mov, .mkv, .webm); with --batch, a folder.",
+)
+@click.option("--batch", metavar="JOBS.jsonl", type=click.Path(path_type=Path), help="A job on each line, as JSON.")
+@click.option("--model", type=click.Path(path_type=Path), help="Diffusers directory: Wan, LTX-Video or CogVideoX.")
+@click.option("--prompt", metavar="TEXT", help="What is to be seen.")
+@click.option("--negative-prompt", metavar="TEXT", help="What guidance leads away from.")
+@click.option("--image", metavar="FILE", type=FRAME, help="The first frame.")
+@click.option("--last-image", metavar="FILE", type=FRAME, help="The last frame.")
+@click.option("--num-frames", metavar="N", type=click.IntRange(min=1), help="[default: usual for the model]")
+@click.option("--size", metavar="WxH", help="In pixels.  [default: usual for the model, of the image's aspect]")
+@click.option("--fit", type=click.Choice(FITS), help="What is done to an image of another aspect.  [default: crop]")
+@click.option("--fps", metavar="RATE", help="Frames per second.  [default: usual for the model]")
+@click.option(
+    "--steps", type=click.IntRange(1, 1000), help="Network steps.  [default: 2; of a model that is not tuned 50]"
+)
+@click.option("--sampler", type=click.Choice(SAMPLERS), help="[default: by the weights, tuned or not]")
+@click.option("--guidance", type=float, help="Scale; 1 is none.  [default: 1; of a model that is not tuned its usual]")
+@click.option("--temperature", type=Temperature(), help="Scale of the noise.  [default: stored with the model]")
+@click.option("--seed", type=int, help="Another seed, another clip.  [default: 0]")
+@click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
+@click.option("--low-memory", is_flag=True, help="Parts of the model wait on the CPU; frames are decoded in tiles.")
+@click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    target: Path,
+    batch: Path | None,
+    model: Path | None,
+    device: str,
+    low_memory: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Make a clip of a prompt, a first image, or a first and a last one; or many, with --batch.
+
+    Without --model, the shipped motion model makes what lies between --image and --last-image.
+
+    A line of JOBS.jsonl is an object with these options as fields (num_frames for --num-frames), and "name" for that of
+    its file. Options given here count for the lines that do not say otherwise. Finished jobs are skipped.
+    """
+    given = {key: value for key, value in fields.items() if value is not None}
+    check_model(model)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
+    if batch is None:
+        _one(target, model, given, device, low_memory, as_json, quiet=not ctx.find_root().params["verbose"])
+    else:
+        _many(ctx, target, batch, model, given, device, low_memory, as_json)
+
+
+def _one(
+    target: Path, model: Path | None, given: dict[str, Any], device: str, low_memory: bool, as_json: bool, quiet: bool
+) -> None:
+    try:
+        job = check(from_mapping(Job, given))
+        check_codec(target, None)
+        if model is None:
+            check_without_model(job)
+    except UserError as error:
+        raise click.UsageError(str(error)) from error
+    check_target(target)
+    for key, path in job.images().items():
+        if not Path(path).is_file():
+            raise UserError(f"{key} {path} is not there: check the path")
+        if target.exists() and target.samefile(path):
+            raise UserError(f"{target} is the {key} itself: choose another name for the output")
+    from vidcm.generation.run import make_clip
+
+    place = _device(device)
+    record = make_clip(job, target, _load(model, place, low_memory, quiet), place)
+    for note in record.notes:
+        click.echo(note, err=True)
+    if as_json:
+        facts = _facts(record)
+        emit("done", target=str(target), **{key: facts[key] for key in ("seconds", "peak_mib", "settings", "notes")})
+        return
+    made = record.settings
+    click.echo(
+        f"{target}: {made['num_frames']} frames of {made['size']} at {float(Fraction(made['fps'])):.6g} fps, "
+        f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
+        f"at most {record.peak_mib:.0f} MiB"
+    )
+
+
+def _many(
+    ctx: click.Context,
+    folder: Path,
+    batch: Path,
+    model: Path | None,
+    given: dict[str, Any],
+    device: str,
+    low_memory: bool,
+    as_json: bool,
+) -> None:
+    for key in ("image", "last_image"):
+        if key in given:
+            raise click.UsageError(f"--{key.replace('_', '-')} is for one clip: name the image in each line of {batch}")
+    lines = read_manifest(batch, given)
+    if model is None:
+        for line in lines:
+            try:
+                check_without_model(line.job)
+            except UserError as error:
+                raise UserError(f"{batch}, line {line.number}: {error}") from error
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: with --batch, -o names a folder")
+    if not folder.absolute().parent.is_dir():
+        raise UserError(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
+    from vidcm.generation.makers import identity
+    from vidcm.generation.run import make_batch
+
+    processes = launched()
+    place = _device(device, processes)
+    quiet = not ctx.find_root().params["verbose"]
+    teller = Teller(as_json, folder)
+    records = make_batch(
+        lines,
+        folder,
+        lambda: _load(model, place, low_memory, quiet),
+        identity(model),
+        place,
+        processes=processes,
+        tell=teller,
+    )
+    if processes.is_first:
+        _end(ctx, records, folder, as_json)
+
+
+class Teller:
+    """A line for each job that is behind us, with the time that is left at this pace."""
+
+    def __init__(self, as_json: bool, folder: Path) -> None:
+        self.as_json, self.folder = as_json, folder
+        self.started, self.made = time.monotonic(), 0
+
+    def __call__(self, record: "Record", done: int, count: int) -> None:
+        if self.as_json:
+            emit("job", done=done, expected=count, **_facts(record))
+            return
+        self.made += record.status != "kept"
+        left = (time.monotonic() - self.started) / max(self.made, 1) * (count - done)
+        said = {"done": f"{record.seconds:.1f} s", "kept": "was finished before"}.get(record.status, record.error)
+        click.echo(f"[{done}/{count}] {record.key}: {said}, {clock_time(left)} left", err=True)
+        for note in record.notes if record.status == "done" else ():
+            click.echo(f"  {note}", err=True)
+
+
+def _end(ctx: click.Context, records: "list[Record]", folder: Path, as_json: bool) -> None:
+    """The summary; exit code 2 with a list where some failed."""
+    failed = [record for record in records if record.status == "failed"]
+    if as_json:
+        from vidcm.generation.run import summary
+
+        emit("done", folder=str(folder), **{key: value for key, value in summary(records).items() if key != "clips"})
+    else:
+        click.echo(f"{folder}: {len(records) - len(failed)} clips of {len(records)} jobs, summary.json has each")
+    for record in failed:
+        click.echo(f"failed: line {record.line}, {record.key}: {record.error}", err=True)
+    if failed:
+        ctx.exit(2)
+
+
+def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: bool) -> "Maker":
+    from vidcm.families.stock import hush
+    from vidcm.generation.makers import load_maker
+
+    if quiet:
+        hush()
+    return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())
+
+
+def _device(name: str, processes: Processes | None = None) -> "torch.device":
+    import torch
+
+    present = present_device(name)
+    own = present == "cuda" and processes is not None and processes.count > 1
+    return torch.device(present, processes.local_rank) if own and processes else torch.device(present)
+
+
+def _facts(record: "Record") -> dict[str, Any]:
+    return {key: value for key, value in asdict(record).items() if key != "fingerprint"}

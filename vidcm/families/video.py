@@ -1,0 +1,269 @@
+"""What the families of pretrained video models share: their parts, sizes, prompts, and the directory they lie in."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vidcm.core.circle import Denoiser
+from vidcm.core.errors import UserError
+from vidcm.families.checkpoint import load_component
+from vidcm.families.stock import load_part, pipeline_of, read_index, save_parts
+from vidcm.families.text import embed
+from vidcm.models.scheduler import ConsistencyScheduler
+
+Condition = dict[str, Tensor]
+TRANSFORMERS = {
+    "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
+    "text_encoder": ("T5EncoderModel", "UMT5EncoderModel"),
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which clips a model can take: 1 + a multiple of `time` frames, sides that are multiples of `side` pixels."""
+
+    time: int
+    side: int
+
+    def check(self, num_frames: int, height: int, width: int) -> None:
+        """Raises UserError naming the nearest clip that fits."""
+        if num_frames < 1 or (num_frames - 1) % self.time:
+            below = 1 + max(0, (num_frames - 1) // self.time) * self.time
+            near = f"{below} or {below + self.time}" if num_frames > 0 else "1"
+            raise UserError(
+                f"num_frames must be 1 + a multiple of {self.time} for this VAE, got {num_frames} (try {near})"
+            )
+        if height < 1 or width < 1 or height % self.side or width % self.side:
+            fitting = "x".join(str(self.nearest(side)) for side in (width, height))
+            raise UserError(
+                f"width and height must be multiples of {self.side} for this model, got {width}x{height} "
+                f"(try {fitting})"
+            )
+
+    def nearest(self, side: float) -> int:
+        return max(1, round(side / self.side)) * self.side
+
+
+@dataclass
+class VideoFamily:
+    """A pretrained model whose parts a diffusers pipeline names. A subclass says how its network sees the circle.
+
+    index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
+    tuned for it. device: where the networks compute. prompt: what the clips of a training run show, one text for all;
+    texts: those that were encoded for it.
+    """
+
+    vae: Any
+    transformer: Any
+    scheduler: Any
+    text_encoder: Any
+    tokenizer: Any
+    transformer_2: Any = None
+    image_encoder: Any = None
+    image_processor: Any = None
+    consistency: ConsistencyScheduler | None = None
+    index: dict[str, Any] = field(default_factory=dict)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    teacher: Any = None
+    prompt: str = ""
+    texts: dict[str, Condition] = field(default_factory=dict, repr=False)
+
+    PIPELINES: ClassVar[tuple[str, ...]]  # classes of diffusers whose directories are read; the first is the plain one
+    PARTS: ClassVar[Mapping[str, tuple[str, ...]]]  # name -> classes
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset()  # parts that the directory may leave out
+    CLIP: ClassVar[tuple[int, int, int]]  # usual num_frames, height, width
+    PRECISE: ClassVar[frozenset[str]] = frozenset()  # parts that compute in float32 whatever the others do
+    RATE: ClassVar[int]  # usual frames per second
+    GUIDANCE: ClassVar[float]  # usual scale of the diffusion model
+
+    # Directories ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any]) -> "VideoFamily":
+        raise UserError("this family starts from pretrained weights: init= must name their diffusers directory")
+
+    @classmethod
+    def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> "VideoFamily":
+        """On the CPU, networks in `dtype`. Raises UserError for what is missing, damaged or unknown."""
+        index = read_index(folder)
+        if pipeline_of(index) not in cls.PIPELINES:
+            raise UserError(
+                f"{folder} holds a {pipeline_of(index)}, this family reads {', '.join(cls.PIPELINES)}: "
+                "choose the family that fits (vidcm models)"
+            )
+        dtypes = {name: torch.float32 if name in cls.PRECISE else dtype for name in cls.PARTS}
+        parts = {name: load_part(folder, index, name, known, dtypes[name]) for name, known in cls.PARTS.items()}
+        missing = [name for name, part in parts.items() if part is None and name not in cls.OPTIONAL]
+        if missing:
+            raise UserError(f"{folder} is not a complete model directory: {missing[0]} is missing from its index")
+        tuned = (Path(folder) / "consistency").is_dir()
+        consistency = load_component(ConsistencyScheduler, folder, "consistency") if tuned else None
+        family = cls(**parts, consistency=consistency, index=index)
+        family.check()
+        return family
+
+    def save(self, folder: str | Path) -> None:
+        """In the layout it was read in, which the stock pipeline loads too; weights keep their dtype.
+
+        A network that has a teacher was tuned from it, and is saved with where few-step sampling goes."""
+        tuned = ConsistencyScheduler() if self.consistency is None and self.teacher is not None else self.consistency
+        names = [name for name in self.PARTS if getattr(self, name) is not None]
+        parts = {name: getattr(self, name) for name in names}
+        save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": tuned})
+
+    def default_index(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """model_index.json for parts that were put together in memory."""
+        named = {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
+        return {"_class_name": self.PIPELINES[0], **named}
+
+    def check(self) -> None:
+        """Raises UserError for settings of the parts that this family has no answer to."""
+
+    # Modules --------------------------------------------------------------------------------------------------------
+
+    def modules(self) -> Iterable[nn.Module]:
+        values = (getattr(self, item.name) for item in fields(self))
+        return (value for value in values if isinstance(value, nn.Module))
+
+    def to(self, device: torch.device | str) -> "VideoFamily":
+        for module in self.modules():
+            module.to(device)
+        self.device = torch.device(device)
+        return self
+
+    def trainable(self, stage: str) -> nn.Module:
+        """The network; "vae" is asked for by the key of latents, and is not trained."""
+        return self.vae if stage == "vae" else self.transformer
+
+    def vae_loss(self, *_: Any, **__: Any) -> Any:
+        raise UserError("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
+
+    decoder_loss = vae_loss
+
+    # Training -------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, batch: Mapping[str, Tensor], *, generator: torch.Generator) -> tuple[Tensor, Condition]:
+        """x0 [B, C, T, h, w] of whole clips, both ends and all between, and what the network is told of them."""
+        if not (batch["first_present"].all() and batch["last_present"].all()):
+            raise UserError("data.absent must be 0 for this family: it is trained on whole clips")
+        clip = torch.cat((batch["first"][:, :, None], batch["frames"], batch["last"][:, :, None]), dim=2)
+        shape, size = tuple(clip.shape[2:]), len(clip)
+        self.grid.check(*shape)
+        given = self.images(*self.given(clip), shape, size, float(self.RATE))
+        return self.encode_frames(clip, generator), {**self.said(self.prompt, size), **given}
+
+    def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
+        return None, None
+
+    def unconditional(self, condition: Condition) -> Condition:
+        """Without the prompt."""
+        return {**condition, **self.said("", len(condition["text"]))}
+
+    @torch.no_grad()
+    def said(self, prompt: str, batch: int) -> Condition:
+        """What the network is told of one prompt for all; encoded once."""
+        if prompt not in self.texts:
+            self.texts[prompt] = self.text([prompt])[0]
+        return {
+            name: value.to(self.device).expand(batch, *value.shape[1:]) for name, value in self.texts[prompt].items()
+        }
+
+    # Clips and prompts ----------------------------------------------------------------------------------------------
+
+    @property
+    def grid(self) -> Grid:
+        raise NotImplementedError
+
+    @property
+    def tokens(self) -> int:
+        """Of a prompt."""
+        raise NotImplementedError
+
+    @property
+    def attends(self) -> bool:
+        """Whether its text encoder is told where the padding is: see `text.embed`."""
+        return False
+
+    @property
+    def usual_clip(self) -> tuple[int, int, int]:
+        """num_frames, height, width for who does not ask."""
+        return self.CLIP
+
+    def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """[C, T, h, w] of a clip's x0."""
+        raise NotImplementedError
+
+    def text(self, prompts: list[str], negative: list[str] | None = None) -> tuple[Condition, Condition]:
+        """What the network is told of prompts, and of what to be led away from (nothing, if not said)."""
+        both = [*prompts, *(negative or [""] * len(prompts))]
+        embedded, words = embed(
+            self.tokenizer, self.text_encoder, self.prepared(both), self.tokens, self.device, attend=self.attends
+        )
+        return tuple(self.told(*half) for half in zip(embedded.chunk(2), words.chunk(2), strict=True))  # type: ignore
+
+    def prepared(self, prompts: list[str]) -> list[str]:
+        return prompts
+
+    def told(self, embedded: Tensor, words: Tensor) -> Condition:
+        return {"text": embedded}
+
+    def images(
+        self, first: Tensor | None, last: Tensor | None, shape: tuple[int, int, int], batch: int, rate: float
+    ) -> Condition:
+        """What the network is told of given frames [B, 3, H, W] in 0..1. shape: num_frames, height, width."""
+        raise NotImplementedError
+
+    # The circle -----------------------------------------------------------------------------------------------------
+
+    def angles(self, steps: int, shape: tuple[int, ...]) -> tuple[float, ...]:
+        """steps + 1 falling angles, the last 0, where the stock scheduler goes. shape: of x0, [C, T, h, w]."""
+        raise NotImplementedError
+
+    def denoiser(self, condition: Condition, network: nn.Module | None = None) -> Denoiser:
+        """denoiser(x, angle) -> x0 of the transformer, or of another network like it, under a condition."""
+        raise NotImplementedError
+
+    def encode_frames(self, frames: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """x0 [B, C, T, h, w] of frames [B, 3, T, H, W] in 0..1: the posterior's mode, or with a generator a draw."""
+        raise NotImplementedError
+
+    def decode(self, x0: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Frames [B, 3, T, H, W], float32 in 0..1. noise: like x0, for a VAE whose decoder takes some."""
+        raise NotImplementedError
+
+    def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
+        """The VAE's own latents, float32."""
+        with torch.autocast(self.device.type, enabled=False):
+            found = self.vae.encode((2 * frames - 1).to(self.device, self.vae.dtype)).latent_dist
+        return (found.mode() if generator is None else found.sample(generator)).float()
+
+    def pictures(self, latents: Tensor, *timing: Tensor) -> Tensor:
+        """Frames of the VAE's own latents."""
+        made = self.vae.decode(latents.to(self.vae.dtype), *timing, return_dict=False)[0]
+        return (made.float() / 2 + 0.5).clamp(0, 1)
+
+
+def with_known(denoiser: Denoiser, known: Tensor, is_known: Tensor) -> Denoiser:
+    """A denoiser that says of given frames what they are. known: x0 there; is_known: bool, broadcasts over x0."""
+
+    def denoise(x: Tensor, angle: Tensor) -> Tensor:
+        return torch.where(is_known, known.to(x.dtype), denoiser(x, angle))
+
+    return denoise
+
+
+def copied(scheduler: Any) -> Any:
+    """A scheduler to ask for its timesteps, so that the family's own keeps no state."""
+    return copy.deepcopy(scheduler)
+
+
+def refuse_image(first: Tensor | None, last: Tensor | None, why: str) -> None:
+    if first is not None or last is not None:
+        raise UserError(f"this model takes no image: {why}")

@@ -1,0 +1,145 @@
+"""What makes a clip of a job: a pretrained video model, or, between two images, the shipped motion model."""
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidcm.core.errors import UserError
+from vidcm.families.stock import pipeline_of, read_index
+from vidcm.families.text import PromptCut
+from vidcm.generation.jobs import GENERATING, Job, check_without_model
+from vidcm.generation.pictures import fit, read_image
+
+MOTION = "FrameInterpolationPipeline"
+BETWEEN, BETWEEN_RATE = 17, 24  # frames, and frames per second, of what the motion model makes
+
+
+@dataclass
+class Made:
+    """frames_THWC: RGB float32 in 0..1. settings: what was made, all values. notes: what was done to the input."""
+
+    frames_THWC: np.ndarray
+    rate: Fraction
+    settings: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+Maker = Callable[[Job], Made]
+
+
+def load_maker(model: Path | None, device: torch.device, *, low_memory: bool = False, quiet: bool = True) -> Maker:
+    """The model, loaded once. model: None is the shipped one. Raises UserError for what cannot be loaded."""
+    if model is None or pipeline_of(read_index(model)) == MOTION:
+        from vidcm.pipelines import FrameInterpolationPipeline
+
+        return BetweenMaker(FrameInterpolationPipeline.from_pretrained(model).to(device))
+    from vidcm.pipelines import VideoGenerationPipeline
+
+    pipe = VideoGenerationPipeline.from_pretrained(model, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    pipe.set_progress_bar_config(disable=quiet)
+    if low_memory:
+        pipe.enable_vae_tiling()
+    if low_memory and device.type != "cpu":
+        pipe.enable_model_cpu_offload(device=device)
+    else:
+        pipe.to(device)
+    return ClipMaker(pipe)
+
+
+def identity(model: Path | None) -> str:
+    """What tells one model from another: its index, and the name, size and age of each of its weights."""
+    if model is None:
+        return "shipped"
+    files = sorted(model.rglob("*.safetensors"))
+    stats = [(file.relative_to(model).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return json.dumps([read_index(model), stats], sort_keys=True)
+
+
+@dataclass
+class ClipMaker:
+    """Clips by a VideoGenerationPipeline."""
+
+    pipe: Any
+
+    def __call__(self, job: Job) -> Made:
+        family = self.pipe.family
+        images = {key: read_image(path) for key, path in job.images().items()}
+        height, width = job.pixels or self._size(family, images)
+        frames, rate = job.num_frames or family.usual_clip[0], job.fps or Fraction(family.RATE)
+        family.grid.check(frames, height, width)  # before images are cut for a clip that cannot be
+        fitted = {key: fit(image, height, width, job.fit) for key, image in images.items()}
+        sampler, steps = self.pipe.plan(job.sampler, job.steps)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PromptCut)
+            made = self.pipe(
+                job.prompt,
+                negative_prompt=job.negative_prompt,
+                num_frames=frames,
+                height=height,
+                width=width,
+                frame_rate=float(rate),
+                num_inference_steps=steps,
+                sampler=sampler,
+                guidance_scale=job.guidance,
+                temperature=job.temperature,
+                seed=job.seed,
+                output_type="np",
+                **{key: as_tensor(one.pixels) for key, one in fitted.items()},
+            )
+        settings = {"num_frames": frames, "size": f"{width}x{height}", "fps": str(rate), "sampler": sampler}
+        settings |= {"steps": steps, "seed": job.seed}
+        notes = [f"{job.images()[key]}: {one.note}" for key, one in fitted.items() if one.note]
+        notes += [str(told.message) for told in caught if issubclass(told.category, PromptCut)]
+        if job.sampler is None and not self.pipe.is_tuned:
+            notes.append(f"these weights were not tuned for few steps: their diffusion model was followed in {steps}")
+        return Made(made.frames[0], rate, settings, notes)
+
+    @staticmethod
+    def _size(family: Any, images: dict[str, np.ndarray]) -> tuple[int, int]:
+        """The model's usual size; with an image, as many pixels of the image's aspect."""
+        _, height, width = family.usual_clip
+        for image in images.values():
+            rows, columns = image.shape[:2]
+            scale = (height * width / (rows * columns)) ** 0.5
+            return family.grid.nearest(rows * scale), family.grid.nearest(columns * scale)
+        return height, width
+
+
+@dataclass
+class BetweenMaker:
+    """What lies between two images, by the interpolation model; both are frames of the clip."""
+
+    pipe: Any
+
+    def __call__(self, job: Job) -> Made:
+        check_without_model(job)
+        for name in ("sampler", "guidance"):
+            if getattr(job, name) is not None:
+                raise UserError(f"the shipped motion model has no {name}: leave it out, or give {GENERATING}")
+        images = {key: read_image(path) for key, path in job.images().items()}
+        height, width = job.pixels or images["image"].shape[:2]
+        fitted = [fit(image, height, width, job.fit) for image in images.values()]
+        frames, rate, steps = job.num_frames or BETWEEN, job.fps or Fraction(BETWEEN_RATE), job.steps or 2
+        if frames < 3:
+            raise UserError(f"num_frames must be at least 3 between two images, got {frames} (try {BETWEEN})")
+        ends = [as_tensor(one.pixels).to(self.pipe.device) for one in fitted]
+        instants = [i / (frames - 1) for i in range(1, frames - 1)]
+        options = {"num_inference_steps": steps, "temperature": job.temperature, "seed": job.seed}
+        between = self.pipe(*ends, instants, **options, output_type="np").frames[0]
+        first, last = (one.pixels[None].astype(np.float32) / 255 for one in fitted)
+        settings = {"num_frames": frames, "size": f"{width}x{height}", "fps": str(rate), "steps": steps}
+        notes = [f"{path}: {one.note}" for path, one in zip(job.images().values(), fitted, strict=True) if one.note]
+        clip = np.concatenate((first, between.astype(np.float32), last))
+        return Made(clip, rate, {**settings, "seed": job.seed}, notes)
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """[1, 3, H, W] float32 in 0..1 of uint8 [H, W, 3]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255

@@ -1,0 +1,56 @@
+"""Several processes on one manifest, as torchrun and accelerate start them: each makes its share of the jobs."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from vidcm.core.errors import UserError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=30)  # processes wait for the slowest: their shares may differ by hours
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank: of this one, of `count`; local_rank: which accelerator of the machine is its own."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, jobs: Sequence[T]) -> list[T]:
+        """Every `count`-th, so that long jobs that stand together are spread."""
+        return list(jobs[self.rank :: self.count])
+
+    def wait(self) -> None:
+        """Until all are here. A process that ended earlier with an error would have its launcher end the others."""
+        if self.count == 1:
+            return
+        import torch.distributed as distributed
+
+        if not distributed.is_initialized():
+            distributed.init_process_group("gloo", timeout=PATIENCE)
+        distributed.barrier()
+
+
+ALONE = Processes()
+
+
+def launched() -> Processes:
+    """What the launcher says in the environment; alone without one."""
+    try:
+        rank, count, local = (int(os.environ.get(name, default)) for name, default in ENVIRONMENT.items())
+    except ValueError as error:
+        raise UserError(f"RANK, WORLD_SIZE and LOCAL_RANK must be numbers: start with torchrun ({error})") from error
+    if not 0 <= rank < count:
+        raise UserError(f"RANK {rank} of WORLD_SIZE {count} cannot be: start with torchrun")
+    return Processes(rank, count, local)
+
+
+ENVIRONMENT = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
