@@ -102,6 +102,18 @@ def test_codec_and_quality_are_as_asked_and_told(source: Path, out: Path, model:
         assert container.streams.video[0].codec_context.codec_tag == "apcn"  # ProRes 422
 
 
+def test_slow_motion_is_told(source: Path, out: Path, model: Path) -> None:
+    run = interpolate(source, "-o", out, "--slow-motion", "2.5", "--model", model, "--steps", "0", "--sound", "drop")
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.startswith(f"{out}: 10 frames from 4 (6 made), 24 fps, 0.417 s, 2.5 times slower")
+
+
+def test_slow_motion_at_a_rate_that_is_asked_for(source: Path, out: Path, model: Path) -> None:
+    asked = ["--slow-motion", "2", "--fps", "60", "--json", "--steps", "0"]
+    done = json.loads(interpolate(source, "-o", out, "--model", model, *asked).stdout.splitlines()[-1])
+    assert (done["rate"], done["frames_out"], done["times_slower"]) == ("60", 20, "2")
+
+
 def test_a_part_is_taken_and_told(source: Path, out: Path, model: Path) -> None:
     asked = ["--range", "0:00:00.05-0.13", "--steps", "0"]
     run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
@@ -218,6 +230,12 @@ BAD_OPTIONS = {
     "rate without denominator": (["--fps", "24/0"], "--fps must be a number"),
     "factor and rate": (["--factor", "2", "--fps", "60"], "--factor 2 and --fps 60 both say"),
     "neither factor nor rate": ([], "say how many frames: --factor"),
+    "slow motion of 1": (["--slow-motion", "1"], "--slow-motion must be above 1 and at most 64, got 1"),
+    "slow motion no number": (["--slow-motion", "half"], "--slow-motion must be a number such as 2 or 2.5"),
+    "slow motion and factor": (["--slow-motion", "2", "--factor", "2"], "--factor 2 and --slow-motion 2 both say"),
+    "slow motion at no rate": (["--slow-motion", "2", "--fps", "0"], "--fps must be above 0"),
+    "sound without slow motion": (["--factor", "2", "--sound", "drop"], "--sound drop says what slow motion does"),
+    "unknown sound": (["--slow-motion", "2", "--sound", "mute"], "'mute' is not one of 'stretch', 'drop'"),
     "temperature negative": (["--factor", "2", "--temperature", "-1"], "must be a number of at least 0, got -1"),
     "temperature no number": (["--factor", "2", "--temperature", "nan"], "must be a number of at least 0, got nan"),
     "temperature a word": (["--factor", "2", "--temperature", "hot"], "must be a number of at least 0, got hot"),
@@ -402,10 +420,6 @@ def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: P
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1
     assert run.stderr.startswith("Error: ")
-
-
-def test_the_help_promises_nothing_that_no_option_does() -> None:
-    assert "slow motion" not in interpolate("--help").stdout
 
 
 def told_with_modules(*arguments: str | Path) -> tuple[str, set[str]]:

@@ -18,8 +18,10 @@ from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.slow_motion import parse_slow_motion
 from vidcm.interpolation.span import parse_range
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
+from vidcm.media.pace import SOUNDS, STRETCH
 
 T = TypeVar("T")
 
@@ -41,6 +43,17 @@ if TYPE_CHECKING:
 )
 @click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
+@click.option(
+    "--slow-motion",
+    "slower",
+    metavar="N",
+    help="N times as long, such as 2 or 2.5, at IN's own rate or that of --fps.",
+)
+@click.option(
+    "--sound",
+    type=click.Choice(SOUNDS),
+    help="In slow motion: stretch it, its pitch kept, or drop it.  [default: stretch]",
+)
 @click.option(
     "--steps", default=2, show_default=True, type=click.IntRange(0, 100), help="Network steps; 0: motion estimate only."
 )
@@ -74,6 +87,8 @@ def command(
     target: Path,
     factor: str | None,
     fps: str | None,
+    slower: str | None,
+    sound: str | None,
     model: Path | None,
     cuts: str,
     codec: str | None,
@@ -85,10 +100,12 @@ def command(
 ) -> None:
     """Add frames to IN. Sound, colour, timing of cuts and duration stay; an OUT that is there is replaced.
 
-    One of --factor and --fps says how many: `--factor 2`, `--fps 60`. With a whole factor every source frame is kept,
-    at its own instant, and goes to the encoder as it was decoded.
+    One of --factor, --fps and --slow-motion says how many: `--factor 2`, `--fps 60`, `--slow-motion 4`. With a whole
+    factor every source frame is kept, at its own instant, and goes to the encoder as it was decoded.
     """
-    rule = _check(_rule, factor, fps)
+    rule = _check(_rule, factor, fps, slower)
+    if sound is not None and slower is None:
+        raise click.UsageError(f"--sound {sound} says what slow motion does to it: give --slow-motion too")
     check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
     known = _known_cuts(cuts)
@@ -108,6 +125,7 @@ def command(
             codec=codec,
             quality=quality,
             span=part,
+            sound=sound or STRETCH,
             progress=progress,
         )
     finally:
@@ -125,14 +143,21 @@ def _check(judge: Callable[..., T], *values: Any) -> T:
         raise click.UsageError(str(error)) from error
 
 
-def _rule(factor: str | None, fps: str | None) -> Rule:
+def _rule(factor: str | None, fps: str | None, slower: str | None) -> Rule:
+    if factor is not None and slower is not None:
+        raise click.UsageError(
+            f"--factor {factor} and --slow-motion {slower} both say how many frames: give one of them, or --fps with "
+            "--slow-motion"
+        )
+    if slower is not None:
+        return parse_slow_motion(slower, None if fps is None else parse_rate(fps).rate)
     if factor is not None and fps is not None:
         raise click.UsageError(f"--factor {factor} and --fps {fps} both say how many frames: give one of them")
     if factor is not None:
         return parse_factor(factor)
     if fps is not None:
         return parse_rate(fps)
-    raise click.UsageError("say how many frames: --factor (such as 2) or --fps (such as 60)")
+    raise click.UsageError("say how many frames: --factor (such as 2), --fps (such as 60) or --slow-motion (such as 4)")
 
 
 def _known_cuts(cuts: str) -> Cuts | None:
@@ -190,8 +215,9 @@ def _tell(report: "Report", as_json: bool) -> None:
         return
     average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
+    slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{cuts}, in {clock_time(report.wall_s)}"
+        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
     )

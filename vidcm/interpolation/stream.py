@@ -16,7 +16,9 @@ from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
+from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
+from vidcm.media.timeline import common_time_base
 from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
@@ -37,7 +39,8 @@ class Report:
     source_rate: str | None  # "24000/1001"; None: variable
     rate: str | None
     start_s: float  # of the part that was taken, from the first frame on
-    duration_s: float
+    duration_s: float  # of the output
+    times_slower: str  # "5/2"; "1": as fast as the source
     frames_in: int
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
@@ -65,9 +68,12 @@ def interpolate_file(
     codec: str | None = None,
     quality: str | None = None,
     span: Span | None = None,
+    sound: str = STRETCH,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
+
+    In slow motion the duration is `rule.stretch` times the source's, and `sound` says what becomes of it: see `Pace`.
 
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
@@ -84,7 +90,7 @@ def interpolate_file(
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop), Tally()
         expected = rule.count(work.count, work.info.average_rate)
-        with _writer(target, work, rule, codec, quality) as writer:
+        with _writer(target, work, rule, codec, quality, Pace(rule.stretch, sound)) as writer:
             for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
@@ -127,7 +133,8 @@ def _report(
         source_rate=_text(info.rate),
         rate=_text(rule.output_rate(info.rate)),
         start_s=float(info.skipped),
-        duration_s=float(tally.end - info.start),
+        duration_s=float((tally.end - info.start) * rule.stretch),
+        times_slower=str(rule.stretch),
         frames_in=tally.frames_in,
         frames_out=tally.frames_out,
         frames_made=tally.frames_made,
@@ -140,19 +147,20 @@ def _report(
     )
 
 
-def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None) -> VideoWriter:
+def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None, pace: Pace) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
     info = work.info
     steps = (span for step in info.clock.steps for span in rule.steps(step))
     return VideoWriter(
         target,
         info,
-        time_base=info.time_base_for(*steps),
+        time_base=common_time_base((info.start - info.origin) * pace.times, *steps),
         rate=rule.output_rate(info.average_rate),
         codec=codec,
         quality=quality,
         copy_from=info.path,
         window=work.window,
+        pace=pace,
     )
 
 
