@@ -92,6 +92,32 @@ def test_twice_the_frames_from_a_model_directory(source: Path, out: Path, model:
         assert sum(1 for _ in container.decode(video=0)) == 8
 
 
+def test_reports_say_how_sure_each_frame_is(source: Path, out: Path, model: Path) -> None:
+    names = [out.with_suffix(suffix) for suffix in (".json", ".html", ".edl")]
+    asked = [word for name in names for word in ("--report", name)]
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--steps", "0", *asked)
+    assert run.exit_code == 0, run.stderr
+    frames = json.loads(names[0].read_text())["frames"]
+    assert [frame["score"] is None for frame in frames] == [True, False] * 3 + [True, True]
+    assert names[1].read_text().count("<figure>") == 3
+    assert names[2].read_text().startswith("TITLE: result")
+    assert len(list(out.parent.iterdir())) == 4
+
+
+def test_doubtful_frames_are_held(source: Path, out: Path, model: Path) -> None:
+    report = out.with_suffix(".json")
+    asked = ["--min-confidence", "1", "--report", report, "--steps", "0"]
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
+    assert run.stdout.startswith(f"{out}: 8 frames from 4 (0 made)")
+    assert {frame["kind"] for frame in json.loads(report.read_text())["frames"]} == {"source", "hold", "end"}
+
+
+def test_reports_must_not_share_a_name(source: Path, out: Path) -> None:
+    report = out.with_suffix(".json")
+    run = interpolate(source, "-o", out, "--factor", "2", "--report", report, "--report", report)
+    check_refusal(run, "two reports have the same name", out.parent)
+
+
 def test_codec_and_quality_are_as_asked_and_told(source: Path, out: Path, model: Path) -> None:
     movie = out.with_suffix(".mov")
     asked = ["--codec", "prores", "--quality", "medium", "--steps", "0"]
@@ -247,6 +273,10 @@ BAD_OPTIONS = {
     "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
     "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends where it begins or before"),
     "range of words": (["--factor", "2", "--range", "start-end"], "--range must be two times, such as"),
+    "confidence above 1": (["--factor", "2", "--min-confidence", "1.5"], "must be between 0 and 1, got 1.5"),
+    "confidence no number": (["--factor", "2", "--min-confidence", "nan"], "must be between 0 and 1, got nan"),
+    "fallback alone": (["--factor", "2", "--fallback", "hold"], "--fallback hold says what is shown below"),
+    "unknown fallback": (["--factor", "2", "--fallback", "blur"], "'blur' is not one of 'hold', 'crossfade'"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),
 }

@@ -1,6 +1,5 @@
 """`vidcm interpolate`: add frames to a video. Arguments are judged before torch is imported or a model is read."""
 
-import json
 import signal
 import warnings
 from collections.abc import Callable
@@ -16,8 +15,11 @@ from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
+from vidcm.interpolation.doubt import FALLBACKS, Doubt
+from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import parse_slow_motion
 from vidcm.interpolation.span import parse_range
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
@@ -80,7 +82,25 @@ if TYPE_CHECKING:
     metavar="A-B",
     help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
 )
-@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
+@click.option(
+    "--report",
+    "reports",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write what was done, frame by frame: JSON; .html a page with the least sure frames; .edl markers there.",
+)
+@click.option(
+    "--min-confidence",
+    metavar="X",
+    type=float,
+    help="Show in-betweens that score less, 0 to 1, otherwise; reports then mark those.",
+)
+@click.option(
+    "--fallback",
+    type=click.Choice(FALLBACKS),
+    help="How they are shown: the nearer source frame, or a cross-fade.  [default: hold]",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
     source: Path,
@@ -94,7 +114,9 @@ def command(
     codec: str | None,
     quality: str | None,
     span: str | None,
-    report: Path | None,
+    reports: tuple[Path, ...],
+    min_confidence: float | None,
+    fallback: str | None,
     as_json: bool,
     **sampling: Any,
 ) -> None:
@@ -111,27 +133,33 @@ def command(
     known = _known_cuts(cuts)
     _check(check_codec, target, codec, quality)
     check_model(model)
-    if report is not None:
+    doubt = _check(_doubt, min_confidence, fallback)
+    for report in reports:
         check_report(report, source, target)
+    if len({report.absolute() for report in reports}) < len(reports):
+        raise click.UsageError("two reports have the same name: give each its own")
     progress = Progress(as_json)
-    try:
-        done = _run(
-            source,
-            target,
-            find_cuts=cuts == "auto",
-            cuts=known,
-            rule=rule,
-            interpolator=_lazy_interpolator(model, **sampling),
-            codec=codec,
-            quality=quality,
-            span=part,
-            sound=sound or STRETCH,
-            progress=progress,
-        )
-    finally:
-        progress.close()
-    if report is not None:
-        report.write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
+    with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
+        try:
+            done = _run(
+                source,
+                target,
+                find_cuts=cuts == "auto",
+                cuts=known,
+                rule=rule,
+                interpolator=_lazy_interpolator(model, **sampling),
+                codec=codec,
+                quality=quality,
+                span=part,
+                sound=sound or STRETCH,
+                doubt=doubt,
+                ledger=ledger if reports else None,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+        for report in reports:
+            write_report(report, done.as_dict(), ledger)
     _tell(done, as_json)
 
 
@@ -158,6 +186,12 @@ def _rule(factor: str | None, fps: str | None, slower: str | None) -> Rule:
     if fps is not None:
         return parse_rate(fps)
     raise click.UsageError("say how many frames: --factor (such as 2), --fps (such as 60) or --slow-motion (such as 4)")
+
+
+def _doubt(min_confidence: float | None, fallback: str | None) -> Doubt | None:
+    if min_confidence is None and fallback is not None:
+        raise click.UsageError(f"--fallback {fallback} says what is shown below --min-confidence: give that too")
+    return None if min_confidence is None else Doubt(min_confidence, fallback or FALLBACKS[0])
 
 
 def _known_cuts(cuts: str) -> Cuts | None:
@@ -199,10 +233,11 @@ def _lazy_interpolator(
 
     @cache
     def loaded() -> "Interpolator":
-        from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+        from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
 
+        calibration = calibration_of(model)
         pipe = FrameInterpolationPipeline.from_pretrained(model).to(present_device(device))
-        return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature)
+        return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature, calibration=calibration)
 
     return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
 

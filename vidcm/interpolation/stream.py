@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
+from vidcm.interpolation.doubt import Doubt
+from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
@@ -69,6 +72,8 @@ def interpolate_file(
     quality: str | None = None,
     span: Span | None = None,
     sound: str = STRETCH,
+    doubt: Doubt | None = None,
+    ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
@@ -77,8 +82,10 @@ def interpolate_file(
 
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
-    `VideoWriter`. span: the part to take, sound and all; None takes the whole. progress: called with the output frames
-    written so far and those expected. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
+    `VideoWriter`. span: the part to take, sound and all; None takes the whole. doubt: what is shown instead of
+    in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called
+    with the output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind,
+    nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
@@ -88,7 +95,9 @@ def interpolate_file(
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop), Tally()
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop, doubt), Tally()
+        if ledger is not None:
+            tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
         with _writer(target, work, rule, codec, quality, Pace(rule.stretch, sound)) as writer:
             for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
