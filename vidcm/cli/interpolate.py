@@ -83,6 +83,13 @@ if TYPE_CHECKING:
     help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
 )
 @click.option(
+    "--interlaced",
+    default="refuse",
+    show_default=True,
+    type=click.Choice(("refuse", "deinterlace", "ignore")),
+    help="What to do with pictures of two moments each; ignore it where a file only says so.",
+)
+@click.option(
     "--report",
     "reports",
     metavar="FILE",
@@ -114,6 +121,7 @@ def command(
     codec: str | None,
     quality: str | None,
     span: str | None,
+    interlaced: str,
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
@@ -152,6 +160,7 @@ def command(
                 quality=quality,
                 span=part,
                 sound=sound or STRETCH,
+                interlaced=interlaced,
                 doubt=doubt,
                 ledger=ledger if reports else None,
                 progress=progress,

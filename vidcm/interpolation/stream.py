@@ -19,6 +19,7 @@ from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
+from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
 from vidcm.media.timeline import common_time_base
@@ -72,6 +73,7 @@ def interpolate_file(
     quality: str | None = None,
     span: Span | None = None,
     sound: str = STRETCH,
+    interlaced: str = REFUSE,
     doubt: Doubt | None = None,
     ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
@@ -82,7 +84,8 @@ def interpolate_file(
 
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
-    `VideoWriter`. span: the part to take, sound and all; None takes the whole. doubt: what is shown instead of
+    `VideoWriter`. span: the part to take, sound and all; None takes the whole. interlaced: "refuse" such pictures,
+    "deinterlace" or "ignore" it. doubt: what is shown instead of
     in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called
     with the output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind,
     nor when interrupted.
@@ -90,6 +93,7 @@ def interpolate_file(
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
+        check_interlaced(reader.info, interlaced)
         choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
         work = _work(reader, span)
         known = cuts.indices(reader) if cuts else frozenset()
@@ -100,7 +104,8 @@ def interpolate_file(
             tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
         with _writer(target, work, rule, codec, quality, Pace(rule.stretch, sound)) as writer:
-            for shown, instant, duration in _timed(renderer(work.frames, tally), tally):
+            frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
+            for shown, instant, duration in _timed(renderer(frames, tally), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
             if tally.frames_in < min(2, work.count):

@@ -157,6 +157,8 @@ class Remux:
         self._target.set_chapters(self._pace.chapters(chapters))
         for video in self._target.streams.video[:1]:
             main = source.streams[self._info.stream_index]
+            if {key.lower(): text for key, text in main.metadata.items()}.get("alpha_mode") == "1":
+                self.dropped.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
             video.metadata.update(carry.stream_words(main.metadata))
             video.disposition = main.disposition
             self._tell_timecode([source.metadata, *(stream.metadata for stream in source.streams)], video)
