@@ -78,7 +78,7 @@ def _made_whole(frame: VideoFrame, native: av.VideoFrame, converter: Converter, 
 def _graph(first: av.VideoFrame) -> Graph:
     graph = Graph()
     chain = [
-        graph.add_buffer(width=first.width, height=first.height, format=first.format.name, time_base=first.time_base),
+        graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=first.time_base),
         graph.add("bwdif", "mode=send_frame:deint=interlaced"),
         graph.add("format", first.format.name),
         graph.add("buffersink"),
