@@ -20,6 +20,7 @@ from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
+from vidcm.media.lock import claimed
 from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
 from vidcm.media.timeline import common_time_base
@@ -103,7 +104,8 @@ def interpolate_file(
         if ledger is not None:
             tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
-        with _writer(target, work, rule, codec, quality, Pace(rule.stretch, sound)) as writer:
+        pace = Pace(rule.stretch, sound)
+        with claimed(target), _writer(target, work, rule, codec, quality, pace) as writer:
             frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
             for shown, instant, duration in _timed(renderer(frames, tally), tally):
                 writer.write(shown, instant, duration)
