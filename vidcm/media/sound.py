@@ -7,7 +7,7 @@ is heard stays with the picture it belongs to.
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -17,6 +17,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.packet import Packet
 
 from vidcm.core.errors import UserError
@@ -44,9 +45,14 @@ class SoundChoice:
     layout: str
 
 
+def codec_of(stream: AudioStream) -> str:
+    """FFmpeg's name for the codec, whatever its decoder is called: mp3, not mp3float."""
+    return str(stream.codec_context.codec.canonical_name)
+
+
 def choose_sound(stream: AudioStream, container: str) -> SoundChoice | None:
     """How slowed sound is written: in the source's own codec, else the container's usual one; None: not at all."""
-    name, layout = stream.codec_context.name, stream.codec_context.layout.name
+    name, layout = codec_of(stream), stream.codec_context.layout.name
     own = ENCODERS.get(name, name)
     for encoder in dict.fromkeys((own, USUAL[container])):
         for wanted in dict.fromkeys((layout, layout.partition("(")[0], "stereo")):
@@ -58,7 +64,7 @@ def choose_sound(stream: AudioStream, container: str) -> SoundChoice | None:
 
 def note_on(stream: AudioStream, choice: SoundChoice) -> str | None:
     """What of a stream of sound does not come along, beside its packets; None if nothing."""
-    name, layout = stream.codec_context.name, stream.codec_context.layout.name
+    name, layout = codec_of(stream), stream.codec_context.layout.name
     changes = []
     if ENCODERS.get(name, name) != choice.encoder:
         changes.append(f"{name} is written as {choice.encoder}")
@@ -70,7 +76,7 @@ def note_on(stream: AudioStream, choice: SoundChoice) -> str | None:
 def add_sound(target: OutputContainer, stream: AudioStream, choice: SoundChoice) -> AudioStream:
     """A stream of the target for `stream`'s slowed sound."""
     sound = cast(AudioStream, target.add_stream(choice.encoder, rate=choice.rate, layout=choice.layout))
-    if not stream.codec_context.name.startswith(LOSSLESS) and not choice.encoder.startswith(LOSSLESS):
+    if not codec_of(stream).startswith(LOSSLESS) and not choice.encoder.startswith(LOSSLESS):
         usual = BITS_PER_CHANNEL * stream.codec_context.layout.nb_channels
         sound.codec_context.bit_rate = stream.codec_context.bit_rate or usual
     sound.metadata.update(carry.stream_words(stream.metadata))
@@ -149,10 +155,7 @@ def _stretched(
         frame = next(frames, None)
     graph.push(None)
     left = round((end if length is None else min(end, length)) * by * rate) - made
-    for out in _pull(graph):
-        if left > 0:
-            yield out if out.samples <= left else _head(out, left)
-        left -= out.samples
+    yield from _first_samples(_pull(graph), left)
 
 
 def _kind(frame: av.AudioFrame) -> tuple[int, str, str]:
@@ -180,10 +183,14 @@ def _graph(first: av.AudioFrame, sound: AudioStream, by: Fraction) -> Graph:
         graph.add("aformat", f"sample_fmts={encoder.format.name}:channel_layouts={encoder.layout.name}"),
         graph.add("abuffersink"),
     ]
+    _link(graph, chain)
+    return graph
+
+
+def _link(graph: Graph, chain: Sequence[FilterContext]) -> None:
     for left, right in pairwise(chain):
         left.link_to(right)
     graph.configure()
-    return graph
 
 
 def _pull(graph: Graph) -> Iterator[av.AudioFrame]:
@@ -196,14 +203,25 @@ def _pull(graph: Graph) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def _head(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
-    """Its first `samples`."""
-    width = 1 if frame.format.is_planar else frame.layout.nb_channels
-    head = av.AudioFrame.from_ndarray(
-        frame.to_ndarray()[:, : samples * width].copy(), frame.format.name, frame.layout.name
-    )
-    head.sample_rate = frame.sample_rate
-    return head
+def _first_samples(frames: Iterator[av.AudioFrame], left: int) -> Iterator[av.AudioFrame]:
+    """Cut by a filter: PyAV 18 reads beyond the end of frames of eight planes when they become arrays."""
+    for frame in frames:
+        if frame.samples > left > 0:
+            graph = Graph()
+            source = graph.add_abuffer(
+                sample_rate=frame.sample_rate,
+                format=frame.format.name,
+                layout=frame.layout.name,
+                time_base=Fraction(1, frame.sample_rate),
+            )
+            _link(graph, [source, graph.add("atrim", f"end_sample={left}"), graph.add("abuffersink")])
+            frame.pts, frame.time_base = 0, Fraction(1, frame.sample_rate)
+            graph.push(frame)
+            graph.push(None)
+            yield from _pull(graph)
+        elif left > 0:
+            yield frame
+        left -= frame.samples
 
 
 def _nearest_rate(encoder: str, rate: int) -> int | None:
