@@ -6,13 +6,13 @@ or taken as they are: some recorders call progressive pictures interlaced.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 import av
 from av.filter import Graph
 
 from vidcm.core.errors import UserError
 from vidcm.media.colour import Converter
+from vidcm.media.filters import link, pull
 from vidcm.media.info import VideoInfo
 from vidcm.media.reader import VideoFrame
 
@@ -83,17 +83,8 @@ def _graph(first: av.VideoFrame) -> Graph:
         graph.add("format", first.format.name),
         graph.add("buffersink"),
     ]
-    for left, right in pairwise(chain):
-        left.link_to(right)
-    graph.configure()
-    return graph
+    return link(graph, chain)
 
 
 def _pull(graph: Graph) -> Iterator[av.VideoFrame]:
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        assert isinstance(frame, av.VideoFrame)
-        yield frame
+    return (frame for frame in pull(graph) if isinstance(frame, av.VideoFrame))

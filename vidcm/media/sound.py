@@ -7,21 +7,20 @@ is heard stays with the picture it belongs to.
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
-from av.filter.context import FilterContext
 from av.packet import Packet
 
 from vidcm.core.errors import UserError
 from vidcm.media import carry
+from vidcm.media.filters import link, pull
 
 SLOWEST = 2  # times that one atempo makes sound longer at most
 HARD_GAP_S = 0.05  # gaps and overlaps from here on are filled and cut; shorter ones are rounded timestamps
@@ -183,24 +182,11 @@ def _graph(first: av.AudioFrame, sound: AudioStream, by: Fraction) -> Graph:
         graph.add("aformat", f"sample_fmts={encoder.format.name}:channel_layouts={encoder.layout.name}"),
         graph.add("abuffersink"),
     ]
-    _link(graph, chain)
-    return graph
-
-
-def _link(graph: Graph, chain: Sequence[FilterContext]) -> None:
-    for left, right in pairwise(chain):
-        left.link_to(right)
-    graph.configure()
+    return link(graph, chain)
 
 
 def _pull(graph: Graph) -> Iterator[av.AudioFrame]:
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        assert isinstance(frame, av.AudioFrame)
-        yield frame
+    return (frame for frame in pull(graph) if isinstance(frame, av.AudioFrame))
 
 
 def _first_samples(frames: Iterator[av.AudioFrame], left: int) -> Iterator[av.AudioFrame]:
@@ -214,7 +200,7 @@ def _first_samples(frames: Iterator[av.AudioFrame], left: int) -> Iterator[av.Au
                 layout=frame.layout.name,
                 time_base=Fraction(1, frame.sample_rate),
             )
-            _link(graph, [source, graph.add("atrim", f"end_sample={left}"), graph.add("abuffersink")])
+            link(graph, [source, graph.add("atrim", f"end_sample={left}"), graph.add("abuffersink")])
             frame.pts, frame.time_base = 0, Fraction(1, frame.sample_rate)
             graph.push(frame)
             graph.push(None)
