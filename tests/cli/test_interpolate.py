@@ -154,6 +154,27 @@ def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path,
     assert list(out.parent.iterdir()) == []
 
 
+def test_interlaced_video_is_refused_before_torch_is_imported_and_can_be_made_whole(
+    tmp_path: Path, out: Path, model: Path
+) -> None:
+    source = tmp_path / "fields.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "interlaced=1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(4):
+            picture = np.full((64, 96, 3), 40 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    told, modules = told_with_modules(source, "-o", out, "--factor", "2")
+    assert "is interlaced, its pictures show two moments each: give --interlaced deinterlace" in told
+    assert "torch" not in modules
+    assert list(out.parent.iterdir()) == []
+    asked = ["--interlaced", "deinterlace", "--steps", "0", "--model", model]
+    run = interpolate(source, "-o", out, "--factor", "2", *asked)
+    assert run.exit_code == 0, run.stderr
+    assert "made whole (bwdif)" in run.stderr
+
+
 def test_quality_says_nothing_to_a_lossless_codec(source: Path, out: Path) -> None:
     asked = ["--codec", "ffv1", "--quality", "best"]
     run = interpolate(source, "-o", out.with_suffix(".mkv"), "--factor", "2", *asked)
@@ -277,6 +298,7 @@ BAD_OPTIONS = {
     "confidence no number": (["--factor", "2", "--min-confidence", "nan"], "must be between 0 and 1, got nan"),
     "fallback alone": (["--factor", "2", "--fallback", "hold"], "--fallback hold says what is shown below"),
     "unknown fallback": (["--factor", "2", "--fallback", "blur"], "'blur' is not one of 'hold', 'crossfade'"),
+    "unknown interlaced": (["--factor", "2", "--interlaced", "yes"], "'yes' is not one of 'refuse', 'deinterlace'"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),
 }

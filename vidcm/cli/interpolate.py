@@ -101,12 +101,12 @@ if TYPE_CHECKING:
     "--min-confidence",
     metavar="X",
     type=float,
-    help="Show in-betweens that score less, 0 to 1, otherwise; reports then mark those.",
+    help="Do not show in-betweens that score less, 0 to 1; reports then mark those.",
 )
 @click.option(
     "--fallback",
     type=click.Choice(FALLBACKS),
-    help="How they are shown: the nearer source frame, or a cross-fade.  [default: hold]",
+    help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
