@@ -8,18 +8,25 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcm.core.around import ALONE, Around
+from vidcm.core.judged import Judged
 from vidcm.families.motion_look import Look
+from vidcm.pipelines.confidence import Calibration
 from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
 
 
 def as_interpolator(
-    pipe: FrameInterpolationPipeline, *, steps: int = 2, seed: int = 0, temperature: float | None = None
-) -> Callable[..., Tensor]:
+    pipe: FrameInterpolationPipeline,
+    *,
+    steps: int = 2,
+    seed: int = 0,
+    temperature: float | None = None,
+    calibration: Calibration | None = None,
+) -> Callable[..., Tensor | Judged]:
     """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
     first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1); around: the frames next to
-    the pair. shot and position (the index of the pair's first frame in the file) key the noise. What is measured of a
-    frame is kept as long as the caller keeps the frame.
+    the pair. shot and position (the index of the pair's first frame in the file) key the noise. With a calibration the
+    frames come `Judged`. What is measured of a frame is kept as long as the caller keeps the frame.
     """
     looks = WeakTensorKeyDictionary()
 
@@ -41,7 +48,7 @@ def as_interpolator(
         around: Around = ALONE,
         shot: int = 0,
         position: int = 0,
-    ) -> Tensor:
+    ) -> Tensor | Judged:
         frames = (first, last, around.before, around.after)
         seen = replace(around, before=None, after=None)
         options = {"num_inference_steps": steps, "temperature": temperature, "seed": seed}
@@ -55,6 +62,7 @@ def as_interpolator(
             position=position,
             **options,
         )
-        return made.frames[0].cpu()
+        frames = made.frames[0].cpu()
+        return frames if calibration is None else Judged(frames, calibration.scores(made.confidence[0, 0]))
 
     return interpolate

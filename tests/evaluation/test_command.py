@@ -24,7 +24,7 @@ def test_clips_in_a_table_and_the_json_of_the_design_out(folder, tmp_path):
     done = run(folder, "--split", "val", *SMALL, "--methods", "hold,crossfade,dis", "--json", file, "--figure", picture)
     assert done.exit_code == 0, done.output
     result = json.loads(file.read_text())
-    assert list(result) == ["protocol", "methods", "ladder", "gap_closure", "clips"]
+    assert list(result) == ["protocol", "methods", "ladder", "gap_closure", "clips", "confidence"]
     assert list(result["methods"]) == ["hold", "crossfade", "dis"]
     columns = ["psnr", "mpsnr", "ssim", "gmsd", "sharpness", "flicker", "cpu_s_per_frame"]
     assert list(result["methods"]["dis"]) == columns

@@ -53,6 +53,16 @@ def test_film_becomes_60_and_lasts_as_long(make_video, crossfade, tmp_path, name
     json.dumps(report.as_dict())
 
 
+def test_two_runs_do_not_write_one_output(make_video, crossfade, tmp_path):
+    from vidcm.media.lock import claimed
+
+    source, target = make_video(), tmp_path / "out.mp4"
+    with claimed(target), pytest.raises(UserError, match="another run is writing it"):
+        interpolate_file(source, target, rule=DOUBLE, interpolator=crossfade)
+    interpolate_file(source, target, rule=DOUBLE, interpolator=crossfade)
+    assert only(tmp_path, "in.mp4", "out.mp4")
+
+
 def test_sound_is_copied_packet_for_packet(make_video, crossfade, tmp_path):
     source = make_video(tone_s=0.4)
     interpolate_file(source, tmp_path / "out.mp4", rule=DOUBLE, interpolator=crossfade)

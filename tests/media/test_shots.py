@@ -47,6 +47,20 @@ def test_a_flash_is_no_cut(gain, lift):
     assert cuts_in(frames) == []
 
 
+def test_a_flash_that_burns_out_is_no_cut():
+    """A camera's flash: one frame overexposed, the next one half."""
+    for seed, gain, lift in ((5, 2.2, 60), (11, 1.8, 100), (21, 1.8, 100), (23, 2.2, 60)):
+        frames = [scene(seed, index) for index in range(12)]
+        for at, (by, more) in {6: (gain, lift), 7: ((1 + gain) / 2, lift / 3)}.items():
+            frames[at] = np.clip(frames[at] * by + more, 0, 255).astype(np.uint8)
+        assert cuts_in(frames) == [], seed
+
+
+def test_a_cut_into_a_bright_scene_is_one():
+    bright = np.clip(scene(16).astype(int) + 90, 0, 255).astype(np.uint8)
+    assert cuts_in([scene(15)] * 5 + [bright] * 5) == [5]
+
+
 def test_a_dissolve_is_no_cut():
     a, b = scene(7).astype(np.float32), scene(8).astype(np.float32)
     assert cuts_in((a + (b - a) * step / 20).astype(np.uint8) for step in range(21)) == []

@@ -3,7 +3,7 @@
 import torch
 
 from vidcm.metrics.psnr import psnr
-from vidcm.pipelines import FrameInterpolationPipeline
+from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
 
 
 def pan(shift: int) -> torch.Tensor:
@@ -20,6 +20,14 @@ def test_the_shipped_model_follows_a_motion_that_a_cross_fade_doubles():
     assert psnr(made, truth).item() > psnr((first + last) / 2, truth).item() + 10
     assert pipe.teacher is not None
     assert pipe.scheduler.config.temperature > 0
+
+
+def test_it_is_sure_of_a_pan_and_not_of_a_cut():
+    pipe = FrameInterpolationPipeline.from_pretrained()
+    interpolate = as_interpolator(pipe, calibration=calibration_of())
+    slow, fast = interpolate(pan(0)[0], pan(4)[0], [0.5]), interpolate(pan(0)[0], pan(0)[0].flip(-1), [0.5])
+    assert slow.scores.item() > 0.9
+    assert fast.scores.item() < 0.1
 
 
 def test_its_posterior_knows_more_than_its_draft():

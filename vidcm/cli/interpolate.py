@@ -1,6 +1,5 @@
 """`vidcm interpolate`: add frames to a video. Arguments are judged before torch is imported or a model is read."""
 
-import json
 import signal
 import warnings
 from collections.abc import Callable
@@ -16,10 +15,15 @@ from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
+from vidcm.interpolation.doubt import FALLBACKS, Doubt
+from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.reports import write_report
+from vidcm.interpolation.slow_motion import parse_slow_motion
 from vidcm.interpolation.span import parse_range
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
+from vidcm.media.pace import SOUNDS, STRETCH
 
 T = TypeVar("T")
 
@@ -41,6 +45,17 @@ if TYPE_CHECKING:
 )
 @click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
+@click.option(
+    "--slow-motion",
+    "slower",
+    metavar="N",
+    help="N times as long, such as 2 or 2.5, at IN's own rate or that of --fps.",
+)
+@click.option(
+    "--sound",
+    type=click.Choice(SOUNDS),
+    help="In slow motion: stretch it, its pitch kept, or drop it.  [default: stretch]",
+)
 @click.option(
     "--steps", default=2, show_default=True, type=click.IntRange(0, 100), help="Network steps; 0: motion estimate only."
 )
@@ -67,53 +82,93 @@ if TYPE_CHECKING:
     metavar="A-B",
     help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
 )
-@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done here, as JSON.")
+@click.option(
+    "--interlaced",
+    default="refuse",
+    show_default=True,
+    type=click.Choice(("refuse", "deinterlace", "ignore")),
+    help="What to do with pictures of two moments each; ignore it where a file only says so.",
+)
+@click.option(
+    "--report",
+    "reports",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write what was done, frame by frame: JSON; .html a page with the least sure frames; .edl markers there.",
+)
+@click.option(
+    "--min-confidence",
+    metavar="X",
+    type=float,
+    help="Do not show in-betweens that score less, 0 to 1; reports then mark those.",
+)
+@click.option(
+    "--fallback",
+    type=click.Choice(FALLBACKS),
+    help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 def command(
     source: Path,
     target: Path,
     factor: str | None,
     fps: str | None,
+    slower: str | None,
+    sound: str | None,
     model: Path | None,
     cuts: str,
     codec: str | None,
     quality: str | None,
     span: str | None,
-    report: Path | None,
+    interlaced: str,
+    reports: tuple[Path, ...],
+    min_confidence: float | None,
+    fallback: str | None,
     as_json: bool,
     **sampling: Any,
 ) -> None:
     """Add frames to IN. Sound, colour, timing of cuts and duration stay; an OUT that is there is replaced.
 
-    One of --factor and --fps says how many: `--factor 2`, `--fps 60`. With a whole factor every source frame is kept,
-    at its own instant, and goes to the encoder as it was decoded.
+    One of --factor, --fps and --slow-motion says how many: `--factor 2`, `--fps 60`, `--slow-motion 4`. With a whole
+    factor every source frame is kept, at its own instant, and goes to the encoder as it was decoded.
     """
-    rule = _check(_rule, factor, fps)
+    rule = _check(_rule, factor, fps, slower)
+    if sound is not None and slower is None:
+        raise click.UsageError(f"--sound {sound} says what slow motion does to it: give --slow-motion too")
     check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
     known = _known_cuts(cuts)
     _check(check_codec, target, codec, quality)
     check_model(model)
-    if report is not None:
+    doubt = _check(_doubt, min_confidence, fallback)
+    for report in reports:
         check_report(report, source, target)
+    if len({report.absolute() for report in reports}) < len(reports):
+        raise click.UsageError("two reports have the same name: give each its own")
     progress = Progress(as_json)
-    try:
-        done = _run(
-            source,
-            target,
-            find_cuts=cuts == "auto",
-            cuts=known,
-            rule=rule,
-            interpolator=_lazy_interpolator(model, **sampling),
-            codec=codec,
-            quality=quality,
-            span=part,
-            progress=progress,
-        )
-    finally:
-        progress.close()
-    if report is not None:
-        report.write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
+    with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
+        try:
+            done = _run(
+                source,
+                target,
+                find_cuts=cuts == "auto",
+                cuts=known,
+                rule=rule,
+                interpolator=_lazy_interpolator(model, **sampling),
+                codec=codec,
+                quality=quality,
+                span=part,
+                sound=sound or STRETCH,
+                interlaced=interlaced,
+                doubt=doubt,
+                ledger=ledger if reports else None,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+        for report in reports:
+            write_report(report, done.as_dict(), ledger)
     _tell(done, as_json)
 
 
@@ -125,14 +180,27 @@ def _check(judge: Callable[..., T], *values: Any) -> T:
         raise click.UsageError(str(error)) from error
 
 
-def _rule(factor: str | None, fps: str | None) -> Rule:
+def _rule(factor: str | None, fps: str | None, slower: str | None) -> Rule:
+    if factor is not None and slower is not None:
+        raise click.UsageError(
+            f"--factor {factor} and --slow-motion {slower} both say how many frames: give one of them, or --fps with "
+            "--slow-motion"
+        )
+    if slower is not None:
+        return parse_slow_motion(slower, None if fps is None else parse_rate(fps).rate)
     if factor is not None and fps is not None:
         raise click.UsageError(f"--factor {factor} and --fps {fps} both say how many frames: give one of them")
     if factor is not None:
         return parse_factor(factor)
     if fps is not None:
         return parse_rate(fps)
-    raise click.UsageError("say how many frames: --factor (such as 2) or --fps (such as 60)")
+    raise click.UsageError("say how many frames: --factor (such as 2), --fps (such as 60) or --slow-motion (such as 4)")
+
+
+def _doubt(min_confidence: float | None, fallback: str | None) -> Doubt | None:
+    if min_confidence is None and fallback is not None:
+        raise click.UsageError(f"--fallback {fallback} says what is shown below --min-confidence: give that too")
+    return None if min_confidence is None else Doubt(min_confidence, fallback or FALLBACKS[0])
 
 
 def _known_cuts(cuts: str) -> Cuts | None:
@@ -174,10 +242,11 @@ def _lazy_interpolator(
 
     @cache
     def loaded() -> "Interpolator":
-        from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+        from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
 
+        calibration = calibration_of(model)
         pipe = FrameInterpolationPipeline.from_pretrained(model).to(present_device(device))
-        return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature)
+        return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature, calibration=calibration)
 
     return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
 
@@ -190,8 +259,9 @@ def _tell(report: "Report", as_json: bool) -> None:
         return
     average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
+    slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{cuts}, in {clock_time(report.wall_s)}"
+        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
     )

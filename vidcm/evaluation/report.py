@@ -42,6 +42,10 @@ def summary(result: Mapping[str, Any]) -> str:
     if result["ladder"]:
         closures = ", ".join(f"{name} {_number(value, 3)}" for name, value in result["gap_closure"].items())
         parts += ["", "Ladder of latents", table(result["ladder"]), f"gap closure: {closures}"]
+    if told := result["confidence"]:
+        parts += ["", f"confidence against true error: rank correlation {_number(told['rank_correlation'], 3)}"]
+        parts[-1] += f", within clips {_number(told['within_clips'], 3)}; {told['frames']} frames score "
+        parts[-1] += f"{told['mean_score']:.2f} in the mean, {told['share_near']:.2f} of them are within 30 dB"
     return "\n".join(parts)
 
 

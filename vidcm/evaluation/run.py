@@ -11,6 +11,7 @@ import vidcm
 from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.evaluation.baselines import BASELINES, Interpolator
+from vidcm.evaluation.confidence import Witness
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.figure import contact_sheet, liveliest, save_sheet
 from vidcm.evaluation.ladder import Climb, gap_closure, ladder
@@ -50,7 +51,8 @@ def evaluate(
     if figure is not None:
         shown = {file.name: liveliest(kept[file]) for file in (list(kept)[i] for i in spread(len(kept), FIGURE_ROWS))}
         save_sheet(figure, contact_sheet(shown, methods))
-    return _result(config, clips, _climb(pipe, list(kept.values()), config, report) if config.ladder else {})
+    result = _result(config, clips, _climb(pipe, list(kept.values()), config, report) if config.ladder else {})
+    return {**result, "confidence": methods[MODEL].verdict() if isinstance(methods.get(MODEL), Witness) else {}}
 
 
 def evaluate_clip(
@@ -58,6 +60,9 @@ def evaluate_clip(
 ) -> tuple[dict[str, Any], list[Window]]:
     """The clip's entry of the result, and the windows behind it. warm: call each method once before it is timed."""
     rows, windows, cut_pairs = [], [], 0
+    witnesses = [each for each in methods.values() if isinstance(each, Witness)]
+    for witness in witnesses:
+        witness.begin_clip()
     for window in read_windows(file, *config.width_height, config.factor, config.max_pairs):
         if window.cut:
             cut_pairs += 1
@@ -66,6 +71,8 @@ def evaluate_clip(
             for name, interpolate in methods.items():
                 rebuild(window, window.sequence, interpolate, name)
         rows.append(score(window, methods))
+        for witness in witnesses:
+            witness.testify(window)
         windows.append(window)
     return {"file": file.name, "pairs": len(rows), "cut_pairs": cut_pairs, "methods": average(rows)}, windows
 
@@ -89,9 +96,10 @@ def load_methods(config: EvaluationConfig, pipe: Any) -> dict[str, Interpolator]
     """Interpolators by name, in the order of `config.methods`."""
     found: dict[str, Interpolator] = dict(BASELINES)
     if MODEL in config.methods:
-        from vidcm.pipelines import as_interpolator
+        from vidcm.pipelines import as_interpolator, calibration_of
 
-        found[MODEL] = as_interpolator(pipe, steps=config.steps, seed=config.seed, temperature=config.temperature)
+        options = {"steps": config.steps, "seed": config.seed, "temperature": config.temperature}
+        found[MODEL] = Witness(as_interpolator(pipe, calibration=calibration_of(config.model), **options))
     return {name: found[name] for name in config.methods}
 
 

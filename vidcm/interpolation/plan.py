@@ -7,6 +7,8 @@ the output lasts exactly as long as the input.
 
     Factor(N)   positions 0, 1/N, 2/N ... counted in source frames: constant stays constant, variable stays variable
     Rate(R)     instants  0, 1/R, 2/R ... counted in seconds from the first frame: always constant
+
+Slow motion (`slow_motion.py`) plans by one of the two, and the writer stretches the clock.
 """
 
 import itertools
@@ -63,9 +65,13 @@ class Factor:
         if not 2 <= self.factor <= MAX_FACTOR:
             raise UserError(f"--factor must be between 2 and {MAX_FACTOR}, got {self.factor} (--fps takes any rate)")
 
+    @property
+    def stretch(self) -> Fraction:
+        """Seconds of the output for each second of the source."""
+        return Fraction(1)
+
     def frames(self, gap: Gap) -> Iterator[PlannedFrame]:
-        for count in range(math.ceil(gap.index * self.factor), math.ceil((gap.index + 1) * self.factor)):
-            yield gap.frame(count / self.factor - gap.index)
+        return by_position(gap, self.factor)
 
     def output_rate(self, source_rate: Fraction | None) -> Fraction | None:
         """Frames per second of the output, None where the source (and so the output) has no constant rate."""
@@ -90,10 +96,13 @@ class Rate:
         if not 0 < self.rate <= MAX_RATE:
             raise UserError(f"--fps must be above 0 and at most {MAX_RATE}, got {self.rate} (try 60 or 24000/1001)")
 
+    @property
+    def stretch(self) -> Fraction:
+        """Like `Factor.stretch`."""
+        return Fraction(1)
+
     def frames(self, gap: Gap) -> Iterator[PlannedFrame]:
-        start, end = ((instant - gap.origin) * self.rate for instant in (gap.start, gap.end))
-        for count in range(math.ceil(start), math.ceil(end)):
-            yield gap.frame((count - start) / (end - start))
+        return by_instant(gap, self.rate)
 
     def output_rate(self, source_rate: Fraction | None) -> Fraction | None:
         """Frames per second of the output."""
@@ -108,7 +117,17 @@ class Rate:
         return math.ceil(source_frames / source_rate * self.rate)
 
 
-Rule = Factor | Rate
+class Rule(Protocol):
+    """What plans: `Factor`, `Rate` or `SlowMotion`."""
+
+    @property
+    def stretch(self) -> Fraction: ...
+    def frames(self, gap: Gap) -> Iterator[PlannedFrame]: ...
+    def output_rate(self, source_rate: Fraction | None) -> Fraction | None: ...
+    def steps(self, step: Fraction) -> tuple[Fraction, ...]: ...
+    def count(self, source_frames: int, source_rate: Fraction) -> int: ...
+
+
 T = TypeVar("T", bound="Timed")
 
 
@@ -119,6 +138,19 @@ class Timed(Protocol):
     def instant(self) -> Fraction: ...
     @property
     def duration(self) -> Fraction: ...
+
+
+def by_position(gap: Gap, factor: Fraction) -> Iterator[PlannedFrame]:
+    """`factor` frames for every source frame, evenly spaced in its gap."""
+    for count in range(math.ceil(gap.index * factor), math.ceil((gap.index + 1) * factor)):
+        yield gap.frame(count / factor - gap.index)
+
+
+def by_instant(gap: Gap, rate: Fraction) -> Iterator[PlannedFrame]:
+    """Those of a grid with `rate` frames per second of the source that lie in the gap."""
+    start, end = ((instant - gap.origin) * rate for instant in (gap.start, gap.end))
+    for count in range(math.ceil(start), math.ceil(end)):
+        yield gap.frame((count - start) / (end - start))
 
 
 def gaps(frames: Iterable[T]) -> Iterator[tuple[Gap, T, T | None]]:
@@ -144,12 +176,12 @@ def plan(rule: Rule, frames: Iterable[Timed]) -> Iterator[PlannedFrame]:
 
 def parse_factor(text: str) -> Factor:
     """`2`, `2.5` or `5/2`. Raises UserError for anything below 2 and whatever is not a number."""
-    return Factor(_number(text, "--factor", "2 or 5/2"))
+    return Factor(number(text, "--factor", "2 or 5/2"))
 
 
 def parse_rate(text: str) -> Rate:
     """`60`, `24000/1001`, or a rounded NTSC name such as `23.976` or `29.97`, which is taken for the exact rate."""
-    return Rate(exact_rate(_number(text, "--fps", "60, 23.976 or 24000/1001"), decimals=len(text.partition(".")[2])))
+    return Rate(exact_rate(number(text, "--fps", "60, 23.976 or 24000/1001"), decimals=len(text.partition(".")[2])))
 
 
 def exact_rate(rate: Fraction, decimals: int) -> Fraction:
@@ -160,8 +192,8 @@ def exact_rate(rate: Fraction, decimals: int) -> Fraction:
     return exact if is_short_form else rate
 
 
-def _number(text: str, option: str, example: str) -> Fraction:
-    """Digits are few: Fraction would gladly spend an hour on 1e999999999."""
+def number(text: str, option: str, example: str) -> Fraction:
+    """The value of an option. Raises UserError. Digits are few: Fraction would gladly spend an hour on 1e999999999."""
     if not re.fullmatch(r"[+-]?\d{1,9}(\.\d{0,9}|/0*[1-9]\d{0,8})?", text.strip()):
         raise UserError(f"{option} must be a number such as {example}, got {text[:40]!r}")
     return Fraction(text.strip())

@@ -5,7 +5,7 @@ is changing. No in-between is blended across a cut: there it continues from the 
 absent, or repeats it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +18,8 @@ from torch import Tensor
 
 from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
+from vidcm.core.judged import Judged, judged
+from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.media.reader import VideoFrame
 
@@ -40,12 +42,12 @@ class Interpolator(Protocol):
         around: Around = ALONE,
         shot: int = 0,
         position: int = 0,
-    ) -> Tensor:
+    ) -> Tensor | Judged:
         """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
 
         taus: positions from first (0) to last (1), strictly between. around: the source frames next to the pair, as far
         as they are of its shot. shot, position: which shot, and the index of the first frame; randomness is keyed by
-        them. Returns RGB [3, len(taus), H, W] on any device.
+        them. Returns RGB [3, len(taus), H, W] on any device, or `Judged` ones.
         """
         ...
 
@@ -56,15 +58,32 @@ class CutDetector(Protocol):
         ...
 
 
+class Rendered(NamedTuple):
+    """An output frame, where it comes from, and the score its maker gives it, 0..1 (None: no maker, or one without).
+
+    kind: "source"; "made"; "cut", held because a cut is there; "end", held behind the last source frame; "hold" or
+    "crossfade", shown instead of one that scores too low, whose score it keeps.
+    """
+
+    planned: PlannedFrame
+    shown: Shown
+    kind: str
+    score: float | None = None
+
+
 @dataclass
 class Tally:
-    """What has been done so far. cuts: the source frames that start a new shot; end: of the last one seen, seconds."""
+    """What has been done so far. cuts: the source frames that start a new shot; end: of the last one seen, seconds.
+
+    note: is told of every output frame, in order.
+    """
 
     frames_in: int = 0
     frames_out: int = 0
     frames_made: int = 0  # frames_out less the source frames shown
     cuts: list[int] = field(default_factory=list)
     end: Fraction = Fraction(0)
+    note: Callable[[Rendered], None] = lambda rendered: None
 
 
 class Picture:
@@ -112,6 +131,7 @@ class Renderer:
     at_cuts: AtCuts = "continue"
     cuts: frozenset[int] = frozenset()
     stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
+    doubt: Doubt | None = None  # what becomes of in-betweens that score low
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -124,10 +144,11 @@ class Renderer:
             if tally.frames_in == 0 and before is not None and self._is_cut(before, step.first):
                 before = None
             tally.frames_in, tally.end = tally.frames_in + 1, step.gap.end
-            for planned, shown in self._gap(step, _around(before, step, following), len(tally.cuts)):
+            for rendered in self._gap(step, _around(before, step, following), len(tally.cuts)):
                 tally.frames_out += 1
-                tally.frames_made += isinstance(shown, np.ndarray)
-                yield planned, shown
+                tally.frames_made += isinstance(rendered.shown, np.ndarray)
+                tally.note(rendered)
+                yield rendered.planned, rendered.shown
             if step.is_cut:
                 tally.cuts.append(step.first.frame.index + 1)
             before = None if step.is_cut else step.first
@@ -141,17 +162,17 @@ class Renderer:
             return last is not None
         return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
 
-    def _gap(self, step: Step, around: Around, shot: int) -> Iterator[tuple[PlannedFrame, Shown]]:
+    def _gap(self, step: Step, around: Around, shot: int) -> Iterator[Rendered]:
         frames = self.rule.frames(step.gap)
         for source, group in groupby(frames, key=lambda planned: self._source(planned, step.is_cut)):
             planned = list(group)
             ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
-                shown: Iterable[Shown] = (end.frame for end in ends if end is not None for _ in planned)
+                (shown,) = (end.frame for end in ends if end is not None)
+                yield from (Rendered(each, shown, _held(each, step.gap)) for each in planned)
             else:
                 key = {"shot": shot if source.first else shot + 1, "position": step.first.frame.index}
-                shown = self._made(ends, planned, around=around, **key)
-            yield from zip(planned, shown, strict=True)
+                yield from self._made(ends, planned, around=around, **key)
 
     def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
         if planned.tau == 0:
@@ -163,15 +184,39 @@ class Renderer:
 
     def _made(
         self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], **where: Any
-    ) -> Iterator[np.ndarray]:
+    ) -> Iterator[Rendered]:
         first, last = (end.tensor if end is not None else None for end in ends)
-        taus = [float(frame.tau) for frame in planned]
         to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
-        for start in range(0, len(taus), TOGETHER):
+        for start in range(0, len(planned), TOGETHER):
+            together = planned[start : start + TOGETHER]
+            taus = [float(frame.tau) for frame in together]
             with torch.inference_mode():
-                together = taus[start : start + TOGETHER]
-                made = self.interpolator(first, last, together, **where)
-            yield from to_samples(made)
+                made, scores = judged(self.interpolator(first, last, taus, **where))
+            told = [None] * len(taus) if scores is None else scores.tolist()
+            sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(taus)
+            for frame, shown, score, is_sure in zip(together, to_samples(made), told, sure, strict=True):
+                if is_sure:
+                    yield Rendered(frame, shown, "made", score)
+                else:
+                    yield self._instead(frame, ends, score)
+
+    def _instead(self, planned: PlannedFrame, ends: Sequence[Picture | None], score: float | None) -> Rendered:
+        """What is shown for an in-between that is not sure enough; both ends are there."""
+        assert self.doubt is not None
+        first, last = (end for end in ends if end is not None)
+        if self.doubt.fallback == HOLD:
+            nearer = last if planned.tau > HALF else first
+            return Rendered(planned, nearer.frame, HOLD, score)
+        to_samples = to_floats if first.is_deep else to_bytes
+        (faded,) = to_samples(torch.lerp(first.tensor, last.tensor, float(planned.tau))[:, None])
+        return Rendered(planned, faded, CROSSFADE, score)
+
+
+def _held(planned: PlannedFrame, gap: Gap) -> str:
+    """Why a source frame is shown at an output instant."""
+    if planned.tau:
+        return "cut"
+    return "end" if planned.instant > gap.start else "source"
 
 
 def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:

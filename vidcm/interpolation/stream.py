@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
+from vidcm.interpolation.doubt import Doubt
+from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
+from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
+from vidcm.media.lock import claimed
+from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
+from vidcm.media.timeline import common_time_base
 from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
@@ -37,7 +44,8 @@ class Report:
     source_rate: str | None  # "24000/1001"; None: variable
     rate: str | None
     start_s: float  # of the part that was taken, from the first frame on
-    duration_s: float
+    duration_s: float  # of the output
+    times_slower: str  # "5/2"; "1": as fast as the source
     frames_in: int
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
@@ -65,27 +73,41 @@ def interpolate_file(
     codec: str | None = None,
     quality: str | None = None,
     span: Span | None = None,
+    sound: str = STRETCH,
+    interlaced: str = REFUSE,
+    doubt: Doubt | None = None,
+    ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
+    In slow motion the duration is `rule.stretch` times the source's, and `sound` says what becomes of it: see `Pace`.
+
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
-    `VideoWriter`. span: the part to take, sound and all; None takes the whole. progress: called with the output frames
-    written so far and those expected. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
+    `VideoWriter`. span: the part to take, sound and all; None takes the whole. interlaced: "refuse" such pictures,
+    "deinterlace" or "ignore" it. doubt: what is shown instead of
+    in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called
+    with the output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind,
+    nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
+        check_interlaced(reader.info, interlaced)
         choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
         work = _work(reader, span)
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop), Tally()
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop, doubt), Tally()
+        if ledger is not None:
+            tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
-        with _writer(target, work, rule, codec, quality) as writer:
-            for shown, instant, duration in _timed(renderer(work.frames, tally, work.lead_in), tally):
+        pace = Pace(rule.stretch, sound)
+        with claimed(target), _writer(target, work, rule, codec, quality, pace) as writer:
+            frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
+            for shown, instant, duration in _timed(renderer(frames, tally, work.lead_in), tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
             if tally.frames_in < min(2, work.count):
@@ -131,7 +153,8 @@ def _report(
         source_rate=_text(info.rate),
         rate=_text(rule.output_rate(info.rate)),
         start_s=float(info.skipped),
-        duration_s=float(tally.end - info.start),
+        duration_s=float((tally.end - info.start) * rule.stretch),
+        times_slower=str(rule.stretch),
         frames_in=tally.frames_in,
         frames_out=tally.frames_out,
         frames_made=tally.frames_made,
@@ -144,19 +167,20 @@ def _report(
     )
 
 
-def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None) -> VideoWriter:
+def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None, pace: Pace) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
     info = work.info
     steps = (span for step in info.clock.steps for span in rule.steps(step))
     return VideoWriter(
         target,
         info,
-        time_base=info.time_base_for(*steps),
+        time_base=common_time_base((info.start - info.origin) * pace.times, *steps),
         rate=rule.output_rate(info.average_rate),
         codec=codec,
         quality=quality,
         copy_from=info.path,
         window=work.window,
+        pace=pace,
     )
 
 

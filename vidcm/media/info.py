@@ -67,6 +67,7 @@ class VideoInfo:
     stream_index: int
     others: tuple[StreamInfo, ...]
     skipped: Fraction = Fraction(0)  # seconds of pictures before `start`, in a part of a file
+    interlaced: bool = False  # whether the first picture says it is
 
     @property
     def rate(self) -> Fraction | None:
@@ -201,6 +202,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, first: 
         frame_count=stream.frames or None,
         stream_index=stream.index,
         others=tuple(_other(each) for each in container.streams if each.index != stream.index),
+        interlaced=bool(first.interlaced_frame),
     )
 
 

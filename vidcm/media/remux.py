@@ -1,23 +1,26 @@
 """Taking a file's other streams along, packet for packet: audio, subtitles, data, attachments, other videos, chapters.
 
-Each stream is read through an opening of its own, just as far as the pictures have got, so that memory stays flat even
-where the input is badly interleaved.
+Only slow motion touches them: it moves times, and has sound decoded and encoded anew (`media/sound.py`). Each stream is
+read through an opening of its own, just as far as the pictures have got, so that memory stays flat even where the input
+is badly interleaved.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import DataStream, Disposition, Stream
 
 from vidcm.core.errors import UserError
-from vidcm.media import carry
+from vidcm.media import carry, sound
 from vidcm.media.info import VideoInfo, open_container
+from vidcm.media.pace import AS_IT_IS, DROP, Pace
 from vidcm.media.window import Window
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
@@ -35,6 +38,7 @@ class StreamCopy:
         target: OutputContainer,
         origin: Fraction,
         window: Window | None = None,
+        pace: Pace = AS_IT_IS,
     ) -> None:
         stream = source.streams[index]
         self._name, self._target = f"{path}: its {stream.type} stream {index}", target
@@ -43,6 +47,8 @@ class StreamCopy:
         self._packets = self._read(source, stream)
         if window is not None and not carry.is_cover(stream):
             self._packets = window.packets(self._packets, stream.type, has_edits=target.format.name in ("mp4", "mov"))
+        if pace.is_slower and not carry.is_cover(stream):
+            self._packets = pace.packets(self._packets)
         self._ahead = self._next()
 
     def advance(self, until: Fraction | None) -> None:
@@ -80,15 +86,49 @@ class StreamCopy:
             yield packet
 
 
+class SlowSound(StreamCopy):
+    """A stream of sound on its way, the longer the slower the pictures are. Nothing is decoded before it is wanted."""
+
+    def __init__(
+        self,
+        path: Path,
+        source: InputContainer,
+        index: int,
+        target: OutputContainer,
+        choice: sound.SoundChoice,
+        origin: Fraction,
+        window: Window | None,
+        pace: Pace,
+    ) -> None:
+        stream = cast(AudioStream, source.streams[index])
+        self._name, self._target = f"{path}: its audio stream {index}", target
+        self._stream = sound.add_sound(target, stream, choice)
+        length = None if window is None else window.length
+        self._packets = sound.slowed(source, stream, self._stream, origin, length, pace.times)
+        self._ahead = None
+
+    def advance(self, until: Fraction | None) -> None:
+        if self._ahead is None:
+            self._ahead = self._next()
+        super().advance(until)
+
+
 class Remux:
     """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why.
 
     The target has its video stream already, which gets the main video's language, title and timecode. window: the part
-    of it to take, on the target's clock, which begins at `info.origin`.
+    of it to take, on the source's clock from `info.origin` on, where the target's begins. pace: how much slower.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, target: OutputContainer, window: Window | None = None) -> None:
-        self._path, self._info, self._target, self._window = path, info, target, window
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        target: OutputContainer,
+        window: Window | None = None,
+        pace: Pace = AS_IT_IS,
+    ) -> None:
+        self._path, self._info, self._target, self._window, self._pace = path, info, target, window, pace
         self._open = ExitStack()
         self._copies: list[StreamCopy] = []
         self.dropped: list[str] = []
@@ -113,9 +153,12 @@ class Remux:
         if lost := carry.lost_words(words, container):
             self.dropped.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
         chapters = [_moved(chapter, self._info.origin) for chapter in source.chapters()]
-        self._target.set_chapters(self._window.chapters(chapters) if self._window else chapters)
+        chapters = self._window.chapters(chapters) if self._window else chapters
+        self._target.set_chapters(self._pace.chapters(chapters))
         for video in self._target.streams.video[:1]:
             main = source.streams[self._info.stream_index]
+            if {key.lower(): text for key, text in main.metadata.items()}.get("alpha_mode") == "1":
+                self.dropped.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
             video.metadata.update(carry.stream_words(main.metadata))
             video.disposition = main.disposition
             self._tell_timecode([source.metadata, *(stream.metadata for stream in source.streams)], video)
@@ -140,6 +183,8 @@ class Remux:
             return
         if carry.is_cover(stream):
             reason = self._plan_cover(stream)
+        elif isinstance(stream, AudioStream) and self._pace.is_slower:
+            reason = self._plan_slow_sound(stream)
         else:
             reason = self._why_not(stream)
             if reason is None:
@@ -151,6 +196,8 @@ class Remux:
     def _why_not(self, stream: Stream) -> str | None:
         if stream.type == "video" and self._window is not None:
             return "a second video cannot be cut without encoding it anew"
+        if reason := self._pace.why_not(stream.type, getattr(stream, "name", None) or "unknown"):
+            return reason
         return carry.why_not(self._path, stream, self._target.format.name)
 
     def _is_told(self, source: InputContainer, stream: DataStream) -> bool:
@@ -170,9 +217,24 @@ class Remux:
             return f"{container} cannot hold a cover picture of this kind"
         return None
 
+    def _plan_slow_sound(self, stream: AudioStream) -> str | None:
+        if self._pace.sound == DROP:
+            return "slow motion was asked for without sound"
+        choice = sound.choose_sound(stream, self._target.format.name)
+        if choice is None:
+            return f"{self._target.format.name} cannot hold sound like this"
+        if note := sound.note_on(stream, choice):
+            self.dropped.append(note)
+        own = self._open.enter_context(open_container(self._path))
+        origin = self._info.origin
+        slow = SlowSound(self._path, own, stream.index, self._target, choice, origin, self._window, self._pace)
+        self._copies.append(slow)
+        return None
+
     def _copy(self, stream: Stream) -> None:
         own = self._open.enter_context(open_container(self._path))
-        copy = StreamCopy(self._path, own, stream.index, self._target, self._info.origin, self._window)
+        origin = self._info.origin
+        copy = StreamCopy(self._path, own, stream.index, self._target, origin, self._window, self._pace)
         self._copies.append(copy)
 
 

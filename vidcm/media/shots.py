@@ -7,8 +7,10 @@ the change of the colour histogram:
     score = disagreement * sqrt(histogram change)          both in [0, 1], on thumbnails 64 pixels high
 
 Disagreement is 1 minus the contrast-structure term of SSIM (Wang et al. 2004) after the greater contrast was brought to
-the lesser: exposure changes and moderate flashes pass. A pair is a cut if its score is high, and high beside those of
-the last pairs: confetti and strobe lights have a high score in every pair, a cut in one.
+the lesser, where neither picture is burnt out: exposure changes and moderate flashes pass. What still looks like a cut
+is looked at again with the brighter picture's levels mapped to the darker one's, and the lower score holds. A pair is a
+cut if its score is high, and high beside those of the last pairs: confetti and strobe lights have a high score in every
+pair, a cut in one.
 """
 
 from collections import deque
@@ -23,6 +25,10 @@ from vidcm.media.motion import dis_flow
 SHORT_SIDE = 64  # pixels of a thumbnail
 BINS = 8  # of the histogram, per channel
 WINDOW = 9  # pixels over which structure is compared
+BURNT_OUT = 235  # mean grey level from which a neighbourhood shows no structure
+LEAST_SEEN = 0.1  # part of a picture that must not be burnt out for the rest to be left out
+LIT = 16.0  # grey levels of the mean between two pictures, one of which may be lit by a flash
+DULL = 8.0  # grey levels of contrast below which a picture, black or a fog, would resemble anything mapped to it
 NOISE = 20.0  # variance, in squared grey levels, that counts as flat: compression noise is no structure
 THRESHOLD = 0.18  # the highest score within a scene of the footage is 0.10, cuts between its sources start at 0.34
 OUTSTANDING = 2.5  # times the median of the last pairs
@@ -68,9 +74,12 @@ def cut_score(a: np.ndarray, b: np.ndarray) -> float:
     if a.shape != b.shape:
         b = cv2.resize(b, a.shape[1::-1], interpolation=cv2.INTER_AREA)
     change = histogram_change(a, b)
-    luma_a, luma_b = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (a, b))
-    disagreement = min(_disagreement(luma_a, luma_b), _disagreement(luma_b, luma_a))
-    return disagreement * change**0.5
+    lumas = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (a, b)]
+    score = _least_disagreement(*lumas) * change**0.5
+    is_lit = abs(lumas[0].mean() - lumas[1].mean()) > LIT and min(luma.std() for luma in lumas) > DULL
+    if score > THRESHOLD and is_lit:  # rare: the second look costs nothing
+        score = min(score, _least_disagreement(*_exposed_alike(*lumas)) * change**0.5)
+    return score
 
 
 def histogram_change(a: np.ndarray, b: np.ndarray) -> float:
@@ -81,16 +90,31 @@ def histogram_change(a: np.ndarray, b: np.ndarray) -> float:
     return float(1 - np.minimum(*shares).sum())
 
 
+def _least_disagreement(a: np.ndarray, b: np.ndarray) -> float:
+    return min(_disagreement(a, b), _disagreement(b, a))
+
+
+def _exposed_alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The brighter picture with its levels mapped, in their order, to the other's. uint8 luma [H, W]."""
+    if a.mean() < b.mean():
+        return a, _exposed_alike(b, a)[0]
+    shares = [np.bincount(each.ravel(), minlength=256).cumsum() / each.size for each in (a, b)]
+    levels = np.searchsorted(shares[1], shares[0]).clip(0, 255).astype(np.uint8)
+    return levels[a], b
+
+
 def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
     """1 - mean contrast-structure of a and of b moved onto a. uint8 luma [H, W]."""
     x, y = _grid(*a.shape)
     flow = dis_flow(a, b, "fast")
     moved = cv2.remap(b, x + flow[0], y + flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    is_seen = _blur(np.maximum(a, moved)) < BURNT_OUT
     a, moved = _matched(a.astype(np.float32), moved.astype(np.float32))
     mean_a, mean_b = _blur(a), _blur(moved)
     variance = _blur(a * a) - mean_a**2 + _blur(moved * moved) - mean_b**2
     covariance = _blur(a * moved) - mean_a * mean_b
-    return float(1 - ((2 * covariance + NOISE) / (variance + NOISE)).mean())
+    alike = (2 * covariance + NOISE) / (variance + NOISE)
+    return float(1 - (alike[is_seen] if is_seen.mean() > LEAST_SEEN else alike).mean())
 
 
 def _matched(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

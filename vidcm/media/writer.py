@@ -27,6 +27,7 @@ from vidcm.media.choice import choose
 from vidcm.media.colour import Colour, Converter
 from vidcm.media.hdr import lost, with_hdr
 from vidcm.media.info import VideoInfo, ffmpeg_name
+from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
 from vidcm.media.target import check_target, reserve
@@ -54,7 +55,8 @@ class VideoWriter:
     options: encoder options that replace ours, such as {"crf": "20", "preset": "veryfast"}.
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
     `dropped` tells what does not.
-    window: the part of them to take, from `info.origin` on; None takes all.
+    window: the part of them to take, from `info.origin` on; None takes all. pace: how much slower everything is; what
+    `write` is told stays on the source's clock.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class VideoWriter:
         options: Mapping[str, str] | None = None,
         copy_from: str | Path | None = None,
         window: Window | None = None,
+        pace: Pace = AS_IT_IS,
     ) -> None:
-        self.path, self.info = Path(path), info
+        self.path, self.info, self.pace = Path(path), info, pace
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
         self.choice = choose(self.path, info, codec, quality)
         container = self.choice.container
@@ -90,7 +93,7 @@ class VideoWriter:
                 )
                 self._stream = self._add_video(rate or info.average_rate, options or {})
                 if copy_from:
-                    self._remux = Remux(Path(copy_from), info, self._output, window)
+                    self._remux = Remux(Path(copy_from), info, self._output, window, pace)
                 self._output.start_encoding()
         except BaseException:
             self._abort()
@@ -110,7 +113,7 @@ class VideoWriter:
         duration: seconds; it counts for the last frame, any other lasts until the next one.
         """
         with self._telling():
-            pts = round((instant - self.info.origin) / self.time_base)
+            pts = round((instant - self.info.origin) * self.pace.times / self.time_base)
             if self._held is not None and pts <= self._held.pts:
                 raise UserError(
                     f"{self.path}: instants must rise by at least {self.time_base} s, and at {float(instant):.4f} s "
@@ -118,7 +121,7 @@ class VideoWriter:
                 )
             picture = self._picture(frame)
             self._encode_held(pts)
-            ticks = None if duration is None else max(1, round(duration / self.time_base))
+            ticks = None if duration is None else max(1, round(duration * self.pace.times / self.time_base))
             self._held = Held(picture, pts, ticks)
 
     def finish(self) -> None:

@@ -1,0 +1,67 @@
+"""The report as one HTML file: how sure the model was along the video, and pictures of where it was least so."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from vidcm.interpolation.ledger import Ledger, Picture
+
+COLUMNS, HEIGHT = 960, 80  # of the strip, pixels
+KINDS = {"made": "made", "hold": "held instead", "crossfade": "cross-faded instead"}
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1000px; padding: 0 1em; color: #222 }
+figure { display: inline-block; margin: 0 1em 1.5em 0; width: 300px; vertical-align: top }
+figure img { max-width: 100%; display: block } figcaption { font-size: 13px; color: #555 }
+svg { width: 100%; height: auto; background: #f4f4f4 }
+"""
+
+
+def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
+    """Parts of the page. report: of the whole file."""
+    name = escape(Path(report["target"]).name)
+    yield f"<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>{name}</title>\n<style>{STYLE}</style>\n"
+    yield f"<h1>{name}</h1>\n<p>{report['frames_out']} frames from {report['frames_in']} of "
+    yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
+    yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}.</p>\n"
+    yield "<h2>Confidence along the video</h2>\n<p>The lowest in each column; grey lines are cuts.</p>\n"
+    yield from _strip(report, ledger)
+    worst = ledger.worst()
+    yield "<h2>The least sure</h2>\n<p>One of each pair of source frames, the lowest first.</p>\n" if worst else ""
+    yield from map(_figure, worst)
+    notes = [*report["problems"], *(f"left out: {each}" for each in report["dropped"])]
+    if notes:
+        yield "<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
+    yield "</html>\n"
+
+
+def _strip(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
+    """A bar for each column of the video: the higher, the less sure."""
+    lowest: dict[int, float] = {}
+    cuts: dict[int, None] = {}
+    for entry in ledger.entries():
+        column = min(COLUMNS - 1, entry.index * COLUMNS // max(1, report["frames_out"]))
+        if entry.score is not None:
+            lowest[column] = min(lowest.get(column, 1.0), entry.score)
+        if entry.kind == "cut":
+            cuts[column] = None
+    width = max(1, COLUMNS // max(1, report["frames_out"]))
+    yield f"<svg viewBox='0 0 {COLUMNS} {HEIGHT}' role='img' aria-label='doubt along the video'>\n"
+    for column, score in lowest.items():
+        tall, colour = (1 - score) * HEIGHT, "#c0392b" if score < ledger.doubtful else "#7fa7c9"
+        yield f"<rect x='{column}' y='{HEIGHT - tall:.1f}' width='{width}' height='{tall:.1f}' fill='{colour}'/>\n"
+    for column in cuts:
+        yield f"<rect x='{column}' y='0' width='1' height='{HEIGHT}' fill='#999'/>\n"
+    yield "</svg>\n"
+
+
+def _figure(picture: Picture) -> str:
+    entry = picture.entry
+    data = base64.b64encode(picture.jpeg).decode("ascii")
+    told = f"frame {entry.index} at {float(entry.instant):.3f} s, between source frames {entry.first} and "
+    told += f"{entry.first + 1} (tau {float(entry.tau):.3g}), {KINDS[entry.kind]}"
+    return (
+        f"<figure><img src='data:image/jpeg;base64,{data}' alt='frame {entry.index}'>"
+        f"<figcaption><b>{entry.score:.2f}</b> {told}</figcaption></figure>\n"
+    )

@@ -1,0 +1,55 @@
+"""`--report FILE`: what was done, as JSON, as a page to look at (.html) or as markers for an editing program (.edl)."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.ledger import Entry, Ledger
+from vidcm.interpolation.markers import markers
+from vidcm.interpolation.page import page
+from vidcm.media.target import reserve
+
+Report = Mapping[str, Any]
+Writer = Callable[[Report, Ledger], Iterable[str]]
+
+
+def write_report(path: Path, report: Report, ledger: Ledger) -> None:
+    """report: of the whole file, see `stream.Report`. Whole or not at all; by the ending of its name, else JSON."""
+    writer: Writer = {".html": page, ".htm": page, ".edl": markers}.get(path.suffix.lower(), as_json)
+    temporary = reserve(path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(writer(report, ledger))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def as_json(report: Report, ledger: Ledger) -> Iterator[str]:
+    """One object, with `frames` as its last key: a line for each output frame."""
+    yield json.dumps(report, indent=2, allow_nan=False)[:-2] + ',\n  "frames": ['
+    before = "\n    "
+    for entry in ledger.entries():
+        yield before + json.dumps(as_dict(entry), allow_nan=False)
+        before = ",\n    "
+    yield "\n  ]\n}\n"
+
+
+def as_dict(entry: Entry) -> dict[str, Any]:
+    """instant: seconds, exact and as a number; sources: the source frames it is made of or, one alone, shows."""
+    shows_one = entry.kind in ("source", "end")
+    return {
+        "index": entry.index,
+        "instant": str(entry.instant),
+        "instant_s": round(float(entry.instant), 6),
+        "sources": [entry.first] if shows_one else [entry.first, entry.first + 1],
+        "tau": str(entry.tau),
+        "kind": entry.kind,
+        "score": None if entry.score is None else round(entry.score, 4),
+        "held_at_cut": entry.kind == "cut",
+    }

@@ -1,0 +1,60 @@
+"""One run at a time for one output: a lock of the operating system's, which ends with its process however that ends."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vidcm.core.errors import UserError
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Raises UserError if another run has claimed `path`. The file beside it that is locked goes with the claim."""
+    beside = path.with_name(f".{path.name}.lock")
+    while True:
+        try:
+            handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot write in {path.parent}: {error.strerror}; write to another folder"
+            ) from error
+        if not _lock(handle):
+            os.close(handle)
+            raise UserError(f"{path}: another run is writing it: wait for that one to end, or write to another file")
+        if _is_still_there(beside, handle):
+            break
+        os.close(handle)  # the one who had it took it away between our opening and locking it
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":  # gone before it is unlocked, so that nobody claims what is about to go
+            beside.unlink(missing_ok=True)
+        os.close(handle)
+        if sys.platform == "win32":  # where nothing open can be removed
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def _is_still_there(beside: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(beside), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(handle: int) -> bool:
+    """Whether this process has it now; does not wait."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
