@@ -19,7 +19,7 @@ SMALL = EvaluationConfig(size="96x64", methods=("vidcm",), max_pairs=0)
 def scored(sign: float):
     """Cross-fades that err the more the darker the picture is made, and score by it."""
 
-    def interpolate(first, last, taus, *, shot=0, position=0):
+    def interpolate(first, last, taus, *, position, **_):
         off = 0.02 * (1 + position * 7 % 5)
         return Judged(crossfade(first, last, taus) - off, torch.full((len(taus),), 0.5 - sign * off))
 

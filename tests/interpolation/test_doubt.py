@@ -27,7 +27,7 @@ def grey_frames(count: int) -> list[VideoFrame]:
     return [frame(index) for index in range(count)]
 
 
-def white(first, last, taus, *, shot=0, position=0):
+def white(first, last, taus, **_):
     """White in-betweens, sure of themselves early in a gap: score 1 - tau."""
     end = last if first is None else first
     return Judged(torch.ones(3, len(taus), *end.shape[1:]), torch.tensor([1 - tau for tau in taus]))

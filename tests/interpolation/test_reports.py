@@ -25,7 +25,7 @@ DOUBLE = Factor(Fraction(2))
 SCORES = [0.9, 0.3, 0.2, 0.8, 0.1, 0.7, 0.4]  # of the pairs of eight frames
 
 
-def scoring(first, last, taus, *, shot=0, position=0):
+def scoring(first, last, taus, *, position, **_):
     """Grey frames of the score's brightness."""
     score = SCORES[position]
     return Judged(torch.full((3, len(taus), *first.shape[1:]), score), torch.full((len(taus),), score))
