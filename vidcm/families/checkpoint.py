@@ -78,12 +78,12 @@ def save_model(folder: str | Path, pipeline: str, parts: Mapping[str, Any], dtyp
             else:
                 part.save_pretrained(aside / name)
         (aside / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-        _put_in_place(aside, folder)
+        put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _put_in_place(aside: Path, folder: Path) -> None:
+def put_in_place(aside: Path, folder: Path) -> None:
     """Rename, the old folder out of the way first and deleted last; a model card (*.md) in it is carried over."""
     old = aside.with_suffix(".old")
     shutil.rmtree(old, ignore_errors=True)
