@@ -1,7 +1,6 @@
 """A whole run: what it leaves, and that a stop anywhere changes nothing of it."""
 
 import json
-from pathlib import Path
 
 from vidcm.families.motion import MotionFamily
 from vidcm.finetuning.run import finetune

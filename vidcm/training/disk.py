@@ -26,4 +26,4 @@ def room_in(folder: Path, remedy: str) -> Iterator[None]:
 def is_full(error: BaseException) -> bool:
     """safetensors writes in Rust, and hands the system's number on in its message alone."""
     number = getattr(error, "errno", None)
-    return number in FULL or any(f"code: {code}," in str(error) or f"os error {code}" in str(error) for code in FULL)
+    return number in FULL or any(f"(os error {code})" in str(error) for code in FULL)
