@@ -19,7 +19,7 @@ class FinetuneConfig:
     minutes: float | None = None  # instead of steps: as many as take so long here, timed once
     evaluations: int = 6  # per part, on the validation clips, evenly over its steps
     patience: int = 3  # evaluations in a row without a gain after which a part ends
-    windows: int = 24  # of the validation clips, for each of two frame rates
+    windows: int = 12  # of the validation clips at 2x, and half as many at 4x
     reference: tuple[str, ...] = ()  # videos, folders or datasets that the model must not get worse on
     learning_rate: float | None = None
     batch_size: int | None = None  # of one process

@@ -61,6 +61,8 @@ def finetune(
     check_run(run, resume)
     before = Settings.load(run) if resume and is_run(run) else None
     base = config or (before.config if before else FinetuneConfig())
+    if "steps" in given:
+        base = replace(base, minutes=None)
     settings = Settings(replace(base, **given), str(dataset), clips_digest(cache))
     alone()
     sets = held_out(cache, settings.config.windows)
@@ -116,11 +118,13 @@ class Tuning:
         tidy(self.run)
         if before is not None and (found := compare(before, self.settings, self.run)):
             say(f"settings changed since the run began: {', '.join(found)}")
+        if before is None:
+            self.settings.save(self.run)
         first, judged_s = self.judge_start()
-        self.settle(before, judged_s)
-        config = self.settings.config
-        for number, part in enumerate(config.parts, 1):
-            self.tune(part, self.run / f"{number}-{part}", max(1, config.steps // len(config.parts)))
+        steps = self.settle(before, judged_s)
+        parts = self.settings.config.parts
+        for number, part in enumerate(parts, 1):
+            self.tune(part, self.run / f"{number}-{part}", max(1, steps // len(parts)))
         return self.conclude(first)
 
     def judge_start(self) -> tuple[Mark, float]:
@@ -136,19 +140,21 @@ class Tuning:
         say(f"  {mark.psnr:.2f} dB")
         return mark, time.monotonic() - began
 
-    def settle(self, before: Settings | None, judged_s: float) -> None:
-        """Write down what the run is; minutes become steps the first time."""
+    def settle(self, before: Settings | None, judged_s: float) -> int:
+        """How many steps to train in all, written down once: minutes are timed the first time only."""
         config = self.settings.config
-        if before is not None and config.minutes == before.config.minutes and config.steps != before.config.steps:
-            config = replace(config, minutes=None)  # steps were asked for this time
-        if config.minutes is not None and (before is None or config.minutes != before.config.minutes):
+        if config.minutes is None:
+            steps = config.steps
+        elif before is not None and before.steps is not None and before.config.minutes == config.minutes:
+            steps = before.steps
+        else:
             timed = run_config(config.parts[0], config, self.cache, str(self.start), "", 1)
             judging_s = judged_s * (1 + config.evaluations * len(config.parts))
             steps = steps_in(max(0.0, 60 * config.minutes - judging_s), timed, self.run / ".timing.tmp")
             say(f"{config.minutes:g} minutes are {steps} steps here")
-            config = replace(config, steps=steps)
-        self.settings = replace(self.settings, config=config)
+        self.settings = replace(self.settings, steps=steps)
         self.settings.save(self.run)
+        return steps
 
     def tune(self, part: str, folder: Path, steps: int) -> None:
         """One part, from the best model so far, as far as it has not been tuned."""

@@ -19,11 +19,12 @@ FIXED = ("model", "parts", "objective", "windows")  # what the marks of a run re
 
 @dataclass(frozen=True)
 class Settings:
-    """config.steps is what is trained, whether steps or minutes were asked for. clips: a hash of the dataset's."""
+    """clips: a hash of the dataset's. steps: what is trained, once it is known how many the minutes are."""
 
     config: FinetuneConfig
     dataset: str
     clips: str
+    steps: int | None = None
 
     @classmethod
     def load(cls, run: Path) -> "Settings":

@@ -17,7 +17,7 @@ from vidcm.data.clips import Clip, ClipCache
 from vidcm.data.synthetic import random_scene
 from vidcm.evaluation.windows import Window, find_clips, read_windows, spread
 
-FACTORS = (2, 4)  # every second frame rebuilt, and three of four: larger motion
+FACTORS = {2: 1, 4: 2}  # every second frame rebuilt, or three of four (larger motion); there, half as many windows
 SIDE = 256  # short side of judged frames, where the shipped model works
 RENDERED, RENDERED_SEED = 12, 7
 
@@ -25,19 +25,21 @@ Set = list[list[Window]]
 
 
 def held_out(cache: ClipCache, count: int) -> dict[str, Set]:
-    """The dataset's validation clips, about `count` windows for each factor. Raises UserError where there are none."""
-    clips = [clip for clip in cache.split("val") if clip.length > min(FACTORS)]
-    if not clips:
+    """The dataset's validation clips, about `count` windows in all at 2x. Raises UserError where there are none."""
+    found = {f"val {factor}x": _spread_over(cache, "val", factor, count // less) for factor, less in FACTORS.items()}
+    if not found["val 2x"]:
         raise UserError(
-            f"{cache.folder} has no validation clip of {min(FACTORS) + 1} frames or more: prepare more than one video, "
-            "or name one for `val` in a manifest.csv (docs/prepare.md)"
+            f"{cache.folder} has no validation clip of 3 frames or more: prepare more than one video, or name one for "
+            "`val` in a manifest.csv (docs/prepare.md)"
         )
-    chosen = [clips[i] for i in spread(len(clips), count)]
-    per_clip = max(1, count // len(chosen))
-    sets = {
-        f"val {factor}x": [list(clip_windows(cache, clip, factor, per_clip)) for clip in chosen] for factor in FACTORS
-    }
-    return {name: [windows for windows in clips if windows] for name, clips in sets.items() if any(clips)}
+    return {name: clips for name, clips in found.items() if clips}
+
+
+def _spread_over(cache: ClipCache, split: str | None, factor: int, count: int) -> Set:
+    """About `count` windows, at least one, evenly over the clips of a split (None: all) that are long enough."""
+    clips = [clip for clip in cache.clips if split in (None, clip.split) and clip.length > factor]
+    chosen = [clips[i] for i in spread(len(clips), max(1, count))]
+    return [list(clip_windows(cache, clip, factor, max(1, count // len(chosen)))) for clip in chosen]
 
 
 def clip_windows(cache: ClipCache, clip: Clip, factor: int, count: int) -> Iterator[Window]:
@@ -67,9 +69,7 @@ def referred(places: Sequence[str], count: int) -> dict[str, Set]:
 
 def _of_place(place: Path, count: int) -> Set:
     if place.is_dir() and manifest.is_in(place):
-        cache = ClipCache.open(place)
-        clips = [cache.clips[i] for i in spread(len(cache.clips), count)]
-        found = [list(clip_windows(cache, clip, 2, max(1, count // len(clips)))) for clip in clips]
+        found = _spread_over(ClipCache.open(place), None, 2, count)
     else:
         files = find_clips([place])
         files = [files[i] for i in spread(len(files), count)]
