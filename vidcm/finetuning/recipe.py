@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from vidcm import losses
 from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError
 from vidcm.data.clips import ClipCache
@@ -29,6 +30,9 @@ AVERAGED = 50  # steps that the kept weights are averaged over, at most a tenth 
 def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, out: str, steps: int) -> RunConfig:
     """The training of one part: from the model directory `start`, in the folder `out`."""
     device = present_device(config.device)
+    known = [name for name in losses.available() if name != "diffusion"]  # which would make a teacher, not a model
+    if config.objective not in known:
+        raise UserError(f"unknown objective {config.objective!r}, known: {', '.join(known)}")
     every = -(-steps // config.evaluations)
     return from_mapping(
         RunConfig,

@@ -8,6 +8,7 @@ RUN/report.md, *.svg, *.png
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -60,6 +61,8 @@ def finetune(
     cache = open_dataset(dataset)
     check_run(run, resume)
     before = Settings.load(run) if resume and is_run(run) else None
+    if resume and before is None:
+        say(f"nothing to resume in {run}: starting")
     base = config or (before.config if before else FinetuneConfig())
     if "steps" in given:
         base = replace(base, minutes=None)
@@ -171,7 +174,7 @@ class Tuning:
     def notice(self, batch_size: int) -> None:
         scenes = len(self.cache.split("train"))
         if scenes < batch_size:
-            say(f"{scenes} training scenes for batches of {batch_size}: soon known by heart, more would help")
+            say(f"training scenes: {scenes}, for batches of {batch_size}: soon known by heart, more would help")
 
     def watch(self, part: str, model: Path) -> Callable[[int], bool]:
         """What training calls after each save: judge, keep the best, end where nothing is gained any more."""
@@ -197,7 +200,7 @@ class Tuning:
         return Mark(part, step, headline(scores), scores)
 
     def judge(self, model: Path, sets: Mapping[str, Set]) -> Judgement:
-        found = judge(load_interpolator(model, self.device), sets, live)
+        found = judge(load_interpolator(model, self.device), sets, live if sys.stderr.isatty() else lambda _: None)
         clear()
         return found
 
