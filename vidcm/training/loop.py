@@ -36,6 +36,7 @@ from vidcm.training.start import (
 from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
 
 SMOOTHING = 0.99  # of the smoothed loss
+NAMED = 8  # clips of a bad batch
 Watch = Callable[[int], bool]
 COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss")  # kept in checkpoints
 
@@ -251,13 +252,22 @@ class Run:
     def skip(self, loss: float, norm: float) -> None:
         """Leave the weights as they are; give up when it goes on."""
         self.bad_in_row, self.bad_total = self.bad_in_row + 1, self.bad_total + 1
-        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index})"
+        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index}{self.clips()})"
         say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}")
         if self.bad_in_row >= self.config.max_bad_steps:
             raise UserError(
                 f"{self.bad_in_row} steps in a row had a loss or gradient that is not finite, the last with batch {key}"
                 ": lower optimizer.lr, try precision=fp32, or look at that batch"
             )
+
+    def clips(self) -> str:
+        """The clips that the present step's batches are of, where these know; of many the first ones."""
+        known = getattr(self.batches, "clips_of", None)
+        parts = self.config.grad_accumulation
+        numbers = range(self.step * parts, (self.step + 1) * parts)
+        names = sorted({name for number in numbers for name in known(number)}) if known else []
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f", of {', '.join(names[:NAMED])}{more}" if names else ""
 
     def report(self, steps_s: float) -> None:
         """A line of metrics in the file and a line of progress on the terminal."""
