@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vidcm.core.errors import UserError
-from vidcm.training.loop import alone_in
+from vidcm.training.start import alone_in
 
 from .tiny import TinyBatches
 

@@ -7,7 +7,7 @@ source of randomness is seeded anew for each step. So a resumed run equals an un
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
-from vidcm.core.locks import held
 from vidcm.training import checkpoint
-from vidcm.training.config import RunConfig, differences, record_run, recorded, resolved
+from vidcm.training.config import RunConfig, record_run
 from vidcm.training.disk import room_in
 from vidcm.training.metrics import Meter, MetricsFile, clear, clock, live, progress_line, say
 from vidcm.training.signals import StopRequest
 from vidcm.training.start import (
+    alone_in,
     frozen_checksum,
     open_batches,
     open_family,
@@ -32,6 +32,7 @@ from vidcm.training.start import (
     settle_teacher,
     start_average,
     start_processes,
+    tell_changes,
 )
 from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
 
@@ -79,23 +80,6 @@ def train(
         request = stack.enter_context(StopRequest())
         run.to_the_end(request, stack.enter_context(closing(run.open_stream())))
     return out / "model"
-
-
-@contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """The run's folder, made if it is not there, kept from other runs."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "lock").touch()
-    with held(out / "lock", f"{out} is in use by another run: wait until it ends, or choose another folder"):
-        yield
-
-
-def tell_changes(config: RunConfig, out: Path) -> None:
-    """Say which settings of a resumed run are not those of its last start."""
-    before = recorded(out)
-    changed = [] if before is None else differences(before, resolved(config))
-    if changed:
-        say(f"settings changed since the last start: {', '.join(changed)}")
 
 
 @dataclass(frozen=True)
