@@ -71,7 +71,6 @@ def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, w
         (run, "judge", 2),  # between a checkpoint and its validation
         (best, "put_in_place", 3),
         (History, "add", 3),  # kept as the best, and not yet written down
-        (run, "write_report", 1),
     ]
     for number, place in enumerate(places):
         folder = tmp_path / f"stopped-{number}"
