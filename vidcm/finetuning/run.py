@@ -27,7 +27,7 @@ from vidcm.finetuning.judge import Judgement, headline, judge, load_interpolator
 from vidcm.finetuning.recipe import run_config
 from vidcm.finetuning.report import write_report
 from vidcm.finetuning.settings import Settings, check_run, clips_digest, compare, is_run
-from vidcm.finetuning.timing import steps_in
+from vidcm.finetuning.timing import LEAST, steps_in
 from vidcm.finetuning.windows import Set, held_out, referred, rendered, total
 from vidcm.pipelines.frame_interpolation import shipped_model
 from vidcm.training.disk import room_in
@@ -154,7 +154,9 @@ class Tuning:
             timed = run_config(config.parts[0], config, self.cache, str(self.start), "", 1)
             judging_s = judged_s * (1 + config.evaluations * len(config.parts))
             steps = steps_in(max(0.0, 60 * config.minutes - judging_s), timed, self.run / ".timing.tmp")
-            say(f"{config.minutes:g} minutes are {steps} steps here")
+            say(
+                f"{config.minutes:g} minutes are {steps} steps here{', the least that teach anything' * (steps <= LEAST)}"
+            )
         self.settings = replace(self.settings, steps=steps)
         self.settings.save(self.run)
         return steps
