@@ -154,9 +154,8 @@ class Tuning:
             timed = run_config(config.parts[0], config, self.cache, str(self.start), "", 1)
             judging_s = judged_s * (1 + config.evaluations * len(config.parts))
             steps = steps_in(max(0.0, 60 * config.minutes - judging_s), timed, self.run / ".timing.tmp")
-            say(
-                f"{config.minutes:g} minutes are {steps} steps here{', the least that teach anything' * (steps <= LEAST)}"
-            )
+            note = ", the least that teach anything" if steps <= LEAST else ""
+            say(f"{config.minutes:g} minutes are {steps} steps here{note}")
         self.settings = replace(self.settings, steps=steps)
         self.settings.save(self.run)
         return steps
