@@ -67,3 +67,12 @@ def test_what_the_watch_sees_after_a_resume_is_the_model_of_that_step(config, ru
     seen = []
     run(settings, resume=True, watch=lambda step: bool(seen.append(model.read_bytes())))
     assert seen == [expected]
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_model_gets_that_on_resuming(config, run):
+    settings = config()
+    model = run(settings) / "vae.safetensors"
+    expected = model.read_bytes()
+    model.write_bytes(b"of the checkpoint before")
+    run(settings, resume=True)
+    assert model.read_bytes() == expected

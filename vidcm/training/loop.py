@@ -160,9 +160,7 @@ class Run:
             self.ask()
 
     def look_again(self) -> bool:
-        """A resumed run may have ended between its checkpoint and what follows it."""
-        if self.watch is None:
-            return False
+        """A resumed run may have ended between its checkpoint and what follows: the model, and the watch's answer."""
         if self.accelerator.is_main_process:
             self.save_model()
         return self.ask()
