@@ -132,6 +132,7 @@ VIOLATIONS = {
     "families -> pipelines": ("families/motion.py", "import vidcm.pipelines", "Imports go down"),
     "pipelines -> interpolation": ("pipelines/__init__.py", "import vidcm.interpolation", "Imports go down"),
     "training -> evaluation": ("training/__init__.py", "import vidcm.evaluation", "Imports go down"),
+    "training -> finetuning": ("training/__init__.py", "import vidcm.finetuning", "Imports go down"),
     "a room without a place": ("extra/__init__.py", "", "Imports go down"),
     "sampling -> numpy": ("sampling/__init__.py", "import numpy", "torch alone"),
     "losses -> diffusers, in a function": ("losses/ect.py", "def f():\n    import diffusers", "torch alone"),

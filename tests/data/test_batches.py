@@ -302,3 +302,17 @@ def test_keys_may_be_text_as_in_some_yaml():
 def test_a_cache_without_long_enough_clips_is_refused(make_cache):
     with pytest.raises(UserError, match="no train clip of 5 frames or more"):
         Batches(SMALL, make_cache(a=(numbered_frames(4), "train", None)))
+
+
+def test_the_clips_of_a_batch_are_named(make_cache):
+    """Each clip has values of its own, so that a picture tells which one it is of."""
+    starts = {name: 40 * place for place, name in enumerate(("a", "b", "c", "d"))}
+    cache = make_cache(**{name: (numbered_frames(20, start), "train", None) for name, start in starts.items()})
+    batches = Batches(replace(SMALL.plain(), batch_size=1), cache, rank=1, world=2)
+    named = [batches.clips_of(step) for step in range(12)]
+    assert all(len(files) <= 2 for files in named)
+    for step, files in enumerate(named):
+        value = round(batches.batch(step)["first"].mean().item() * 255)
+        [name] = [name for name, start in starts.items() if start <= value < start + 20]
+        assert name in [file.removesuffix(".mp4") for file in files]
+    assert len({tuple(files) for files in named}) > 2

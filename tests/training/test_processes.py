@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from .tiny import TinyBatches, TinyFamily
 
 SCRIPT = """
-import importlib.util, os, sys
+import importlib.util, os, signal, sys
+from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
 from vidcm.settings import from_mapping
@@ -24,36 +25,46 @@ spec.loader.exec_module(tiny)
 import torch
 torch.manual_seed(0)
 torch.set_num_threads(1)
-batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2)
-config = from_mapping(RunConfig, {"steps": 4, "save_every": 4, "log_every": 1, "precision": "fp32", "device": "cpu",
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+at = sys.argv[4]
+if at == "save" and os.environ["RANK"] == "0":
+    flush = checkpoint._flush
+    checkpoint._flush = lambda path: kill() if "step-00000004.tmp" in str(path) else flush(path)
+batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2, before=lambda n: kill() if at == str(n) else None)
+config = from_mapping(RunConfig, {"steps": 6, "save_every": 2, "log_every": 1, "precision": "fp32", "device": "cpu",
                                   "processes": 2, "out": sys.argv[2], "stage": sys.argv[3]})
-train(config, family=tiny.TinyFamily.create({}).without_chance(), batches=batches)
+train(config, family=tiny.TinyFamily.create({}).without_chance(), batches=batches, resume=at == "resume")
 """
 
 
-def train_together(out: Path, stage: str) -> None:
-    """Two gloo processes; a failure of either is shown."""
+def train_together(out: Path, stage: str, at: str = "") -> None:
+    """Two gloo processes; a failure of either is shown.
+
+    at: "resume"; or where they are killed: the number of a batch, or "save", in which only the first one dies."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(out), stage]
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(out), stage, at]
     ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
     workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
     for worker in workers:
         _, said = worker.communicate(timeout=300)
-        assert worker.returncode == 0, said
+        if at in ("", "resume"):
+            assert worker.returncode == 0, said
+        else:
+            assert worker.returncode != 0
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp_path):
     torch.manual_seed(0)
-    alone = config("alone", steps=4, save_every=4, log_every=1, optimizer={}, ema={})
+    alone = config("alone", steps=6, save_every=2, log_every=1, optimizer={}, ema={})
     run(alone, family=TinyFamily.create({}).without_chance(), batches=TinyBatches(4))
     together = tmp_path / "together"
     train_together(together, "vae")
     for name in ("params", "ema"):
-        file = f"checkpoints/step-00000004/{name}.safetensors"
+        file = f"checkpoints/step-00000006/{name}.safetensors"
         one, two = load_file(Path(alone.out) / file), load_file(together / file)
         for key in one:
             if key != "power":  # a running statistic of the first process's share of the batch
@@ -64,10 +75,22 @@ def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp
 @pytest.mark.parametrize("stage", ["cd", "sct"])
 def test_targets_derivatives_and_weightings_work_in_two_processes(tmp_path, stage):
     train_together(tmp_path, stage)
-    aides = load_file(tmp_path / "checkpoints" / "step-00000004" / "aides.safetensors")
+    aides = load_file(tmp_path / "checkpoints" / "step-00000006" / "aides.safetensors")
     assert all(tensor.isfinite().all() for tensor in aides.values())
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(line["bad_steps"] == 0 for line in lines)
     if stage == "sct":
         assert all(line["jvp_exact"] == 1 for line in lines)
         assert aides["log_weight.linear.weight"].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["3", "save"])
+def test_two_processes_that_were_killed_resume_to_the_same_bits(tmp_path, at):
+    train_together(tmp_path / "whole", "vae")
+    train_together(tmp_path / "parts", "vae", at)
+    assert [path.name for path in (tmp_path / "parts" / "checkpoints").glob("step-????????")] == ["step-00000002"]
+    train_together(tmp_path / "parts", "vae", "resume")
+    for name in ("params", "ema", "optimizer"):
+        file = f"checkpoints/step-00000006/{name}.safetensors"
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes(), name

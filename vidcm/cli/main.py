@@ -23,6 +23,7 @@ COMMANDS = {
     "interpolate": "Add frames to a video: a higher rate.",
     "generate": "Make clips from prompts and images.",
     "prepare": "Make a dataset of your footage, to train or tune on.",
+    "finetune": "Tune the model on a dataset of your footage.",
     "train": "Train or tune a model, as a YAML file says.",
     "evaluate": "Score interpolation against true frames and baselines.",
     "models": "List the shipped models and the known families.",

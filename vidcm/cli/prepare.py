@@ -44,7 +44,7 @@ def command(footage: tuple[Path, ...], folder: Path, workers: int | None, as_jso
     """Find the scenes of FOOTAGE (folders, video files) and keep their frames in DATASET.
 
     Cuts, stills, repeated pictures and files that cannot be read are left out, and named. Run again, it does only what
-    is new. Train on it with `vidcm train CONFIG.yaml data.cache=DATASET`.
+    is new. Tune on it with `vidcm finetune DATASET -o RUN`, train with `vidcm train CONFIG.yaml data.cache=DATASET`.
     """
     from vidcm.data.dataset import PrepareConfig
     from vidcm.data.prepare import prepare

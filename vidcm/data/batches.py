@@ -53,6 +53,13 @@ class Batches:
         place = (self.rank if rank is None else rank, self.world if world is None else world)
         return to_tensors(self.source.draw(step, *place))
 
+    def clips_of(self, step: int) -> list[str]:
+        """The files that a step's samples are drawn from: each sample chooses between two places, both are named."""
+        size = self.config.batch_size
+        first = (step * self.world + self.rank) * size
+        anchors = (self.source.pool.anchors(number) for number in range(first, first + size))
+        return sorted({clip.file for pair in anchors for clip, _ in pair})
+
     def iterate(self, start: int = 0, *, workers: int | None = None) -> Iterator[dict[str, Tensor]]:
         """The batches of steps start, start + 1, ... without end, made ahead of need by worker processes.
 

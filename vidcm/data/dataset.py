@@ -14,13 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.core.locks import held
 from vidcm.data.arrays import write_aside
 from vidcm.data.sources import FRAMES, RECORDS
-
-try:
-    import fcntl
-except ImportError:  # Windows: nobody keeps a second process out
-    fcntl = None  # type: ignore[assignment]
 
 SETTINGS, SHEET, VERSION = "dataset.json", "contact.png", 1
 
@@ -70,12 +66,7 @@ def open_folder(folder: Path, config: PrepareConfig) -> Iterator[None]:
         write_aside(folder / SETTINGS, json.dumps(_settings(config)).encode())
     for name in (FRAMES, RECORDS):
         (folder / name).mkdir(exist_ok=True)
-    with (folder / SETTINGS).open() as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"{folder} is being prepared by another process: wait until it ends") from None
+    with held(folder / SETTINGS, f"{folder} is being prepared by another process: wait until it ends"):
         yield
 
 

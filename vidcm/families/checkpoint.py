@@ -86,12 +86,12 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
-        _put_in_place(aside, folder)
+        put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _put_in_place(aside: Path, folder: Path) -> None:
+def put_in_place(aside: Path, folder: Path) -> None:
     """Rename, the old folder out of the way first and deleted last; a model card (*.md) in it is carried over."""
     old = aside.with_suffix(".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -46,19 +46,28 @@ def save(folder: Path, step: int, groups: Mapping[str, Tensors], state: Mapping[
     aside = folder / f"{final.name}.tmp"
     _remove(aside)
     aside.mkdir(parents=True)
-    for name, tensors in groups.items():
-        plain = {key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}
-        save_file(plain, aside / f"{name}.safetensors")
-    (aside / STATE).write_text(json.dumps({**state, "step": step}, indent=1), encoding="utf-8")
-    sums = {path.name: checksum(path) for path in sorted(aside.iterdir())}
-    (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    for path in aside.iterdir():
-        _flush(path)
+    try:
+        _write(aside, groups, {**state, "step": step})
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)  # a full disk gets its room back
+        raise
     _remove(final)  # an older one of this step is there only when it was damaged
     aside.rename(final)
     _flush(folder)
     _prune(folder, keep)
     return final
+
+
+def _write(aside: Path, groups: Mapping[str, Tensors], state: Mapping[str, Any]) -> None:
+    """Every file of a checkpoint, down to the disk."""
+    for name, tensors in groups.items():
+        plain = {key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}
+        save_file(plain, aside / f"{name}.safetensors")
+    (aside / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    sums = {path.name: checksum(path) for path in sorted(aside.iterdir())}
+    (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+    for path in aside.iterdir():
+        _flush(path)
 
 
 def newest(folder: Path, notice: Callable[[str], None]) -> Checkpoint | None:

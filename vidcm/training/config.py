@@ -111,6 +111,20 @@ def resolved(config: RunConfig) -> dict[str, Any]:
     return mapping
 
 
+def differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """What differs between two resolved configs, `key before -> now` each."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else [f"{where} {before} -> {now}"]
+    keys = {key: f"{where}.{key}" if where else str(key) for key in (*now, *before)}
+    return [line for key, name in keys.items() for line in differences(before.get(key), now.get(key), name)]
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """The resolved config of the run in a folder, as of its last start."""
+    path = folder / "config.yaml"
+    return read_yaml(path) if path.is_file() else None
+
+
 def record_run(config: RunConfig, folder: Path, **facts: Any) -> None:
     """Write `config.yaml` (resolved) and `run.json` (commit, versions, command, `facts`) into the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,9 @@ A step is a pure function of the weights before it and of (seed, step, rank): ba
 source of randomness is seeded anew for each step. So a resumed run equals an uninterrupted one, bit for bit on a CPU.
 """
 
+import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from vidcm.core.errors import UserError
 from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig, record_run
-from vidcm.training.metrics import Meter, MetricsFile, clock, progress_line, say
+from vidcm.training.disk import room_in
+from vidcm.training.metrics import Meter, MetricsFile, clear, clock, live, progress_line, say
 from vidcm.training.signals import StopRequest
 from vidcm.training.start import (
+    alone_in,
     frozen_checksum,
     open_batches,
     open_family,
@@ -29,10 +32,13 @@ from vidcm.training.start import (
     settle_teacher,
     start_average,
     start_processes,
+    tell_changes,
 )
 from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
 
 SMOOTHING = 0.99  # of the smoothed loss
+NAMED = 8  # clips of a bad batch
+Watch = Callable[[int], bool]
 COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss")  # kept in checkpoints
 
 
@@ -40,10 +46,14 @@ class Interrupted(KeyboardInterrupt):
     """The run was asked to stop; it finished its step and saved a checkpoint, which `resume` continues from."""
 
 
-def train(config: RunConfig, *, resume: bool = False, family: Any = None, batches: Any = None) -> Path:
+def train(
+    config: RunConfig, *, resume: bool = False, family: Any = None, batches: Any = None, watch: Watch | None = None
+) -> Path:
     """Run one stage of training. Returns the model directory, OUT/model, which holds the averaged weights.
 
     resume: continue from the newest checkpoint in OUT that verifies. `family` and `batches` replace the config's.
+    watch(step): called in the main process whenever OUT/model has been saved, with the steps done; true ends the run.
+    A resumed run calls it again for the step that it continues from.
     Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
     accelerator = start_processes(config)
@@ -52,13 +62,21 @@ def train(config: RunConfig, *, resume: bool = False, family: Any = None, batche
     family = family if family is not None else open_family(config)
     settle_teacher(config, family)
     batches = batches if batches is not None else open_batches(config, family, accelerator)
-    run = Run(config, accelerator, family, batches)
-    if resume:
-        run.restore(checkpoint.newest(out / "checkpoints", say))
+    run = Run(config, accelerator, family, batches, watch)
     with ExitStack() as stack:
+        stack.enter_context(room_in(out, "go on with --resume from the last checkpoint, which is whole"))
         if accelerator.is_main_process:
+            stack.enter_context(alone_in(out))
+            refuse_to_mix(out, resume)
+        accelerator.wait_for_everyone()
+        if resume:
+            run.restore(checkpoint.newest(out / "checkpoints", say))
+        if accelerator.is_main_process:
+            if resume:
+                tell_changes(config, out)
             record_run(config, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
             run.metrics = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", run.step)))
+        stack.callback(clear)
         request = stack.enter_context(StopRequest())
         run.to_the_end(request, stack.enter_context(closing(run.open_stream())))
     return out / "model"
@@ -82,6 +100,7 @@ class Run:
     accelerator: Accelerator
     family: Any
     batches: Any  # of this process: iterate(start) yields one per backward pass, each a pure function of its number
+    watch: Watch | None = None
     step: int = 0  # steps done
     seconds: float = 0.0  # spent training, over all resumptions
     bad_in_row: int = 0
@@ -91,6 +110,7 @@ class Run:
     saved_at: int = -1
     metrics: MetricsFile | None = None  # in the main process
     meter: Meter = field(default_factory=Meter)
+    latest: dict[str, float] = field(default_factory=dict)  # what the meter read last
 
     def __post_init__(self) -> None:
         config, o = self.config, self.config.optimizer
@@ -112,23 +132,46 @@ class Run:
     def to_the_end(self, request: StopRequest, stream: Iterator[dict[str, Any]]) -> None:
         """Step until the steps are done or the minutes over; save on the way and at the end."""
         config = self.config
+        enough = self.step > 0 and self.look_again()
         begun = time.monotonic() - self.seconds
         marked, marked_step = time.monotonic(), self.step
-        while self.step < config.steps:
+        while self.step < config.steps and not enough:
             outcome = self.advance(stream, request)
             now = time.monotonic()
             self.seconds = now - begun
+            steps_s = (self.step - marked_step) / max(now - marked, 1e-9)
             if self.step % config.log_every == 0 or self.step == config.steps:
-                self.report((self.step - marked_step) / max(now - marked, 1e-9))
+                self.report(steps_s)
                 marked, marked_step = now, self.step
+            elif self.metrics is not None and sys.stderr.isatty():
+                live(self.progress({**self.record(steps_s), **self.latest}, steps_s))
             if outcome.stop or self.step % config.save_every == 0:
                 self.save()
+                enough = not outcome.stop and self.ask()
+                pause = time.monotonic() - now  # saving and looking at it is no training
+                begun, marked = begun + pause, marked + pause
             if outcome.stop:
                 say(f"stopped after step {self.step}, with a checkpoint saved: --resume continues")
                 raise Interrupted
             if outcome.out_of_time:
                 break
-        self.save()
+        if self.saved_at != self.step:
+            self.save()
+            self.ask()
+
+    def look_again(self) -> bool:
+        """A resumed run may have ended between its checkpoint and what follows: the model, and the watch's answer."""
+        if self.accelerator.is_main_process:
+            self.save_model()
+        return self.ask()
+
+    def ask(self) -> bool:
+        """Whether the watch has seen enough, the same in all processes."""
+        enough = self.watch is not None and self.accelerator.is_main_process and self.watch(self.step)
+        if self.accelerator.num_processes > 1 and self.watch is not None:
+            told = torch.tensor([float(enough)], device=self.accelerator.device)
+            enough = self.accelerator.reduce(told, "sum").item() > 0
+        return enough
 
     def advance(self, stream: Iterator[dict[str, Any]], request: StopRequest) -> Outcome:
         """One optimizer step over `grad_accumulation` batches."""
@@ -191,7 +234,7 @@ class Run:
     def skip(self, loss: float, norm: float) -> None:
         """Leave the weights as they are; give up when it goes on."""
         self.bad_in_row, self.bad_total = self.bad_in_row + 1, self.bad_total + 1
-        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index})"
+        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index}{self.clips()})"
         say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}")
         if self.bad_in_row >= self.config.max_bad_steps:
             raise UserError(
@@ -199,24 +242,40 @@ class Run:
                 ": lower optimizer.lr, try precision=fp32, or look at that batch"
             )
 
+    def clips(self) -> str:
+        """The clips that the present step's batches are of, where these know; of many the first ones."""
+        known = getattr(self.batches, "clips_of", None)
+        parts = self.config.grad_accumulation
+        numbers = range(self.step * parts, (self.step + 1) * parts)
+        names = sorted({name for number in numbers for name in known(number)}) if known else []
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f", of {', '.join(names[:NAMED])}{more}" if names else ""
+
     def report(self, steps_s: float) -> None:
         """A line of metrics in the file and a line of progress on the terminal."""
         if self.metrics is None:
             return
-        config = self.config
-        record = {
+        self.latest = self.meter.read()  # without loss and grad_norm when every step since the last line was skipped
+        record = {**self.record(steps_s), **self.latest}
+        self.metrics.write(record)
+        live(self.progress(record, steps_s))
+
+    def record(self, steps_s: float) -> dict[str, Any]:
+        """Where the run stands."""
+        return {
             "step": self.step,
             "samples": self.step * self.samples_per_step,
             "seconds": self.seconds,
             "samples_s": steps_s * self.samples_per_step,
-            "lr": config.optimizer.lr_at(self.step - 1, config.steps),
+            "lr": self.config.optimizer.lr_at(self.step - 1, self.config.steps),
             "bad_steps": self.bad_total,
             "smooth_loss": self.smooth_loss,
-            **self.meter.read(),  # without loss and grad_norm when every step since the last line was skipped
         }
-        self.metrics.write(record)
+
+    def progress(self, record: dict[str, Any], steps_s: float) -> str:
+        config = self.config
         limit_s = float("inf") if config.minutes is None else 60 * config.minutes - self.seconds
-        say(progress_line(record, config.steps, max(0.0, min((config.steps - self.step) / steps_s, limit_s))))
+        return progress_line(record, config.steps, max(0.0, min((config.steps - self.step) / steps_s, limit_s)))
 
     def save(self) -> None:
         """A checkpoint, and beside it OUT/model with the averaged weights; nothing to do twice for one step."""
@@ -234,10 +293,17 @@ class Run:
             state = {name: getattr(self, name) for name in (*COUNTERS, "frozen")} | {"ema_step": self.average.step}
             out = Path(self.config.out)
             checkpoint.save(out / "checkpoints", self.step, groups, state, keep=self.config.keep)
-            self.average.copy_to(self.trained.named_parameters())
-            self.family.save(out / "model")
-            self.trained.load_state_dict(groups["params"])
+            self.save_model()
         self.accelerator.wait_for_everyone()
+
+    def save_model(self) -> None:
+        """OUT/model, with the averaged weights."""
+        last = {name: tensor.clone() for name, tensor in self.trained.state_dict().items()}
+        self.average.copy_to(self.trained.named_parameters())
+        try:
+            self.family.save(Path(self.config.out) / "model")
+        finally:
+            self.trained.load_state_dict(last)
 
     def restore(self, found: checkpoint.Checkpoint | None) -> None:
         """Continue from a checkpoint; without one, from the start."""

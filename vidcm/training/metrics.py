@@ -5,6 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
+try:
+    import resource
+except ImportError:  # Windows keeps no such count
+    resource = None  # type: ignore[assignment]
+
 
 class Meter:
     """Means of named values since the last reading. Only finite values are added by the loop."""
@@ -44,17 +51,48 @@ class MetricsFile:
         self._file.close()
 
 
+_shown = 0  # characters of the live line on the terminal
+
+
 def say(text: str) -> None:
-    """A notice on standard error."""
+    """A notice on standard error, in the place of the live line if there is one."""
+    clear()
     print(text, file=sys.stderr, flush=True)
+
+
+def live(text: str) -> None:
+    """A line that the next one replaces on a terminal; a plain line elsewhere."""
+    global _shown
+    if not sys.stderr.isatty():
+        say(text)
+        return
+    print("\r" + text.ljust(_shown), end="", file=sys.stderr, flush=True)
+    _shown = len(text)
+
+
+def clear() -> None:
+    """Take the live line off the terminal."""
+    global _shown
+    if _shown:
+        print("\r" + " " * _shown, end="\r", file=sys.stderr, flush=True)
+        _shown = 0
 
 
 def progress_line(record: dict[str, Any], steps: int, left_s: float) -> str:
     loss, norm = record.get("loss", float("nan")), record.get("grad_norm", float("nan"))
     return (
         f"step {record['step']}/{steps}  loss {loss:.4f}  norm {norm:.2f}  "
-        f"lr {record['lr']:.1e}  {record['samples_s']:.1f} samples/s  {clock(left_s)} left"
+        f"lr {record['lr']:.1e}  {record['samples_s']:.1f} clips/s  {clock(left_s)} left"
+        + (f"  {memory_gib():.1f} GiB" if resource else "")
     )
+
+
+def memory_gib() -> float:
+    """The most memory that this process has held: the accelerator's where there is one in use, else the machine's."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**30
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def clock(seconds: float) -> str:

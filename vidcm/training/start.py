@@ -4,7 +4,8 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +19,13 @@ from vidcm import families, losses
 from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
+from vidcm.core.locks import held
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
 from vidcm.settings import as_mapping
-from vidcm.training.config import EMAConfig, RunConfig
+from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
+from vidcm.training.metrics import say
 from vidcm.training.step import VAE_STAGES, keyed_seed, to_device
 
 WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does not change a batch
@@ -50,6 +53,23 @@ def refuse_to_mix(out: Path, resume: bool) -> None:
     """A new run never overwrites the checkpoints of an old one."""
     if not resume and any((out / "checkpoints").glob("step-*")):
         raise UserError(f"{out} holds checkpoints of an earlier run: continue it with --resume, or choose another out=")
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """The run's folder, made if it is not there, kept from other runs."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "lock").touch()
+    with held(out / "lock", f"{out} is in use by another run: wait until it ends, or choose another folder"):
+        yield
+
+
+def tell_changes(config: RunConfig, out: Path) -> None:
+    """Say which settings of a resumed run are not those of its last start."""
+    before = recorded(out)
+    changed = [] if before is None else differences(before, resolved(config))
+    if changed:
+        say(f"settings changed since the last start: {', '.join(changed)}")
 
 
 def open_family(config: RunConfig) -> Any:

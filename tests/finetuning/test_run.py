@@ -1,0 +1,177 @@
+"""A whole run: what it leaves, and that a stop anywhere changes nothing of it."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vidcm.core.errors import UserError
+from vidcm.families.motion import MotionFamily
+from vidcm.finetuning import best, run
+from vidcm.finetuning.history import History
+from vidcm.finetuning.run import finetune
+
+WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
+
+
+def marks(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_the_best_model_and_a_report(dataset, config, model, tmp_path):
+    folder = tmp_path / "run"
+    done = finetune(dataset, folder, config)
+    found = marks(folder)
+    assert [(mark["part"], mark["step"]) for mark in found] == [("start", 0), *(("pictures", s) for s in (2, 4, 6))]
+    assert done.before.psnr == found[0]["psnr"]
+    assert done.after.psnr == max(mark["psnr"] for mark in found)
+    last, kept = (MotionFamily.load(place).vae for place in (folder / "1-pictures" / "model", done.best))
+    started = load_file(model / WEIGHTS)
+    for name, tensor in last.state_dict().items():  # what the latent says is left alone
+        assert tensor.equal(started[name]) != name.startswith(("decoder.", "synthesis.")), name
+    assert (kept.state_dict().keys()) == started.keys()
+    text = (folder / "report.md").read_text()
+    assert {"val 2x", "val 4x", "rendered"} <= {line.split("|")[1].strip() for line in text.splitlines() if "|" in line}
+    assert f"{done.gain:+.2f} dB" in text or "Nothing gained" in text
+    assert "rendered: " in text
+    for name in re.findall(r"\]\(([^)]+)\)", text):
+        assert (folder / name).is_file(), name
+
+
+def gains(folder: Path) -> int:
+    """How often a model was judged better than all before it."""
+    psnr = [mark["psnr"] for mark in marks(folder)]
+    found = sum(value > max(psnr[:place]) for place, value in enumerate(psnr) if place)
+    assert found, "the tiny run should gain something"
+    return found
+
+
+class Boom(BaseException):
+    """The end of the process, as far as the code under test can tell."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, owner, name: str, call: int) -> None:
+    """Raise Boom in the place of the `call`-th call, counted from 1."""
+    original, count = getattr(owner, name), [0]
+
+    def counted(*args, **kwargs):
+        count[0] += 1
+        if count[0] == call:
+            raise Boom
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, counted)
+
+
+@pytest.fixture
+def whole(dataset, config, tmp_path) -> Path:
+    finetune(dataset, tmp_path / "whole", config)
+    return tmp_path / "whole"
+
+
+def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, whole):
+    places = [
+        (run.Settings, "save", 1),
+        (run, "judge", 2),  # between a checkpoint and its validation
+        (best, "put_in_place", 2 + gains(whole)),  # the model that will be the best one, half way to its place
+        (History, "add", 3),  # kept as the best, and not yet written down
+    ]
+    for number, place in enumerate(places):
+        folder = tmp_path / f"stopped-{number}"
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Boom):
+            stop_at(patch, *place)
+            finetune(dataset, folder, config)
+        finetune(dataset, folder, config, resume=True)
+        assert marks(folder) == marks(whole), place
+        for name in (f"best/{WEIGHTS}", f"1-pictures/model/{WEIGHTS}", "best/tuned.json"):
+            assert (folder / name).read_bytes() == (whole / name).read_bytes(), (place, name)
+
+
+def test_the_best_is_kept_when_later_steps_are_worse(dataset, config, tmp_path, monkeypatch):
+    values = iter([30.0, 31.0, 29.0, 28.0])
+    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    saved = {}
+    original = run.keep_if_better
+
+    def noted(model, target, mark):
+        saved[mark.step] = (model / WEIGHTS).read_bytes()
+        return original(model, target, mark)
+
+    monkeypatch.setattr(run, "keep_if_better", noted)
+    done = finetune(dataset, tmp_path / "run", config)
+    assert (done.after.step, done.gain) == (2, 1.0)
+    assert (done.best / WEIGHTS).read_bytes() == saved[2] != saved[6]
+
+
+def test_it_ends_when_nothing_is_gained_and_says_that_nothing_was(
+    dataset, config, model, tmp_path, monkeypatch, capsys
+):
+    values = iter([30.0, 29.0, 29.5, 99.0])
+    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    done = finetune(dataset, tmp_path / "run", replace(config, patience=2))
+    assert [mark["step"] for mark in marks(tmp_path / "run")] == [0, 2, 4]
+    assert "no gain in 2 validations" in capsys.readouterr().err
+    assert (done.gain, done.after.part) == (0.0, "start")
+    assert (done.best / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+    assert "**Nothing gained.**" in done.report.read_text()
+
+
+def test_both_parts_are_tuned_one_from_the_best_of_the_other(dataset, config, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    values = iter([30.0, 31.0, 32.0])
+    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    done = finetune(dataset, folder, replace(config, parts=("motion", "pictures"), steps=4, evaluations=1))
+    assert [(mark["part"], mark["step"]) for mark in marks(folder)] == [("start", 0), ("pictures", 2), ("motion", 2)]
+    first, start, last = (
+        load_file(path / WEIGHTS) for path in (folder / "1-pictures/model", folder / "2-motion/start", done.best)
+    )
+    assert all(first[name].equal(start[name]) and first[name].equal(last[name]) for name in first)
+    started, tuned = (MotionFamily.load(path) for path in (folder / "2-motion/start", done.best))
+    assert not torch.equal(started.dit.final.weight, tuned.dit.final.weight)
+    assert torch.equal(started.teacher.final.weight, tuned.teacher.final.weight)
+
+
+def test_steps_that_are_not_finite_end_the_run_with_the_best_model_intact(dataset, config, tmp_path, monkeypatch):
+    original = MotionFamily.decoder_loss
+
+    def spoiled(family, batch, *, generator, samples_seen):
+        loss, logs = original(family, batch, generator=generator, samples_seen=samples_seen)
+        return (loss * float("nan") if samples_seen >= 6 else loss), logs  # from the fourth step on
+
+    monkeypatch.setattr(MotionFamily, "decoder_loss", spoiled)
+    with pytest.raises(UserError, match=r"8 steps in a row .*\(seed 0, step 10, rank 0, of one, two\)"):
+        finetune(dataset, tmp_path / "run", replace(config, steps=20, evaluations=4))
+    assert [mark["step"] for mark in marks(tmp_path / "run")] == [0, 5, 10]
+    MotionFamily.load(tmp_path / "run" / "best")
+
+
+def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_beginning(dataset, whole, capsys):
+    finetune(dataset, whole, resume=True)
+    assert "settings changed" not in capsys.readouterr().err
+    finetune(dataset, whole, resume=True, patience=8)
+    assert "settings changed since the run began: patience 9 -> 8\n" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"cannot go on with another beginning \(windows 1 -> 2\)"):
+        finetune(dataset, whole, resume=True, windows=2)
+    index = json.loads((dataset / "index.json").read_text())
+    index["clips"][0]["digest"] = "another"
+    (dataset / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"the clips of the dataset"):
+        finetune(dataset, whole, resume=True)
+
+
+def test_a_second_run_in_one_folder_is_refused(dataset, config, tmp_path, monkeypatch):
+    original = run.judge
+
+    def meanwhile(*args):
+        with pytest.raises(UserError, match="is in use by another run"):
+            finetune(dataset, tmp_path / "run", resume=True)
+        return original(*args)
+
+    monkeypatch.setattr(run, "judge", meanwhile)
+    finetune(dataset, tmp_path / "run", replace(config, steps=1, evaluations=1))
+    with pytest.raises(UserError, match="holds an earlier run: continue it with --resume"):
+        finetune(dataset, tmp_path / "run", config)

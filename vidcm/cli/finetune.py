@@ -1,0 +1,97 @@
+"""`vidcm finetune`: tune the shipped model on a prepared dataset of one's own footage."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcm.cli.options import DEVICE
+from vidcm.finetuning.config import PARTS, FinetuneConfig
+from vidcm.interpolation.check import check_model
+from vidcm.interpolation.progress import emit
+
+if TYPE_CHECKING:
+    from vidcm.finetuning.run import Tuned
+
+DEFAULTS = FinetuneConfig()
+
+
+@click.command("finetune", short_help="Tune the model on a dataset of your footage.")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "run", metavar="RUN", required=True, type=click.Path(path_type=Path), help="Folder of the run."
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Model directory to start from.  [default: the shipped one]"
+)
+@click.option(
+    "--parts", metavar="PART,...", help=f"What is tuned: {', '.join(PARTS)}.  [default: {','.join(DEFAULTS.parts)}]"
+)
+@click.option("--objective", help=f"Of the part motion; see vidcm objectives.  [default: {DEFAULTS.objective}]")
+@click.option("--steps", type=click.IntRange(1), help=f"Of training.  [default: {DEFAULTS.steps}]")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead: as many steps as take so long here.")
+@click.option(
+    "--reference", multiple=True, type=click.Path(exists=True), help="Footage it must not get worse on; repeatable."
+)
+@click.option("--patience", type=click.IntRange(1), help=f"Validations without a gain.  [default: {DEFAULTS.patience}]")
+@click.option("--lr", "learning_rate", type=float, help="Learning rate.  [default: of the part]")
+@click.option("--batch-size", type=click.IntRange(1), help="Clips a step.  [default: by the machine]")
+@click.option("--seed", type=int, help=f"Of batches and noise.  [default: {DEFAULTS.seed}]")
+@click.option("--device", type=DEVICE, help="What it runs on.  [default: auto]")
+@click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Of the networks.  [default: auto]")
+@click.option("--resume", is_flag=True, help="Continue the run in RUN; settings not given anew are its own.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON.")
+def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: Any) -> None:
+    """Tune the model on DATASET, a folder that `vidcm prepare` made; the best model so far is RUN/best.
+
+    It is judged on DATASET's validation clips before, meanwhile and after; RUN/report.md says what was gained and what
+    was forgotten. Ctrl-C saves and ends with exit code 130, --resume goes on.
+    """
+    given = chosen(settings)
+    FinetuneConfig(**given)  # tells mistakes at once
+    check_model(given.get("model") and Path(given["model"]))
+
+    from vidcm.finetuning.run import finetune
+
+    done = finetune(dataset, run, resume=resume, **given)
+    if as_json:
+        emit("done", **facts(done))
+    else:
+        click.echo("\n".join(summary(done)))
+
+
+def chosen(settings: dict[str, Any]) -> dict[str, Any]:
+    """The fields of FinetuneConfig that were given."""
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
+    if "steps" in given and "minutes" in given:
+        raise click.UsageError("--steps and --minutes say the same thing twice: give one of them")
+    if "parts" in given:
+        given["parts"] = tuple(part.strip() for part in given["parts"].split(",") if part.strip())
+    if "model" in given:
+        given["model"] = str(given["model"])
+    return given
+
+
+def facts(done: "Tuned") -> dict[str, Any]:
+    """The result for scripts."""
+    return {
+        "model": str(done.best),
+        "report": str(done.report),
+        "gain_db": done.gain,
+        "part": done.after.part,
+        "step": done.after.step,
+        "before": done.before.scores,
+        "after": done.after.scores,
+    }
+
+
+def summary(done: "Tuned") -> list[str]:
+    """The result for people, line by line."""
+    from vidcm.finetuning.report import forgetting, verdict
+
+    return [
+        verdict(done.before, done.after).replace("**", ""),
+        *(f"  {line}" for line in forgetting(done.before, done.after)),
+        f"{done.report}",
+        f"vidcm interpolate IN -o OUT --factor 2 --model {done.best}",
+    ]
