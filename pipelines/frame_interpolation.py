@@ -99,15 +99,17 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end: the other is continued).
         tau: K instants strictly inside (0, 1), shared by the batch, or [B, K].
         around: the frames before the first and after the last, where there are any, [B, 3, H, W]: they tell how motion
-        is changing. looks: what `family.look` made of (first, last, before, after), from a caller who keeps it.
-        num_inference_steps: network evaluations; 2 is the product, 1 the mean, 0 the draft without a network.
-        temperature: scale of the noise; None takes the one stored with the weights, 0 makes a regression.
+        is changing; its times are shared by the batch. looks: what `family.look` made of (first, last, before, after),
+        from a caller who keeps it, instead of the frames in `around`.
+        num_inference_steps: network evaluations; 2 is the product, 1 has no noise, 0 is the draft without a network.
+        temperature: scale of the noise; None takes the one stored with the weights, 0 leaves none.
         seed, shot, position: key of the noise (position: index of the pair, one a batch entry or counted from one
         number), so that a frame does not depend on the batch it is made in; `generator` replaces it.
-        callback_on_step_end(pipe, step, angle, {"latents": x0}) may return replaced latents.
+        callback_on_step_end(pipe, step, angle, {"latents": x0}) may return replaced latents: the network's answer at a
+        step, before trust and spread.
         Raises ValueError for sizes that differ, values not in 0..1, no end at all, or tau outside (0, 1).
         """
-        ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type)
+        ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type, around)
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
         with self.precision():
             ends, draft = self.family.observe(self.family.pair(*self.look(first, last, around, looks), tau=tau))
@@ -121,18 +123,25 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     # The parts of a call --------------------------------------------------------------------------------------------
 
     def check_inputs(
-        self, first: Tensor | None, last: Tensor | None, tau: Tensor | Sequence[float], steps: int, output_type: str
+        self,
+        first: Tensor | None,
+        last: Tensor | None,
+        tau: Tensor | Sequence[float],
+        steps: int,
+        output_type: str,
+        around: Around = ALONE,
     ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The full-size ends, the absent one replaced by the other, and tau [B, K]."""
         given = first if first is not None else last
         if given is None:
             raise ValueError("first and last are both None: give at least one frame")
-        shapes = [tuple(x.shape) for x in (first, last) if x is not None]
+        frames = [x for x in (first, last, around.before, around.after) if x is not None]
+        shapes = [tuple(x.shape) for x in frames]
         if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
-            raise ValueError(f"first and last must be RGB frames [B, 3, H, W] of one size, got {shapes}")
-        for end in (x for x in (first, last) if x is not None):
-            if not end.is_floating_point() or end.min() < -RANGE_SLACK or end.max() > 1 + RANGE_SLACK:
-                raise ValueError("first and last must be floating point in 0..1: divide 8-bit frames by 255")
+            raise ValueError(f"first, last and around must be RGB frames [B, 3, H, W] of one size, got {shapes}")
+        for frame in frames:
+            if not frame.is_floating_point() or frame.min() < -RANGE_SLACK or frame.max() > 1 + RANGE_SLACK:
+                raise ValueError("first, last and around must be floating point in 0..1: divide 8-bit frames by 255")
         if output_type not in ("pt", "np"):
             raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
         if steps < 0:
@@ -258,7 +267,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
-        ends_given, tau = self.check_inputs(first, last, tau, 2, "pt")
+        ends_given, tau = self.check_inputs(first, last, tau, 2, "pt", around)
         heat = self.scheduler.config.temperature if temperature is None else temperature
         draw = self.keyed(tau, seed, shot, position)
         with self.precision():

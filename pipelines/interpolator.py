@@ -26,7 +26,8 @@ def as_interpolator(
 
     first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1); around: the frames next to
     the pair. shot and position (the index of the pair's first frame in the file) key the noise. With a calibration the
-    frames come `Judged`. What is measured of a frame is kept as long as the caller keeps the frame.
+    frames come `Judged`. What is measured of a frame is kept as long as the caller keeps this very tensor, which must
+    not be written to meanwhile.
     """
     looks = WeakTensorKeyDictionary()
 

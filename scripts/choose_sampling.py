@@ -64,9 +64,12 @@ def score(pipe, window, seeds: int, steps: int) -> tuple[float, float, float]:
     from vidcm.metrics.psnr import psnr
 
     tau = [float(tau) for tau in window.taus]
-    ends, key = (window.first[None], window.last[None]), {"shot": window.shot, "position": window.position}
+    ends, key = (
+        (window.first[None].to(pipe.device), window.last[None].to(pipe.device)),
+        {"shot": window.shot, "position": window.position},
+    )
     key |= {"num_inference_steps": steps, "around": window.around.batched(pipe.device)}
-    samples = [pipe(*ends, tau, seed=seed, **key).frames[0].transpose(0, 1) for seed in range(seeds)]
+    samples = [pipe(*ends, tau, seed=seed, **key).frames[0].cpu().transpose(0, 1) for seed in range(seeds)]
     samples = torch.stack(samples).mul(255).round() / 255
     means = (psnr(samples, window.truth), psnr(samples.mean(0), window.truth))
     return patch_energy_score(samples, window.truth).mean().item(), *(m.mean().item() for m in means)

@@ -4,12 +4,16 @@ import pytest
 import torch
 
 from vidcm import families
+from vidcm.core.errors import UserError
 from vidcm.families.motion import MotionFamily
 from vidcm.families.motion_look import measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
+from vidcm.models.acceleration import HINTS
 from vidcm.models.motion_code import PARTS, compress, parts, significant, surprise
 from vidcm.models.motion_context import consistency_error, correlation
 from vidcm.models.motion_vae import rows
+from vidcm.models.video_dit import VideoDiT
+from vidcm.models.warp import warp
 
 TINY = {
     "vae": {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
@@ -223,3 +227,69 @@ def test_the_code_is_read_in_full_precision(family):
     with torch.autocast("cpu", torch.bfloat16):
         told = family.vae.decoder.read(z)
     torch.testing.assert_close(told, family.vae.decoder.read(z))
+
+
+def scene_of(speed, pull, times, seed=0):
+    """A texture that moves by speed t + pull t^2 / 2, (x, y) in pixels, at each of the times: [1, 3, 96, 128] each."""
+    big = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(seed))
+    big = torch.nn.functional.interpolate(big, size=(240, 288), mode="bicubic", align_corners=False).clamp(0, 1)
+    frames = []
+    for t in times:
+        x, y = (v * t + a * t * t / 2 for v, a in zip(speed, pull, strict=True))
+        flow = torch.tensor([80 - x, 72 - y]).view(1, 2, 1, 1).expand(1, 2, 96, 128)
+        frames.append(warp(big, flow))
+    return frames
+
+
+def test_hints_of_measured_motion_are_the_deviation_from_even_motion(family):
+    """From pictures to hints: unequal steps, two pairs, two instants, motion of either axis."""
+    lead, trail, tau = 1.5, 0.75, torch.tensor([[0.25, 0.5], [0.25, 0.5]])
+    scenes = [((6.0, -2.0), (4.0, 0.0), 0), ((-4.0, 0.0), (0.0, -5.0), 1)]
+    before, first, last, after = (
+        torch.cat(frames)
+        for frames in zip(*(scene_of(v, a, (-lead, 0, 1, 1 + trail), seed) for v, a, seed in scenes), strict=True)
+    )
+    looks = [family.look(frame) for frame in (first, last, before, after)]
+    _, draft = family.observe(family.pair(*looks[:2], tuple(looks[2:]), (lead, trail), tau=tau))
+    told = draft.hints.view(2, 2, HINTS, *draft.hints.shape[-2:])[..., 1:-1, 1:-1]
+    unit = draft.doubt.view(2, 2, PARTS, *draft.doubt.shape[-2:])[..., 1:-1, 1:-1]
+    for pair, (_, pull, _) in enumerate(scenes):
+        for instant, t in enumerate(tau[pair].tolist()):
+            for side in (0, 5):
+                seen = told[pair, instant, side : side + 2].sinh() * unit[pair, instant, :2]
+                wanted = torch.tensor(pull) * t * (1 - t) / 2 / 4  # in cells of four pixels
+                torch.testing.assert_close(seen.flatten(1).median(1).values, wanted, atol=0.03, rtol=0.15)
+
+
+def test_a_pair_that_stands_still_is_told_nothing(family):
+    before, first, after = scene_of((9.0, 0.0), (0.0, 0.0), (-1, 0, 1))
+    looks = [family.look(frame) for frame in (first, first.clone(), before, after)]
+    batch = family.pair(*looks[:2], tuple(looks[2:]), tau=torch.tensor([[0.5]]))
+    assert not batch["beyond_present"].any()
+
+
+def test_a_frame_that_is_no_time_off_is_left_out(family):
+    frames = scene_of((6.0, 0.0), (2.0, 0.0), (-1, 0, 1, 2))
+    before, first, last, after = (family.look(frame) for frame in frames)
+    batch = family.pair(first, last, (before, after), (0.0, 1.0), tau=torch.tensor([[0.5]]))
+    assert batch["beyond_present"].tolist() == [[False, True]]
+    assert family.observe(batch)[1].hints.isfinite().all()
+
+
+def test_scales_of_the_working_size_do_not_change_what_is_hinted(family):
+    """Half the size, half the cells that things move: flows are measured in the cells of their grid."""
+    frames = scene_of((8.0, 0.0), (6.0, 0.0), (-1, 0, 1, 2))
+    before, first, last, after = (family.look(frame) for frame in frames)
+    batch = family.pair(first, last, (before, after), tau=torch.tensor([[0.5]]))
+    full, half = (family.observe(batch, scale)[1] for scale in (1, 2))
+    seen = [(d.hints[:, :1].sinh() * d.doubt[:, :1]).median() for d in (full, half)]
+    torch.testing.assert_close(seen[1], seen[0] / 2, atol=0.03, rtol=0.1)
+
+
+def test_weights_of_another_version_are_refused_in_one_line(family, tmp_path):
+    vae = family.vae.config
+    family.dit = VideoDiT(vae.latent_channels, vae.condition_channels, vae.widths[-1], dim=32, depth=1, heads=2)
+    family.save(tmp_path / "old")
+    with pytest.raises(UserError, match="another version") as caught:
+        MotionFamily.load(tmp_path / "old")
+    assert "\n" not in str(caught.value)

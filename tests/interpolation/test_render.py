@@ -83,6 +83,35 @@ def test_the_frames_next_to_a_pair_are_shown_too_as_far_as_they_are_of_its_shot(
     assert grey == [(None, 40), (0, None), (20, None), (None, 100), (60, None)]  # frame 3 starts a shot
 
 
+def test_at_a_cut_either_side_is_shown_its_own_shot_alone(crossfade):
+    list(Renderer(Factor(Fraction(4)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
+    at_cut = [(call[2:4], a) for call, a in zip(crossfade.calls, crossfade.around, strict=True) if call[0] == 2]
+    grey = [
+        (ends, *(None if x is None else round(255 * x.mean().item()) for x in (a.before, a.after)))
+        for ends, a in at_cut
+    ]
+    assert grey == [((True, False), 20, None), ((False, True), None, 80)]
+
+
+def test_what_came_before_the_frames_is_shown_unless_a_cut_lies_between(crossfade):
+    lead_in, *frames = grey_frames(4)
+    list(Renderer(Factor(Fraction(2)), crossfade)(frames, Tally(), lead_in))
+    assert crossfade.around[0].before.mean().item() == 0
+    for told in crossfade.around[1:]:
+        assert told.before.mean().item() > 0
+    asked = []
+
+    class Cuts(CutBefore):
+        def is_cut(self, before, after):
+            asked.append(int(after.flat[0]))
+            return super().is_cut(before, after)
+
+    crossfade.around.clear()
+    list(Renderer(Factor(Fraction(2)), crossfade, Cuts(20))(frames, Tally(), lead_in))
+    assert crossfade.around[0].before is None
+    assert asked == [20, 40, 60]  # in order
+
+
 def test_how_far_off_they_are_is_told_in_units_of_the_pair(crossfade):
     ticks = [0, 1, 3, 4, 8]
     frames = grey_frames(5)

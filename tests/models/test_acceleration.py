@@ -64,3 +64,17 @@ def test_a_frame_beyond_that_looks_different_is_said_to_misfit():
     told = hints(beyond, pictures, across, across, torch.tensor([0.5]), torch.ones(1, 5, 2, 3))
     torch.testing.assert_close(told[:, 3], torch.full((1, 2, 3), 4.0))
     assert told[:, 8].abs().max() < 1e-5
+
+
+def test_hints_are_looked_up_where_the_motion_leads():
+    """The right half of the first frame is pulled, the left half is not; half way things stand a cell group further."""
+    pull = torch.zeros(1, 2, 8, 24)
+    pull[:, 0, :, 12:] = 4.0  # what a frame before tells: x(-1) = a / 2 - v
+    pictures = torch.full((1, 3, 8, 24), 0.5)
+    across = torch.zeros(1, 2, 8, 24)
+    across[:, 0] = 8.0
+    beyond = Beyond((pictures, pictures), (pull - across, across), torch.ones(1, 2), torch.tensor([[1.0, 0.0]]))
+    flows = (-across / 2, across / 2)
+    told = hints(beyond, (pictures, pictures), (across, -across), flows, torch.tensor([0.5]), torch.ones(1, 5, 2, 6))
+    columns = told[0, 0, 0].sinh()
+    torch.testing.assert_close(columns, torch.tensor([0.0, 0.0, 0.0, 0.0, 0.5, 0.5]))  # 12 has come to 16

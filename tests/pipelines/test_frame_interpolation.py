@@ -1,3 +1,5 @@
+import gc
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -184,6 +186,25 @@ def test_the_frames_around_a_pair_move_what_is_between(pipe, pair):
         torch.testing.assert_close(pipe(*pair, [0.5], temperature=0, around=nothing).frames, alone)
 
 
+def test_the_ladder_sees_the_frames_around_too(pipe, pair):
+    around = Around(pair[0].roll(3, dims=3), pair[1].roll(-9, dims=3), lead=1.5, trail=0.8)
+    settings = {"temperature": 0.5, "seed": 3}
+    climbed = pipe.reconstruct(*pair, [0.5], "ect2", around=around, **settings)
+    torch.testing.assert_close(climbed, pipe(*pair, [0.5], around=around, **settings).frames)
+    interpolated = as_interpolator(pipe, seed=3, temperature=0.5)(
+        pair[0][0], pair[1][0], [0.5], around=Around(around.before[0], around.after[0], around.lead, around.trail)
+    )
+    torch.testing.assert_close(interpolated, climbed[0])
+    evenly = pipe(*pair, [0.5], around=Around(around.before, around.after), **settings).frames
+    assert not torch.equal(evenly, climbed)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(1, 3, 75, 96), 255 * torch.rand(1, 3, 75, 97), torch.zeros(3, 75, 97)])
+def test_frames_around_are_checked_like_the_ends(pipe, pair, wrong):
+    with pytest.raises(ValueError, match="around must be"):
+        pipe(*pair, [0.5], around=Around(before=wrong))
+
+
 def test_without_a_network_step_the_frames_around_change_nothing(pipe, pair):
     """The draft is even motion: what to make of the others is the network's to decide."""
     around = Around(pair[0].roll(3, dims=3), pair[1].roll(-9, dims=3))
@@ -208,10 +229,15 @@ def test_a_stream_measures_the_motion_of_each_frame_once(pipe, pair, monkeypatch
     assert len(measured) == 10  # both ways between neighbours
 
 
-def test_what_was_measured_goes_with_the_frame(pipe, pair):
+def test_what_was_measured_goes_with_the_frame(pipe, pair, monkeypatch):
+    looks = []
+    real = motion_look.Look.__init__
+    monkeypatch.setattr(
+        motion_look.Look, "__init__", lambda self, x: (looks.append(weakref.ref(self)), real(self, x))[1]
+    )
     interpolate = as_interpolator(pipe)
-    looks = interpolate.__closure__[[*interpolate.__code__.co_freevars].index("look")].cell_contents
-    known = looks.__closure__[[*looks.__code__.co_freevars].index("looks")].cell_contents
     for _ in range(3):
         interpolate(pair[0][0].clone(), pair[1][0].clone(), [0.5])
-    assert len(known) == 0
+    gc.collect()
+    assert len(looks) == 6
+    assert all(look() is None for look in looks)

@@ -2,7 +2,7 @@
 
     draft       z at its mean: no step, the starting motion alone
     random      the noise that ect2 gets, at its temperature and spread, not looked at by the model
-    ect1, ect2  z by the consistency model in one step (its mean) and in two (a sample: the product)
+    ect1, ect2  z by the consistency model in one step (without noise) and in two (a sample: the product)
     teacherN    z by the diffusion teacher in N steps, what ect2 should equal
     shuffled    the posterior of another pair: has to be worse, or the decoder ignores z
     posterior   z encoded from the truth: the ceiling
@@ -40,7 +40,7 @@ class Row:
 ROWS = (
     Row("draft", False),
     Row("random", True),
-    Row("ect1", False),  # the mean: noise comes in with the second step
+    Row("ect1", False),  # noise comes in with the second step
     Row("ect2", True),
     Row("teacher", True),
     Row("shuffled", False),

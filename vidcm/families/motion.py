@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
+from vidcm.core.errors import UserError
 from vidcm.core.parameterisations import CirclePrecond
 from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_look import Look, measure, motion_between, no_motion, resize
@@ -51,6 +52,12 @@ class MotionFamily:
         """Raises UserError where a part is missing, incomplete, damaged or not finite."""
         vae, dit = load_component(MotionVAE, folder, "vae"), load_component(VideoDiT, folder, "transformer")
         scheduler = load_component(ConsistencyScheduler, folder, "scheduler")
+        seen, wanted = dit.config.condition_channels, vae.config.condition_channels + HINTS
+        if seen != wanted:
+            raise UserError(
+                f"{folder}: its transformer sees {seen} channels of condition, this version has {wanted}: weights of "
+                "another version, train or download them anew"
+            )
         has_teacher = (Path(folder) / "teacher").is_dir()
         return cls(vae, dit, scheduler, load_component(VideoDiT, folder, "teacher") if has_teacher else None)
 
@@ -92,21 +99,24 @@ class MotionFamily:
         """Two frames, with the motion between them. A batch as in training, without the truth.
 
         One of them may be None. tau [B, K], strictly inside (0, 1). beyond: the frames before the first and after the
-        last, if any; steps: how far off in time, in units of the pair."""
+        last, if any; steps: how far off in time, in units of the pair, shared by the batch. A pair that shows one
+        picture twice stands still, whatever is around it."""
         known = first or last
-        batch = {"tau": tau, "steps": known.small.new_tensor(steps).expand(len(tau), 2)}
+        batch = {"tau": tau}
         for name, look in (("first", first), ("last", last)):
             batch[name] = torch.zeros_like(known.small) if look is None else look.small
             batch[f"{name}_present"] = torch.full((len(tau),), look is not None, device=tau.device)
         batch["flow_forward"] = motion_between(first, last, like=known)
         batch["flow_backward"] = motion_between(last, first, like=known)
-        beyond_present = []
+        moves = torch.zeros_like(batch["first_present"]) if None in (first, last) else first.differs(last)
+        beyond_present, told_steps = [], []
         for name, end, look, step in zip(("before", "after"), (first, last), beyond, steps, strict=True):
             told = look if None not in (first, last) and 1 / UNEVEN <= step <= UNEVEN else None
             batch[name] = F.avg_pool2d(torch.zeros_like(known.small) if told is None else told.small, 4)
             batch[f"flow_{name}"] = motion_between(end, told, like=known)
-            nobody = torch.zeros_like(batch["first_present"])
-            beyond_present.append(nobody if told is None else end.differs(told))
+            beyond_present.append(torch.zeros_like(moves) if told is None else moves & end.differs(told))
+            told_steps.append(1.0 if told is None else step)
+        batch["steps"] = known.small.new_tensor(told_steps).expand(len(tau), 2)
         return batch | {"beyond_present": torch.stack(beyond_present, dim=1)}
 
     def with_truth(self, batch: Batch, frames: Tensor) -> Batch:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -137,14 +137,13 @@ class Renderer:
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
     ) -> Iterator[tuple[PlannedFrame, Shown]]:
         """Output frames in order. Keeps `tally` up to date. lead_in: what came before the first of `frames`."""
-        before = None if lead_in is None else Picture(lead_in)
-        for step, following in with_next(self._steps(frames)):
+        before, pictures = self._opened(frames, lead_in)
+        del lead_in
+        for step, following in with_next(self._steps(pictures)):
             if self.stop is not None and step.gap.start >= self.stop:
                 return
-            if tally.frames_in == 0 and before is not None and self._is_cut(before, step.first):
-                before = None
             tally.frames_in, tally.end = tally.frames_in + 1, step.gap.end
-            for rendered in self._gap(step, _around(before, step, following), len(tally.cuts)):
+            for rendered in self._gap(step, before, following, len(tally.cuts)):
                 tally.frames_out += 1
                 tally.frames_made += isinstance(rendered.shown, np.ndarray)
                 tally.note(rendered)
@@ -153,8 +152,19 @@ class Renderer:
                 tally.cuts.append(step.first.frame.index + 1)
             before = None if step.is_cut else step.first
 
-    def _steps(self, frames: Iterable[VideoFrame]) -> Iterator[Step]:
-        for gap, first, last in gaps(Picture(frame) for frame in frames):
+    def _opened(
+        self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
+    ) -> tuple[Picture | None, Iterator[Picture]]:
+        """What came before the first frame, if it is of its shot, and all frames."""
+        pictures = (Picture(frame) for frame in frames)
+        opening = list(islice(pictures, 1))
+        before = None if lead_in is None or not opening else Picture(lead_in)
+        if before is not None and self._is_cut(before, opening[0]):
+            before = None
+        return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
+
+    def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
+        for gap, first, last in gaps(pictures):
             yield Step(gap, first, last, self._is_cut(first, last))
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
@@ -162,7 +172,7 @@ class Renderer:
             return last is not None
         return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
 
-    def _gap(self, step: Step, around: Around, shot: int) -> Iterator[Rendered]:
+    def _gap(self, step: Step, before: Picture | None, following: Step | None, shot: int) -> Iterator[Rendered]:
         frames = self.rule.frames(step.gap)
         for source, group in groupby(frames, key=lambda planned: self._source(planned, step.is_cut)):
             planned = list(group)
@@ -172,6 +182,7 @@ class Renderer:
                 yield from (Rendered(each, shown, _held(each, step.gap)) for each in planned)
             else:
                 key = {"shot": shot if source.first else shot + 1, "position": step.first.frame.index}
+                around = _around(before if source.first else None, step, following if source.last else None)
                 yield from self._made(ends, planned, around=around, **key)
 
     def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
@@ -230,11 +241,11 @@ def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:
 
 
 def _around(before: Picture | None, step: Step, following: Step | None) -> Around:
-    """What is next to the pair: `before`, and the frame after it as far as it is of its shot."""
+    """What is next to the pair: `before`, and the frame behind it if that is of the same shot as its last one."""
     length, told = step.gap.end - step.gap.start, {}
     if before is not None:
         told["before"], told["lead"] = before.tensor, (step.gap.start - before.instant) / length
-    if not step.is_cut and following is not None and following.last is not None and not following.is_cut:
+    if following is not None and following.last is not None and not following.is_cut:
         told["after"], told["trail"] = following.last.tensor, (following.gap.end - step.gap.end) / length
     return Around(**told)
 

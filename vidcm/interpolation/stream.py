@@ -118,7 +118,7 @@ def interpolate_file(
 @dataclass(frozen=True)
 class Work:
     """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file;
-    lead_in: the frame before it, if any: a part is made as it would be in the whole."""
+    lead_in: the frame before it, if any: the first pair of a part sees what it sees in the whole."""
 
     info: VideoInfo
     frames: Iterable[VideoFrame]
@@ -138,7 +138,10 @@ def _work(reader: VideoReader, span: Span | None) -> Work:
     window = Window(None if part.stop is None else part.stop - part.start)
     index = reader.index_at(part.start)
     lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
-    frames = chain([reader.seek(part.start)], reader)
+    first = reader.seek(part.start)
+    if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
+        lead_in = None
+    frames = chain([first], reader)
     return Work(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window)
 
 

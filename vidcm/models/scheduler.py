@@ -12,8 +12,8 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
     """The largest and the middle angle of consistency sampling and the temperature of its noise.
 
     start: angle of the first step; middle: that of the second; radians in (0, pi/2].
-    temperature: scale of the noise; 0 is a regression, 1 samples the whole distribution.
-    trust, spread: how much of the mean, and of the way from it to a sample, is taken (vidcm.sampling.anchored).
+    temperature: scale of the noise; 1 is what the model was trained with, 0 leaves none.
+    trust, spread: how much of the centre, and of the way from it to a sample, is taken (vidcm.sampling.anchored).
     """
 
     @register_to_config
