@@ -32,9 +32,17 @@ def test_the_family_is_found_by_its_name():
 
 @pytest.mark.parametrize(
     ("size", "wanted"),
-    [((256, 448), (256, 448)), ((1080, 1920), (256, 448)), ((1920, 1080), (448, 256)), ((30, 40), (64, 64))],
+    [
+        ((256, 448), (256, 448)),
+        ((320, 568), (256, 448)),
+        ((720, 1280), (480, 848)),
+        ((1080, 1920), (512, 912)),
+        ((1920, 1080), (912, 512)),
+        ((2160, 3840), (512, 912)),
+        ((30, 40), (64, 64)),
+    ],
 )
-def test_motion_is_found_at_a_short_side_of_256(size, wanted):
+def test_motion_is_found_at_two_thirds_of_the_size_within_bounds(size, wanted):
     assert working_size(*size) == wanted
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidcm.media.motion import dis_flow, grey, reduce_flow
 
-WORKING_SIDE = 256
+LEAST_SIDE, MOST_SIDE = 256, 512  # pixels: of the short side at which motion is found
 REPEATED = 2 / 255  # mean difference over 8 x 8 pixels that frames which are one and the same reach nowhere
 
 
@@ -64,8 +64,10 @@ def no_motion(frame: Tensor) -> Tensor:
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
-    """Where motion is found: the short side brought down to about 256 pixels, both sides to multiples of 16."""
-    shrink = min(1.0, WORKING_SIDE / min(height, width))
+    """Where motion is found: at two thirds of the short side, between LEAST_SIDE and MOST_SIDE but never enlarged, both
+    sides brought to multiples of 16."""
+    short = min(height, width)
+    shrink = min(1.0, min(max(short * 2 / 3, LEAST_SIDE), MOST_SIDE) / short)
     return tuple(max(64, 16 * round(side * shrink / 16)) for side in (height, width))
 
 
