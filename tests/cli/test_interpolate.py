@@ -496,3 +496,11 @@ def test_a_bad_source_is_told_without_waiting_for_torch(kind: str, tmp_path: Pat
     assert reason in told
     assert "av" in modules
     assert not {"torch", "diffusers"} & modules
+
+
+def test_a_report_never_replaces_another_kind_of_file(source: Path, out: Path, tmp_path: Path) -> None:
+    other = tmp_path / "holiday.mkv"
+    other.write_bytes(b"precious")
+    check_refusal(interpolate(source, "-o", out, "--factor", "2", "--report", other), "must end in .json")
+    assert other.read_bytes() == b"precious"
+    assert not out.exists()

@@ -75,7 +75,7 @@ def test_the_command_line_overrides_the_config_file(folder, tmp_path):
         (["--split", "test"], 1, "splits there: train, val"),
         (["--factor", "9"], 1, "too short for factor 9, it needs at least 10 frames"),
         (["--json", "no/such/folder/out.json"], 2, "does not exist"),
-        (["--figure", "look.nopicture"], 1, "use a name that ends in .png"),
+        (["--figure", "look.nopicture"], 2, "use a name that ends in .png"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(folder, words, code, said, tmp_path, monkeypatch):

@@ -23,6 +23,9 @@ def setting(name: str, kind: Any, help: str) -> Any:
     return click.option(f"--{name.replace('_', '-')}", name, type=kind, default=None, help=help + note)
 
 
+PICTURES = (".png", ".jpg")
+
+
 @click.group()
 def command() -> None:
     """Score a model against the truth and against baselines."""
@@ -60,6 +63,8 @@ def interpolation(
     for target in (json_file, figure):
         if target is not None and not target.absolute().parent.is_dir():
             raise click.UsageError(f"the folder of {target} does not exist")
+    if figure is not None and figure.suffix.lower() not in PICTURES:
+        raise click.UsageError(f"--figure {figure}: use a name that ends in {' or '.join(PICTURES)}")
 
     from vidcm.evaluation.report import summary, write_json
     from vidcm.evaluation.run import evaluate

@@ -43,9 +43,10 @@ def summary(result: Mapping[str, Any]) -> str:
         closures = ", ".join(f"{name} {_number(value, 3)}" for name, value in result["gap_closure"].items())
         parts += ["", "Ladder of latents", table(result["ladder"]), f"gap closure: {closures}"]
     if told := result["confidence"]:
-        parts += ["", f"confidence against true error: rank correlation {_number(told['rank_correlation'], 3)}"]
-        parts[-1] += f", within clips {_number(told['within_clips'], 3)}; {told['frames']} frames score "
-        parts[-1] += f"{told['mean_score']:.2f} in the mean, {told['share_near']:.2f} of them are within 30 dB"
+        parts += ["", f"confidence against true PSNR: rank correlation {_number(told['rank_correlation'], 3)} (1: the "]
+        parts[-1] += f"higher score is the better frame), within clips {_number(told['within_clips'], 3)}; "
+        parts[-1] += f"{told['frames']} frames score {told['mean_score']:.2f} in the mean, "
+        parts[-1] += f"{told['share_near']:.2f} of them have 30 dB or more"
     return "\n".join(parts)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from vidcm.core.errors import UserError
 
+REPORTS = (".json", ".html", ".htm", ".edl")
+
 
 def check_paths(source: Path, target: Path) -> None:
     """Raises UserError unless source is a file with something in it and target is another one that can be written."""
@@ -15,11 +17,13 @@ def check_paths(source: Path, target: Path) -> None:
 
 
 def check_report(report: Path, source: Path, target: Path) -> None:
-    """Raises UserError unless a report can be written there without touching the videos."""
+    """Raises UserError unless a report can be written there without touching a video."""
     check_target(report)
     for video in (source, target):
         if report.absolute() == video.absolute() or (report.exists() and video.exists() and report.samefile(video)):
             raise UserError(f"--report {report} is one of the videos: choose another name for the report")
+    if report.suffix.lower() not in REPORTS:
+        raise UserError(f"--report {report}: its name must end in {', '.join(REPORTS)}, which says what is written")
 
 
 def check_source(source: Path) -> None:

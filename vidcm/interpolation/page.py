@@ -25,7 +25,7 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield f"<h1>{name}</h1>\n<p>{report['frames_out']} frames from {report['frames_in']} of "
     yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
     yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}.</p>\n"
-    yield "<h2>Confidence along the video</h2>\n<p>The lowest in each column; grey lines are cuts.</p>\n"
+    yield "<h2>Doubt along the video</h2>\n<p>Tall and red where the lowest score is low; grey lines are cuts.</p>\n"
     yield from _strip(report, ledger)
     worst = ledger.worst()
     yield "<h2>The least sure</h2>\n<p>One of each pair of source frames, the lowest first.</p>\n" if worst else ""

@@ -17,7 +17,7 @@ Writer = Callable[[Report, Ledger], Iterable[str]]
 
 
 def write_report(path: Path, report: Report, ledger: Ledger) -> None:
-    """report: of the whole file, see `stream.Report`. Whole or not at all; by the ending of its name, else JSON."""
+    """report: of the whole file, see `stream.Report`. Whole or not at all; by the ending of its name."""
     writer: Writer = {".html": page, ".htm": page, ".edl": markers}.get(path.suffix.lower(), as_json)
     temporary = reserve(path)
     try:
