@@ -66,6 +66,8 @@ BAD = {
     "the input itself": ("in", [], "is the input folder itself"),
     "unknown suffix": ("out", ["--suffix", "gif"], "--suffix must be one of .mp4"),
     "a report": ("out", ["--report", "r.json"], "--report r.json is for one video"),
+    "a preview": ("out", ["--preview", "5s"], "--preview is for one video"),
+    "a list of cuts": ("out", ["--cuts", "edit.edl"], "--cuts edit.edl is for one video"),
     "codec of no target": ("out", ["--suffix", "mp4", "--codec", "prores"], "mp4 files do not hold prores"),
 }
 

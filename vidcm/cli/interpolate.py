@@ -3,26 +3,27 @@
 import signal
 import warnings
 from collections.abc import Callable
-from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidcm.cli.options import DEVICE, Temperature
+from vidcm.cli.outcome import foretell, tell
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes, launched
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
 from vidcm.interpolation.doubt import FALLBACKS, Doubt
+from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
-from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.progress import Progress
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import parse_slow_motion
-from vidcm.interpolation.span import parse_range
+from vidcm.interpolation.span import parse_preview, parse_range
 from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 from vidcm.media.pace import SOUNDS, STRETCH
@@ -85,6 +86,11 @@ if TYPE_CHECKING:
     help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
 )
 @click.option(
+    "--preview",
+    metavar="TIME",
+    help="Only so much, such as 5s, beside the source frames held: the middle of IN, or where --range begins.",
+)
+@click.option(
     "--interlaced",
     default="refuse",
     show_default=True,
@@ -126,6 +132,7 @@ def command(
     codec: str | None,
     quality: str | None,
     span: str | None,
+    preview: str | None,
     interlaced: str,
     reports: tuple[Path, ...],
     min_confidence: float | None,
@@ -146,9 +153,11 @@ def command(
         raise click.UsageError(f"--sound {sound} says what slow motion does to it: give --slow-motion too")
     if source.is_dir():
         check_folders(source, target)
+        _refuse_single(reports, preview, cuts)
     else:
         check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
+    length = None if preview is None else _check(parse_preview, preview)
     known = _known_cuts(cuts)
     if not source.is_dir():
         _check(check_codec, target, codec, quality)
@@ -160,8 +169,9 @@ def command(
         raise click.UsageError("two reports have the same name: give each its own")
     how: dict[str, Any] = {"rule": rule, "codec": codec, "quality": quality, "span": part, "doubt": doubt}
     how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
+    how |= {"preview": length}
     if source.is_dir():
-        _folder(ctx, source, target, suffix, model, reports, as_json, how, sampling)
+        _folder(ctx, source, target, suffix, model, as_json, how, sampling)
         return
     if suffix is not None:
         raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
@@ -170,12 +180,23 @@ def command(
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
         try:
             told = ledger if reports else None
-            done = _run(source, target, interpolator=interpolator, ledger=told, progress=progress, **how)
+            how |= {"progress": progress, "forecast": Forecast(partial(foretell, target, progress))}
+            done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
         for report in reports:
             write_report(report, done.as_dict(), ledger)
-    _tell(done, as_json)
+    tell(done, as_json)
+
+
+def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str) -> None:
+    """What says something of one video has no place where there are many."""
+    if reports:
+        raise click.UsageError(f"--report {reports[0]} is for one video: OUT/summary.json tells of each in a folder")
+    if preview is not None:
+        raise click.UsageError("--preview is for one video: name one of the folder")
+    if cuts not in ("auto", "off"):
+        raise click.UsageError(f"--cuts {cuts} is for one video: give auto or off, or name one of the folder")
 
 
 def _folder(
@@ -184,16 +205,11 @@ def _folder(
     target: Path,
     suffix: str | None,
     model: Path | None,
-    reports: tuple[Path, ...],
     as_json: bool,
     how: dict[str, Any],
     sampling: dict[str, Any],
 ) -> None:
     """how: see `_run`; sampling: see `_loader`."""
-    if reports:
-        raise click.UsageError(f"--report {reports[0]} is for one video: {target / 'summary.json'} will tell of each")
-    if how["cuts"] is not None:
-        raise click.UsageError("--cuts with a file is for one video: give auto or off, or name one video")
     videos = videos_below(source, target, None if suffix is None else _check(parse_suffix, suffix))
     _check(check_codecs, videos, how["codec"], how["quality"])
     processes = launched()
@@ -202,7 +218,8 @@ def _folder(
     def make(one: Path, made: Path) -> dict[str, Any]:
         progress = Progress(as_json)
         try:
-            return _run(one, made, interpolator=lazily(loaded), progress=progress, **how).as_dict()
+            forecast = Forecast(partial(foretell, made, progress))
+            return _run(one, made, interpolator=lazily(loaded), progress=progress, forecast=forecast, **how).as_dict()
         finally:
             progress.close()
 
@@ -302,19 +319,3 @@ def _loader(
 def lazily(loaded: "Callable[[], Interpolator]") -> "Interpolator":
     """Loaded when the first in-between is wanted: by then the input has been found readable and whole."""
     return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
-
-
-def _tell(report: "Report", as_json: bool) -> None:
-    for note in (*report.problems, *(f"left out: {stream}" for stream in report.dropped)):
-        click.echo(f"{report.source}: {note}", err=True)
-    if as_json:
-        emit("done", **report.as_dict())
-        return
-    average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
-    rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
-    slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
-    cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
-    click.echo(
-        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
-    )
