@@ -19,14 +19,16 @@ class Packet:
     is_keyframe: bool = False
 
 
-def run(expected: int, frame_s: float, *, load_s: float = 0, frames: int = 100, packets: int = 1) -> list[Estimate]:
+def run(
+    expected: int, frame_s: float, *, load_s: float = 0, frames: int = 100, packets_from: int = 1
+) -> list[Estimate]:
     """What is told in a run whose every second frame is made, each in frame_s."""
     told: list[Estimate] = []
     now = 0.0
     forecast, sizes = Forecast(told.append, clock=lambda: now), Sizes()
-    for written in range(1, frames + 1):
+    for written in range(1, 101):
         now += load_s if written == 2 else frame_s if written % 2 == 0 else 0
-        sizes.add([Packet(1000)] * packets)
+        sizes.add([Packet(1000)] * (written >= packets_from))
         forecast(written, written // 2, expected, sizes)
     return told
 
@@ -42,10 +44,15 @@ def test_a_short_run_is_not_told():
     assert len(run(130, 1.0)) == 1
 
 
-def test_where_the_encoder_keeps_its_frames_the_size_is_not_known():
-    [told] = run(1000, 1.0, packets=0)
+def test_where_the_encoder_keeps_its_frames_the_size_is_told_later():
+    [told] = run(1000, 1.0, packets_from=1000)
     assert told.size is None
     assert told.left_s == pytest.approx(469)  # told 30 s after frame 2, at frame 62
+    first, second = run(1000, 1.0, packets_from=70)
+    assert first == told
+    # The 12th packet comes with frame 81: 79 took 39 s, 919 are left.
+    assert (second.left_s, second.size) == (pytest.approx(39 / 79 * 919), 1_000_000)
+    assert len(run(150, 1.0, packets_from=70)) == 1  # little is left by then
 
 
 def test_a_run_that_makes_nothing_is_not_told():

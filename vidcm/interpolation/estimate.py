@@ -8,7 +8,7 @@ from vidcm.media.sizes import Sizes
 
 WORTH_S = 60.0  # shorter runs are over before anybody has read it
 LEAST_S, LEAST_MADE, LEAST_PACKETS = 5.0, 8, 12  # what is measured before it is told
-LATEST_S = 30.0  # then it is told without a size: some encoders keep their first second for long
+LATEST_S = 30.0  # then it is told without a size: encoders keep their first second, and one may take minutes to make
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Estimate:
 
 @dataclass
 class Forecast:
-    """Call it after each output frame. `tell` is called once, or never where the run takes less than a minute.
+    """Call it after each output frame. `tell` is called once, or never where the run takes less than a minute; twice
+    where the size is known much later than the time, and still worth telling.
 
     The clock starts with the first frame that was made, so that loading the model does not count.
     """
@@ -31,12 +32,13 @@ class Forecast:
     clock: Callable[[], float] = time.monotonic
     _started: tuple[float, int, int] | None = None  # time, frames written, frames made
     _is_over: bool = False
+    _is_told: bool = False
 
     def __call__(self, written: int, made: int, expected: int, sizes: Sizes) -> None:
         """written: output frames so far; made: those that are no source frames; expected: in all."""
         if self._is_over or not made:
             return
-        now = self.clock()
+        now, is_sized = self.clock(), sizes.packets >= LEAST_PACKETS
         if self._started is None:
             self._started = now, written, made
             return
@@ -44,9 +46,10 @@ class Forecast:
         took_s = now - started
         if took_s < LEAST_S or made - made_first < LEAST_MADE:
             return
-        if sizes.packets < LEAST_PACKETS and took_s < LATEST_S:
+        if not is_sized and (self._is_told or took_s < LATEST_S):
             return
-        self._is_over = True
         left_s = took_s / (written - first) * (expected - written)
-        if took_s + left_s > WORTH_S:
-            self.tell(Estimate(left_s, expected, sizes.expected(expected) if sizes.packets >= LEAST_PACKETS else None))
+        if (left_s if self._is_told else took_s + left_s) > WORTH_S:
+            self.tell(Estimate(left_s, expected, sizes.expected(expected) if is_sized else None))
+            self._is_told = True
+        self._is_over = is_sized or not self._is_told
