@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,31 @@ def test_a_part_is_taken_and_told(source: Path, out: Path, model: Path) -> None:
     run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
     assert run.exit_code == 0, run.stderr
     assert run.stdout.startswith(f"{out}: 4 frames from 2 (2 made), 48 fps, 0.083 s")
+
+
+def test_a_preview_is_the_middle_beside_the_source_held(tmp_path: Path, out: Path, model: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", 48)
+    asked = ["--preview", "0.5s", "--steps", "0", "--json"]
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
+    done = json.loads(run.stdout.splitlines()[-1])
+    assert (done["start_s"], done["frames_in"], done["width"], done["height"]) == (0.75, 12, 192, 64)
+
+
+def test_a_long_run_is_foretold_in_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vidcm.cli.outcome import foretell
+    from vidcm.interpolation.estimate import Estimate
+    from vidcm.interpolation.progress import Progress
+
+    foretell(out, Progress(), Estimate(754, 4800, 300 * 2**20))
+    foretell(out, Progress(), Estimate(90, 100, None))
+    foretell(out, Progress(), Estimate(90, 100, 2**80))
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == f"{out}: about 12:34 for 4800 frames, about 300 MiB of pictures"
+    assert second == f"{out}: about 1:30 for 100 frames"
+    assert re.search(r"MiB of pictures, and only \d+ MiB are free$", third)
+    foretell(out, Progress(as_json=True), Estimate(754.04, 4800, None))
+    told = json.loads(capsys.readouterr().out)
+    assert (told["event"], told["left_s"], told["size"]) == ("estimate", 754.0, None)
 
 
 def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path, out: Path) -> None:
@@ -294,6 +320,8 @@ BAD_OPTIONS = {
     "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
     "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends where it begins or before"),
     "range of words": (["--factor", "2", "--range", "start-end"], "--range must be two times, such as"),
+    "preview of a word": (["--factor", "2", "--preview", "short"], "--preview must be a time above 0, such as 5s"),
+    "preview of nothing": (["--factor", "2", "--preview", "0s"], "--preview must be a time above 0, such as 5s"),
     "confidence above 1": (["--factor", "2", "--min-confidence", "1.5"], "must be between 0 and 1, got 1.5"),
     "confidence no number": (["--factor", "2", "--min-confidence", "nan"], "must be between 0 and 1, got nan"),
     "fallback alone": (["--factor", "2", "--fallback", "hold"], "--fallback hold says what is shown below"),

@@ -149,7 +149,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from tests.generation.test_run import CPU, Job, Maker, lines
-from vidcm.generation.processes import launched
+from vidcm.core.processes import launched
 from vidcm.generation.run import make_batch
 
 maker, processes = Maker(), launched()

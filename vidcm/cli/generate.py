@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcm.cli.options import DEVICE, Temperature
-from vidcm.core.devices import present_device
+from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
+from vidcm.core.processes import launched
 from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, check_without_model, read_manifest
-from vidcm.generation.processes import Processes, launched
 from vidcm.interpolation.check import check_model, check_target
 from vidcm.interpolation.progress import clock_time, emit
 from vidcm.media.encoders import check_codec
@@ -104,7 +104,7 @@ def _one(
             raise UserError(f"{target} is the {key} itself: choose another name for the output")
     from vidcm.generation.run import make_clip
 
-    place = _device(device)
+    place = own_device(device)
     record = make_clip(job, target, _load(model, place, low_memory, quiet), place)
     for note in record.notes:
         click.echo(note, err=True)
@@ -148,7 +148,7 @@ def _many(
     from vidcm.generation.run import make_batch
 
     processes = launched()
-    place = _device(device, processes)
+    place = own_device(device, processes)
     quiet = not ctx.find_root().params["verbose"]
     teller = Teller(as_json, folder)
     records = make_batch(
@@ -205,14 +205,6 @@ def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: b
     if quiet:
         hush()
     return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())
-
-
-def _device(name: str, processes: Processes | None = None) -> "torch.device":
-    import torch
-
-    present = present_device(name)
-    own = present == "cuda" and processes is not None and processes.count > 1
-    return torch.device(present, processes.local_rank) if own and processes else torch.device(present)
 
 
 def _facts(record: "Record") -> dict[str, Any]:

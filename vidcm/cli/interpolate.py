@@ -3,25 +3,28 @@
 import signal
 import warnings
 from collections.abc import Callable
-from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidcm.cli.options import DEVICE, Temperature
-from vidcm.core.devices import present_device
+from vidcm.cli.outcome import foretell, tell
+from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes, launched
 from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
 from vidcm.interpolation.doubt import FALLBACKS, Doubt
+from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
-from vidcm.interpolation.progress import Progress, clock_time, emit
+from vidcm.interpolation.progress import Progress
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import parse_slow_motion
-from vidcm.interpolation.span import parse_range
+from vidcm.interpolation.span import parse_preview, parse_range
+from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 from vidcm.media.pace import SOUNDS, STRETCH
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="Video to write (.mp4, .mov, .mkv, .webm); it appears when whole.",
+    help="Video to write (.mp4, .mov, .mkv, .webm); it appears when whole. A folder where IN is one.",
 )
 @click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
@@ -83,6 +86,11 @@ if TYPE_CHECKING:
     help="Only this part, from the frame shown at A: seconds or HH:MM:SS.mmm; 90- is to the end.",
 )
 @click.option(
+    "--preview",
+    metavar="TIME",
+    help="Only so much, such as 5s, beside the source frames held: the middle of IN, or where --range begins.",
+)
+@click.option(
     "--interlaced",
     default="refuse",
     show_default=True,
@@ -108,8 +116,11 @@ if TYPE_CHECKING:
     type=click.Choice(FALLBACKS),
     help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
 )
+@click.option("--suffix", metavar=".EXT", help="Of a folder's outputs, such as .mp4.  [default: each input's own]")
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     source: Path,
     target: Path,
     factor: str | None,
@@ -121,14 +132,18 @@ def command(
     codec: str | None,
     quality: str | None,
     span: str | None,
+    preview: str | None,
     interlaced: str,
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
+    suffix: str | None,
     as_json: bool,
     **sampling: Any,
 ) -> None:
     """Add frames to IN. Sound, colour, timing of cuts and duration stay; an OUT that is there is replaced.
+
+    If IN is a folder, so is OUT: it gets every video of IN, in the same tree. Run again, it keeps what is finished.
 
     One of --factor, --fps and --slow-motion says how many: `--factor 2`, `--fps 60`, `--slow-motion 4`. With a whole
     factor every source frame is kept, at its own instant, and goes to the encoder as it was decoded.
@@ -136,40 +151,84 @@ def command(
     rule = _check(_rule, factor, fps, slower)
     if sound is not None and slower is None:
         raise click.UsageError(f"--sound {sound} says what slow motion does to it: give --slow-motion too")
-    check_paths(source, target)
+    if source.is_dir():
+        check_folders(source, target)
+        _refuse_single(reports, preview, cuts)
+    else:
+        check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
+    length = None if preview is None else _check(parse_preview, preview)
     known = _known_cuts(cuts)
-    _check(check_codec, target, codec, quality)
+    if not source.is_dir():
+        _check(check_codec, target, codec, quality)
     check_model(model)
     doubt = _check(_doubt, min_confidence, fallback)
     for report in reports:
         check_report(report, source, target)
     if len({report.absolute() for report in reports}) < len(reports):
         raise click.UsageError("two reports have the same name: give each its own")
+    how: dict[str, Any] = {"rule": rule, "codec": codec, "quality": quality, "span": part, "doubt": doubt}
+    how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
+    how |= {"preview": length}
+    if source.is_dir():
+        _folder(ctx, source, target, suffix, model, as_json, how, sampling)
+        return
+    if suffix is not None:
+        raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
     progress = Progress(as_json)
+    interpolator = lazily(_loader(model, **sampling))
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
         try:
-            done = _run(
-                source,
-                target,
-                find_cuts=cuts == "auto",
-                cuts=known,
-                rule=rule,
-                interpolator=_lazy_interpolator(model, **sampling),
-                codec=codec,
-                quality=quality,
-                span=part,
-                sound=sound or STRETCH,
-                interlaced=interlaced,
-                doubt=doubt,
-                ledger=ledger if reports else None,
-                progress=progress,
-            )
+            told = ledger if reports else None
+            how |= {"progress": progress, "forecast": Forecast(partial(foretell, target, progress))}
+            done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
         for report in reports:
             write_report(report, done.as_dict(), ledger)
-    _tell(done, as_json)
+    tell(done, as_json)
+
+
+def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str) -> None:
+    """What says something of one video has no place where there are many."""
+    if reports:
+        raise click.UsageError(f"--report {reports[0]} is for one video: OUT/summary.json tells of each in a folder")
+    if preview is not None:
+        raise click.UsageError("--preview is for one video: name one of the folder")
+    if cuts not in ("auto", "off"):
+        raise click.UsageError(f"--cuts {cuts} is for one video: give auto or off, or name one of the folder")
+
+
+def _folder(
+    ctx: click.Context,
+    source: Path,
+    target: Path,
+    suffix: str | None,
+    model: Path | None,
+    as_json: bool,
+    how: dict[str, Any],
+    sampling: dict[str, Any],
+) -> None:
+    """how: see `_run`; sampling: see `_loader`."""
+    videos = videos_below(source, target, None if suffix is None else _check(parse_suffix, suffix))
+    _check(check_codecs, videos, how["codec"], how["quality"])
+    processes = launched()
+    loaded = _loader(model, processes=processes, **sampling)
+
+    def make(one: Path, made: Path) -> dict[str, Any]:
+        progress = Progress(as_json)
+        try:
+            forecast = Forecast(partial(foretell, made, progress))
+            return _run(one, made, interpolator=lazily(loaded), progress=progress, forecast=forecast, **how).as_dict()
+        finally:
+            progress.close()
+
+    from vidcm.cli.folder import interpolate_folder
+
+    settings = {name: repr(value) for name, value in {**how, **sampling}.items() if name != "device"}
+    failed = interpolate_folder(videos, target, make, loaded, settings, model, processes, as_json)
+    if failed:
+        ctx.exit(2)
 
 
 def _check(judge: Callable[..., T], *values: Any) -> T:
@@ -235,33 +294,28 @@ def _detector() -> "CutDetector":
     return CutDetector()
 
 
-def _lazy_interpolator(
-    model: Path | None, *, device: str, steps: int, seed: int, temperature: float | None
-) -> "Interpolator":
-    """The model, loaded when the first in-between is wanted: by then the input has been found readable and whole."""
+def _loader(
+    model: Path | None,
+    *,
+    device: str,
+    steps: int,
+    seed: int,
+    temperature: float | None,
+    processes: Processes = ALONE,
+) -> "Callable[[], Interpolator]":
+    """Gives the model, loaded at the first call."""
 
     @cache
     def loaded() -> "Interpolator":
         from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
 
         calibration = calibration_of(model)
-        pipe = FrameInterpolationPipeline.from_pretrained(model).to(present_device(device))
+        pipe = FrameInterpolationPipeline.from_pretrained(model).to(own_device(device, processes))
         return as_interpolator(pipe, steps=steps, seed=seed, temperature=temperature, calibration=calibration)
 
+    return loaded
+
+
+def lazily(loaded: "Callable[[], Interpolator]") -> "Interpolator":
+    """Loaded when the first in-between is wanted: by then the input has been found readable and whole."""
     return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
-
-
-def _tell(report: "Report", as_json: bool) -> None:
-    for note in (*report.problems, *(f"left out: {stream}" for stream in report.dropped)):
-        click.echo(f"{report.source}: {note}", err=True)
-    if as_json:
-        emit("done", **report.as_dict())
-        return
-    average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
-    rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
-    slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
-    cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
-    click.echo(
-        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
-    )

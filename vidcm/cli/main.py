@@ -1,8 +1,8 @@
 """The `vidcm` command: names and summaries of the commands, exit codes. A command's file is imported when it runs.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. Wrong use is one line on stderr, and so is a failure, which
-says so where it is not one the user can act on (`UserError`, or an `OSError` such as a full disk); with `--verbose`, or
-VIDCM_DEBUG=1 in the environment, the traceback too.
+Exit codes: 0 done, 1 failed, 2 wrong use or part of a batch failed, 130 interrupted. Wrong use is one line on stderr,
+and so is a failure, which says so where it is not one the user can act on (`UserError`, or an `OSError` such as a full
+disk); with `--verbose`, or VIDCM_DEBUG=1 in the environment, the traceback too.
 """
 
 import logging

@@ -1,6 +1,12 @@
 """Which device to compute on: the names a user may give, and the one they mean here. Imports torch when asked."""
 
+from typing import TYPE_CHECKING
+
 from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -14,3 +20,12 @@ def present_device(name: str) -> str:
     if name != "auto" and name not in present:
         raise UserError(f"device {name}: none here, only {', '.join(present)} (try auto)")
     return present[0] if name == "auto" else name
+
+
+def own_device(name: str, processes: Processes = ALONE) -> "torch.device":
+    """The same for one of several processes: each has an accelerator of its own."""
+    import torch
+
+    present = present_device(name)
+    is_shared_out = present == "cuda" and processes.count > 1
+    return torch.device(present, processes.local_rank) if is_shared_out else torch.device(present)

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes
 from vidcm.data.arrays import write_aside
 from vidcm.generation.jobs import Job, Line, digest
 from vidcm.generation.makers import Maker
 from vidcm.generation.memory import peak_mib, reset_peak
-from vidcm.generation.processes import ALONE, Processes
 from vidcm.generation.writing import write_clip
 
 SUMMARY = "summary.json"

@@ -49,6 +49,14 @@ def parse_range(text: str) -> Span:
     return Span(start or Fraction(0), end, text)
 
 
+def parse_preview(text: str) -> Fraction:
+    """`5`, `5s` or `1:30` -> seconds. Raises UserError for anything else, and nothing at all."""
+    seconds = clock_seconds(text.strip().removesuffix("s"))
+    if not seconds:
+        raise UserError(f"--preview must be a time above 0, such as 5s or 1:30, got {text[:60]!r}")
+    return seconds
+
+
 def part_of(span: Span, reader: "VideoReader") -> Part:
     """Raises UserError for a span without a frame."""
     timeline, origin = reader.timeline, reader.info.start

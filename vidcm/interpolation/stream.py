@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -13,8 +13,10 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
+from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
+from vidcm.interpolation.preview import SideBySide, doubled, stretch_of
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.choice import choose
@@ -28,7 +30,7 @@ from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Shown, Tally
+    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
 
 Progress = Callable[[int, int], None]
 
@@ -73,11 +75,13 @@ def interpolate_file(
     codec: str | None = None,
     quality: str | None = None,
     span: Span | None = None,
+    preview: Fraction | None = None,
     sound: str = STRETCH,
     interlaced: str = REFUSE,
     doubt: Doubt | None = None,
     ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
+    forecast: Forecast | None = None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
@@ -85,18 +89,21 @@ def interpolate_file(
 
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
-    `VideoWriter`. span: the part to take, sound and all; None takes the whole. interlaced: "refuse" such pictures,
+    `VideoWriter`. span: the part to take, sound and all; None takes the whole. preview: so many
+    seconds of it, beside the source frames held. interlaced: "refuse" such pictures,
     "deinterlace" or "ignore" it. doubt: what is shown instead of
     in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called
-    with the output frames written so far and those expected. Raises UserError if it cannot, and leaves nothing behind,
+    with the output frames written so far and those expected; forecast: with what it needs to tell how long it will
+    take. Raises UserError if it cannot, and leaves nothing behind,
     nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
         check_interlaced(reader.info, interlaced)
-        choose(target, reader.info, codec, quality)  # refuses what the writer would, before the long read
-        work = _work(reader, span)
+        shape = reader.info if preview is None else doubled(reader.info)
+        choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
+        work = _work(reader, span, preview)
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
@@ -105,14 +112,18 @@ def interpolate_file(
             tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
         pace = Pace(rule.stretch, sound)
-        with claimed(target), _writer(target, work, rule, codec, quality, pace) as writer:
-            frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
-            for shown, instant, duration in _timed(renderer(frames, tally, work.lead_in), tally):
+        frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
+        rendered = _rendered(renderer, frames, tally, work, is_preview=preview is not None)
+        info = work.info if preview is None else doubled(work.info)
+        with claimed(target), _writer(target, replace(work, info=info), rule, codec, quality, pace) as writer:
+            for shown, instant, duration in _timed(rendered, tally):
                 writer.write(shown, instant, duration)
                 progress(tally.frames_out, max(expected, tally.frames_out))
+                if forecast is not None:
+                    forecast(tally.frames_out, tally.frames_made, max(expected, tally.frames_out), writer.sizes)
             if tally.frames_in < min(2, work.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
-        return _report(source, writer, work.info, rule, tally, reader.problems, time.monotonic() - started)
+        return _report(source, writer, info, rule, tally, reader.problems, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
@@ -128,10 +139,21 @@ class Work:
     window: Window | None = None
 
 
-def _work(reader: VideoReader, span: Span | None) -> Work:
+def _rendered(
+    renderer: "Renderer", frames: Iterable[VideoFrame], tally: "Tally", work: Work, *, is_preview: bool
+) -> "Iterator[tuple[PlannedFrame, Shown]]":
+    if not is_preview:
+        return renderer(frames, tally, work.lead_in)
+    beside = SideBySide(work.info)
+    return beside(renderer(beside.watch(frames), tally, work.lead_in))
+
+
+def _work(reader: VideoReader, span: Span | None, preview: Fraction | None) -> Work:
     """Raises UserError for a file that is not whole, and a span that is not in it."""
     found = check_whole(reader.info)
     reader.info = found.info
+    if preview is not None:
+        span = stretch_of(reader, span, preview)
     if span is None:
         return Work(found.info, reader, found.frames)
     part = part_of(span, reader)

@@ -30,6 +30,7 @@ from vidcm.media.info import VideoInfo, ffmpeg_name
 from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
+from vidcm.media.sizes import Sizes
 from vidcm.media.target import check_target, reserve
 from vidcm.media.window import Window
 
@@ -54,7 +55,7 @@ class VideoWriter:
     quality: one of `encoders.QUALITIES`.
     options: encoder options that replace ours, such as {"crf": "20", "preset": "veryfast"}.
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
-    `dropped` tells what does not.
+    `dropped` tells what does not; `sizes` how large the pictures are so far.
     window: the part of them to take, from `info.origin` on; None takes all. pace: how much slower everything is; what
     `write` is told stays on the source's clock.
     """
@@ -73,7 +74,7 @@ class VideoWriter:
         window: Window | None = None,
         pace: Pace = AS_IT_IS,
     ) -> None:
-        self.path, self.info, self.pace = Path(path), info, pace
+        self.path, self.info, self.pace, self.sizes = Path(path), info, pace, Sizes()
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
         self.choice = choose(self.path, info, codec, quality)
         container = self.choice.container
@@ -195,6 +196,7 @@ class VideoWriter:
         self._last = held.pts
         with _stamped(held.picture, held.pts, duration, self.time_base) as picture:
             packets = self._stream.encode(picture)
+        self.sizes.add(packets)
         self._output.mux(packets)
         if self._remux:
             self._remux.advance(held.pts * self.time_base)

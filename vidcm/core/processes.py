@@ -1,4 +1,4 @@
-"""Several processes on one manifest, as torchrun and accelerate start them: each makes its share of the jobs."""
+"""Several processes on one list of jobs, as torchrun and accelerate start them: each makes its share."""
 
 import os
 from collections.abc import Sequence

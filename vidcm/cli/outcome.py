@@ -1,0 +1,42 @@
+"""What `vidcm interpolate` says of a file: what it will take, and what became of it."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vidcm.interpolation.estimate import Estimate
+from vidcm.interpolation.progress import Progress, clock_time, emit
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.stream import Report
+
+
+def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
+    """What a long run will take, as soon as its first frames have shown it."""
+    free = shutil.disk_usage(target.absolute().parent).free
+    if progress.as_json:
+        emit("estimate", target=str(target), left_s=round(estimate.left_s, 1), size=estimate.size, free=free)
+        return
+    size = "" if estimate.size is None else f", about {estimate.size / 2**20:.0f} MiB of pictures"
+    tight = f", and only {free / 2**20:.0f} MiB are free" if (estimate.size or 0) > free else ""
+    progress.close()
+    click.echo(f"{target}: about {clock_time(estimate.left_s)} for {estimate.frames} frames{size}{tight}", err=True)
+
+
+def tell(report: "Report", as_json: bool) -> None:
+    for note in (*report.problems, *(f"left out: {stream}" for stream in report.dropped)):
+        click.echo(f"{report.source}: {note}", err=True)
+    if as_json:
+        emit("done", **report.as_dict())
+        return
+    average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
+    rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
+    slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
+    cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    click.echo(
+        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
+        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
+    )

@@ -1,0 +1,68 @@
+"""`--preview 5s`: a short stretch to judge before a long run, beside the same with its source frames held.
+
+On the left what a player shows today, or what plain slow motion would be; on the right what would be made.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vidcm.interpolation.span import Span
+from vidcm.media.info import VideoInfo
+from vidcm.media.reader import VideoFrame, VideoReader
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.plan import PlannedFrame
+    from vidcm.interpolation.render import Shown
+
+LEAST_FRAMES = 2  # of the source: below that there is nothing to interpolate
+
+
+def stretch_of(reader: VideoReader, span: Span | None, length: Fraction) -> Span:
+    """`length` seconds from the beginning of `span` on, or without one from the middle of the file; at least two frames
+    where there are two, and no more than there is."""
+    timeline, origin = reader.timeline, reader.info.start
+    lasts = timeline.end - origin
+    start = max(Fraction(0), (lasts - length) / 2) if span is None else span.start
+    first = reader.index_at(origin + start)
+    following = timeline.instants[first + LEAST_FRAMES :][:1]
+    end = max([start + length, *(instant - origin for instant in following)])
+    if span is not None and span.end is not None:
+        end = min(end, span.end)
+    return Span(start, None if end >= lasts else end, f"{float(start):.3f}-" if span is None else span.text)
+
+
+def doubled(info: VideoInfo) -> VideoInfo:
+    """Twice as wide as seen."""
+    if info.orientation.transpose:
+        return replace(info, height=2 * info.height)
+    return replace(info, width=2 * info.width)
+
+
+class SideBySide:
+    """Sees the source frames go by, and puts each output frame beside the one that is held meanwhile."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        """info: of the source; pictures are as coded, and left and right as seen."""
+        self._axis = 0 if info.orientation.transpose else 1
+        self._is_mirrored = info.orientation.flip_x
+        self._frames: dict[int, VideoFrame] = {}
+
+    def watch(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        for index, frame in enumerate(frames):
+            self._frames[index] = frame
+            yield frame
+
+    def __call__(self, rendered: "Iterable[tuple[PlannedFrame, Shown]]") -> "Iterator[tuple[PlannedFrame, np.ndarray]]":
+        for planned, shown in rendered:
+            for past in [index for index in self._frames if index < planned.source]:
+                del self._frames[past]
+            halves = [self._frames[planned.source].samples, _samples(shown)]
+            yield planned, np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
+
+
+def _samples(shown: "Shown") -> np.ndarray:
+    return shown.samples if isinstance(shown, VideoFrame) else shown
