@@ -122,6 +122,14 @@ def test_base_and_adapter_make_a_clip_in_two_steps_and_are_saved_as_they_were_re
             assert (tmp_path / "copy" / file.relative_to(model)).read_bytes() == file.read_bytes()
 
 
+def test_the_command_line_generates_with_an_adapter(tmp_path):
+    _, model = tune("wan 2.1 t2v", tmp_path)
+    words = ["-o", tmp_path / "out.mp4", "--model", model, "--prompt", "a ball", "--size", "48x32", "--num-frames", 5]
+    done = CliRunner().invoke(cli, ["generate", *map(str, words), "--device", "cpu"], prog_name="vidcm")
+    assert done.exit_code == 0, done.output
+    assert "in 2 steps" in done.stdout
+
+
 def prepared(config: RunConfig, **options):
     """(family, what is trained, its loss) as a run has them before its first step."""
     family = open_family(config)
