@@ -58,12 +58,13 @@ class VideoGenerationPipeline(DiffusionPipeline):
         consistency: ConsistencyScheduler | None = None,
         family: str = "wan",
         index: dict[str, Any] | None = None,
+        base: str = "",
     ):
         super().__init__()
         parts = {"vae": vae, "transformer": transformer, "scheduler": scheduler, "text_encoder": text_encoder}
         parts |= {"tokenizer": tokenizer, "transformer_2": transformer_2, "image_encoder": image_encoder}
         self.register_modules(**parts, image_processor=image_processor, consistency=consistency)
-        self.register_to_config(family=family, index=index or {})
+        self.register_to_config(family=family, index=index or {}, base=base)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, torch_dtype: torch.dtype | None = None) -> "VideoGenerationPipeline":
@@ -82,18 +83,18 @@ class VideoGenerationPipeline(DiffusionPipeline):
     @classmethod
     def of(cls, family: VideoFamily, name: str) -> "VideoGenerationPipeline":
         parts = {part: getattr(family, part) for part in family.PARTS}
-        return cls(**parts, consistency=family.consistency, family=name, index=family.index)
+        return cls(**parts, consistency=family.consistency, family=name, index=family.index, base=family.base)
 
     def save_pretrained(self, folder: str | Path) -> None:  # type: ignore[override]
-        """The layout that was read: the stock pipeline of diffusers loads it too."""
+        """The layout that was read, which the stock pipeline of diffusers loads too; of an adapter, the adapter."""
         self.family.save(folder)
 
     @property
     def family(self) -> VideoFamily:
         kind = families.get(self.config.family)
         parts = {name: getattr(self, name) for name in kind.PARTS}
-        index = dict(self.config.index)
-        return kind(**parts, consistency=self.consistency, index=index, device=torch.device(self._execution_device))
+        told = {"index": dict(self.config.index), "base": self.config.base}
+        return kind(**parts, consistency=self.consistency, device=torch.device(self._execution_device), **told)
 
     @property
     def is_tuned(self) -> bool:

@@ -78,7 +78,7 @@ def command(
     its file. Options given here count for the lines that do not say otherwise. Finished jobs are skipped.
     """
     given = {key: value for key, value in fields.items() if value is not None}
-    check_model(model)
+    check_model(model, "adapter.json")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     if batch is None:
         _one(target, model, given, device, low_memory, as_json, quiet=not ctx.find_root().params["verbose"])

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from vidcm.core.errors import UserError
+from vidcm.families.adapter import read_adapter
 from vidcm.families.checkpoint import written_whole
 
 INDEX = "model_index.json"
@@ -24,8 +25,9 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
-    """model_index.json: the pipeline's class, and library and class of each part."""
-    path = Path(folder) / INDEX
+    """model_index.json: the pipeline's class, and library and class of each part. Of an adapter, its base's."""
+    laid = read_adapter(folder)
+    path = Path(folder if laid is None else laid.base) / INDEX
     if not Path(folder).is_dir():
         raise UserError(f"model directory {folder} does not exist: give a folder that save_pretrained wrote")
     try:

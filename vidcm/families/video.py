@@ -11,6 +11,17 @@ from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError
+from vidcm.families.adapter import (
+    Adapter,
+    Bare,
+    Laid,
+    attach,
+    fill,
+    merge,
+    one_or_list,
+    read_adapter,
+    save_adapter,
+)
 from vidcm.families.checkpoint import load_component
 from vidcm.families.stock import load_part, pipeline_of, read_index, save_parts
 from vidcm.families.text import embed
@@ -55,7 +66,7 @@ class VideoFamily:
 
     index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
     tuned for it. device: where the networks compute. prompt: what the clips of a training run show, one text for all;
-    texts: those that were encoded for it.
+    texts: those that were encoded for it. base: directory of the weights that an adapter is laid on; empty: none is.
     """
 
     vae: Any
@@ -72,6 +83,8 @@ class VideoFamily:
     teacher: Any = None
     prompt: str = ""
     texts: dict[str, Condition] = field(default_factory=dict, repr=False)
+    base: str = ""
+    adapter: Any = None  # while it is trained
 
     PIPELINES: ClassVar[tuple[str, ...]]  # classes of diffusers whose directories are read; the first is the plain one
     PARTS: ClassVar[Mapping[str, tuple[str, ...]]]  # name -> classes
@@ -89,7 +102,12 @@ class VideoFamily:
 
     @classmethod
     def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> "VideoFamily":
-        """On the CPU, networks in `dtype`. Raises UserError for what is missing, damaged or unknown."""
+        """On the CPU, networks in `dtype`; a directory with an adapter brings the network that it is laid on.
+
+        Raises UserError for what is missing, damaged or unknown."""
+        laid = read_adapter(folder)
+        if laid is not None:
+            return cls._load_laid(laid, dtype)
         index = read_index(folder)
         if pipeline_of(index) not in cls.PIPELINES:
             raise UserError(
@@ -101,17 +119,27 @@ class VideoFamily:
         missing = [name for name, part in parts.items() if part is None and name not in cls.OPTIONAL]
         if missing:
             raise UserError(f"{folder} is not a complete model directory: {missing[0]} is missing from its index")
-        tuned = (Path(folder) / "consistency").is_dir()
-        consistency = load_component(ConsistencyScheduler, folder, "consistency") if tuned else None
-        family = cls(**parts, consistency=consistency, index=index)
+        family = cls(**parts, consistency=load_consistency(folder), index=index)
         family.check()
+        return family
+
+    @classmethod
+    def _load_laid(cls, laid: Laid, dtype: torch.dtype) -> "VideoFamily":
+        family = cls.load(laid.base, dtype)
+        for index, network in enumerate(family.networks):
+            fill(network, laid, index)
+        family.base, family.consistency = str(laid.base), load_consistency(laid.folder)
         return family
 
     def save(self, folder: str | Path) -> None:
         """In the layout it was read in, which the stock pipeline loads too; weights keep their dtype.
 
-        A network that has a teacher was tuned from it, and is saved with where few-step sampling goes."""
+        A network that has a teacher was tuned from it, and is saved with where few-step sampling goes. Of a network
+        with an adapter, the adapter alone is written."""
         tuned = ConsistencyScheduler() if self.consistency is None and self.teacher is not None else self.consistency
+        if self.base:
+            save_adapter(folder, self.networks, self.base, tuned)
+            return
         names = [name for name in self.PARTS if getattr(self, name) is not None]
         parts = {name: getattr(self, name) for name in names}
         save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": tuned})
@@ -137,8 +165,37 @@ class VideoFamily:
         return self
 
     def trainable(self, stage: str) -> nn.Module:
-        """The network; "vae" is asked for by the key of latents, and is not trained."""
-        return self.vae if stage == "vae" else self.transformer
+        """The networks, or their adapters; "vae" is asked for by the key of latents, and is not trained."""
+        if stage == "vae":
+            return self.vae
+        return one_or_list(self.networks) if self.adapter is None else self.adapter
+
+    @property
+    def networks(self) -> list[Any]:
+        """What answers at one noise level or another."""
+        return [self.transformer] if self.transformer_2 is None else [self.transformer, self.transformer_2]
+
+    def adapt(self, rank: int, base: str) -> None:
+        """Train adapters of that rank, and nothing else. base: the directory that the weights were read from."""
+        for network in self.networks:
+            attach(network, rank)
+        self.adapter, self.base = one_or_list(map(Adapter, self.networks)), base
+
+    def bare(self) -> nn.Module:
+        """The networks with their adapters off, without a copy."""
+        return one_or_list(map(Bare, self.networks))
+
+    def merge(self) -> "VideoFamily":
+        """Add the adapters to the weights: what `save` then writes is a whole directory."""
+        for network in self.networks if self.base else ():
+            merge(network)
+        self.base, self.adapter = "", None
+        return self
+
+    def checkpoint_gradients(self) -> None:
+        """Compute activations of the networks twice instead of keeping them."""
+        for network in self.networks:
+            network.enable_gradient_checkpointing()
 
     def vae_loss(self, *_: Any, **__: Any) -> Any:
         raise UserError("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
@@ -248,6 +305,12 @@ class VideoFamily:
         """Frames of the VAE's own latents."""
         made = self.vae.decode(latents.to(self.vae.dtype), *timing, return_dict=False)[0]
         return (made.float() / 2 + 0.5).clamp(0, 1)
+
+
+def load_consistency(folder: str | Path) -> ConsistencyScheduler | None:
+    """Where few-step sampling goes, None in a directory of weights that were not tuned for it."""
+    tuned = (Path(folder) / "consistency").is_dir()
+    return load_component(ConsistencyScheduler, folder, "consistency") if tuned else None
 
 
 def with_known(denoiser: Denoiser, known: Tensor, is_known: Tensor) -> Denoiser:

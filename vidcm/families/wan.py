@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError
 from vidcm.core.parameterisations import RectifiedFlow
+from vidcm.families.adapter import one_or_list
 from vidcm.families.flow import angles_of, check_flow
 from vidcm.families.text import clean
 from vidcm.families.video import TRANSFORMERS, Condition, Grid, VideoFamily, copied, refuse_image, with_known
@@ -155,11 +156,6 @@ class WanFamily(VideoFamily):
 
     # The circle -----------------------------------------------------------------------------------------------------
 
-    def trainable(self, stage: str) -> nn.Module:
-        if stage == "vae" or self.transformer_2 is None:
-            return super().trainable(stage)
-        return nn.ModuleList((self.transformer, self.transformer_2))
-
     def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
         if not self.takes_beside:
             return None, None
@@ -167,7 +163,7 @@ class WanFamily(VideoFamily):
         return clip[:, :, 0], clip[:, :, -1] if between else None
 
     def denoiser(self, condition: Condition, network: nn.Module | None = None) -> Denoiser:
-        net = self.trainable("") if network is None else network
+        net = one_or_list(self.networks) if network is None else network
         denoise = RectifiedFlow(time_scale=1000.0).denoiser(partial(self._velocity, net), **condition)
         return with_known(denoise, condition["known"], condition["is_known"]) if "known" in condition else denoise
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
 from vidcm.generation.jobs import GENERATING, Job, check_without_model
@@ -57,8 +58,12 @@ def identity(model: Path | None) -> str:
     """What tells one model from another: its index, and the name, size and age of each of its weights."""
     if model is None:
         return "shipped"
-    files = sorted(model.rglob("*.safetensors"))
-    stats = [(file.relative_to(model).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    laid = read_adapter(model)
+    folders = [model] if laid is None else [model, laid.base]
+    files = [(folder, file) for folder in folders for file in sorted(folder.rglob("*.safetensors"))]
+    stats = [
+        (file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for folder, file in files
+    ]
     return json.dumps([read_index(model), stats], sort_keys=True)
 
 

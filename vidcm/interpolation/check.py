@@ -47,8 +47,10 @@ def check_target(target: Path) -> None:
         raise UserError(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
 
 
-def check_model(folder: Path | None) -> None:
-    """Raises UserError unless folder looks like a model directory. None is the shipped model."""
+def check_model(folder: Path | None, *others: str) -> None:
+    """Raises UserError unless folder looks like a model directory. None is the shipped model.
+
+    others: files that stand for the index as well."""
     if folder is None:
         return
     if folder.is_file():
@@ -59,5 +61,5 @@ def check_model(folder: Path | None) -> None:
         raise UserError(
             f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)"
         )
-    if not (folder / "model_index.json").is_file():
+    if not any((folder / name).is_file() for name in ("model_index.json", *others)):
         raise UserError(f"{folder} is not a complete model directory: model_index.json is missing; copy all of it")

@@ -66,6 +66,8 @@ class RunConfig:
     family: str = "motion"
     init: str | None = None  # model directory to start from; none: a new model from `model`
     model: dict[str, Any] = field(default_factory=dict)  # overrides of the family's model config, for a new model
+    lora: int | None = None  # for pretrained video models: rank of an adapter that is trained; none: all weights are
+    gradient_checkpointing: bool = False  # for them, too: activations are computed twice instead of kept
     prompt: str = ""  # for pretrained video models: what the clips show, one text for all
     out: str = "runs/run"
     seed: int = 0
@@ -92,6 +94,8 @@ class RunConfig:
         for name in ("steps", "grad_accumulation", "max_bad_steps", "log_every", "save_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.lora is not None and self.lora < 1:
+            raise ValueError(f"lora must be a rank of at least 1, or null to train all weights, got {self.lora}")
         if self.samples_per_stage is not None and self.samples_per_stage < 1:
             raise ValueError(f"samples_per_stage must be at least 1 or null, got {self.samples_per_stage}")
 

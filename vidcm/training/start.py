@@ -22,6 +22,7 @@ from vidcm.core.errors import UserError
 from vidcm.core.locks import held
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
+from vidcm.families.adapter import check_installed
 from vidcm.settings import as_mapping
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
@@ -75,18 +76,41 @@ def tell_changes(config: RunConfig, out: Path) -> None:
 def open_family(config: RunConfig) -> Any:
     """The family loaded from `init`, or new: then the same for the same seed."""
     kind = families.get(config.family)
+    check_pretrained_only(config, kind)
     if config.init is None:
         refuse_untaught(config.stage)
         torch.manual_seed(config.seed)
         return kind.create(config.model)
     if config.model:
         raise UserError(f"model: describes a new model, but init={config.init} loads one: leave out one of them")
-    family = kind.load(config.init)
+    family = kind.load(config.init, **({"dtype": dtype_of(config)} if config.lora else {}))
+    if getattr(family, "base", ""):
+        raise UserError(f"init={config.init} is an adapter: start from its base, {family.base}, or merge it first")
+    if config.lora:
+        torch.manual_seed(config.seed)
+        family.adapt(config.lora, config.init)
+    if config.gradient_checkpointing:
+        family.checkpoint_gradients()
     if config.prompt:
         if not hasattr(family, "prompt"):
             raise UserError(f"prompt: family {config.family} reads no text, leave it out")
         family.prompt = config.prompt
     return family
+
+
+def check_pretrained_only(config: RunConfig, kind: Any) -> None:
+    """Raises UserError for what networks of diffusers have and others have not."""
+    for name, member in (("lora", "adapt"), ("gradient_checkpointing", "checkpoint_gradients")):
+        if getattr(config, name) and not hasattr(kind, member):
+            able = ", ".join(each for each in families.available() if hasattr(families.get(each), member))
+            raise UserError(f"{name}: family {config.family} has none, only {able}: leave it out")
+    if config.lora:
+        check_installed()
+
+
+def dtype_of(config: RunConfig) -> torch.dtype:
+    """Of weights that stay as they are; those that are trained are float32."""
+    return torch.bfloat16 if config.lora and config.precision == "bf16" else torch.float32
 
 
 def refuse_untaught(stage: str) -> None:
@@ -96,11 +120,14 @@ def refuse_untaught(stage: str) -> None:
 
 
 def settle_teacher(config: RunConfig, family: Any) -> None:
-    """Tuning keeps the diffusion model that it starts from as the teacher; a diffusion model in training has none."""
+    """Tuning keeps the diffusion model that it starts from as the teacher; a diffusion model in training has none.
+
+    An adapter switched off gives it back: no copy."""
     if config.stage == "diffusion":
         family.teacher = None
     elif config.stage not in VAE_STAGES and family.teacher is None:
-        family.teacher = copy.deepcopy(family.trainable("diffusion"))
+        adapted = getattr(family, "adapter", None) is not None
+        family.teacher = family.bare() if adapted else copy.deepcopy(family.trainable("diffusion"))
 
 
 def part_to_train(stage: str, family: Any, device: torch.device) -> nn.Module:
@@ -159,6 +186,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
     facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
     facts |= {"prompt": config.prompt} if config.prompt else {}
+    facts |= {"networks": "bf16"} if dtype_of(config) == torch.bfloat16 else {}
     facts["code"] = source_digest("vidcm.models", "vidcm.families")  # other code, other latents
     key = latent_key(family.trainable("vae"), json.loads(json.dumps(facts)))
     folder = Path(wanted.dir or Path(config.out).parent / "latents") / key
