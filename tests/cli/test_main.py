@@ -50,9 +50,11 @@ def test_help_and_wrong_use_import_nothing_heavy(arguments: list[str]) -> None:
     assert run.returncode == (2 if "nonsense" in arguments[-1] else 0)
 
 
-def test_every_command_has_a_file_and_every_file_a_command() -> None:
-    files = {file.stem for file in Path(vidcm.cli.__file__).parent.glob("*.py")}
-    assert set(main.COMMANDS) == files - {"__init__", "main", "options"}
+def test_every_command_has_a_file_and_what_holds_a_command_is_listed() -> None:
+    """The other files are shared by several commands, or parts of a long one."""
+    folder = Path(vidcm.cli.__file__).parent
+    holding = {file.stem for file in folder.glob("*.py") if "\ndef command(" in file.read_text("utf-8")}
+    assert set(main.COMMANDS) == holding
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
