@@ -67,7 +67,7 @@ def test_a_claim_in_the_same_process_counts_too(tmp_path):
 def test_a_lock_that_goes_away_between_opening_and_locking_is_taken_anew(tmp_path, monkeypatch):
     import vidcm.media.lock as lock
 
-    tried, real = [], lock._lock
+    tried, real = [], lock.try_lock
 
     def late(handle):
         if not tried:
@@ -75,7 +75,7 @@ def test_a_lock_that_goes_away_between_opening_and_locking_is_taken_anew(tmp_pat
         tried.append(handle)
         return real(handle)
 
-    monkeypatch.setattr(lock, "_lock", late)
+    monkeypatch.setattr(lock, "try_lock", late)
     with claimed(tmp_path / "out.mp4"):
         assert (tmp_path / ".out.mp4.lock").exists()
     assert len(tried) == 2

@@ -1,6 +1,7 @@
 """What the families of pretrained video models share: their parts, sizes, prompts, and the directory they lie in."""
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -61,7 +62,7 @@ class Grid:
 
 
 @dataclass
-class VideoFamily:
+class VideoFamily(ABC):
     """A pretrained model whose parts a diffusers pipeline names. A subclass says how its network sees the circle.
 
     index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
@@ -149,6 +150,7 @@ class VideoFamily:
         named = {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
         return {"_class_name": self.PIPELINES[0], **named}
 
+    @abstractmethod
     def check(self) -> None:
         """Raises UserError for settings of the parts that this family has no answer to."""
 
@@ -235,13 +237,13 @@ class VideoFamily:
     # Clips and prompts ----------------------------------------------------------------------------------------------
 
     @property
-    def grid(self) -> Grid:
-        raise NotImplementedError
+    @abstractmethod
+    def grid(self) -> Grid: ...
 
     @property
+    @abstractmethod
     def tokens(self) -> int:
         """Of a prompt."""
-        raise NotImplementedError
 
     @property
     def attends(self) -> bool:
@@ -253,9 +255,9 @@ class VideoFamily:
         """num_frames, height, width for who does not ask."""
         return self.CLIP
 
+    @abstractmethod
     def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """[C, T, h, w] of a clip's x0."""
-        raise NotImplementedError
 
     def text(self, prompts: list[str], negative: list[str] | None = None) -> tuple[Condition, Condition]:
         """What the network is told of prompts, and of what to be led away from (nothing, if not said)."""
@@ -271,29 +273,29 @@ class VideoFamily:
     def told(self, embedded: Tensor, words: Tensor) -> Condition:
         return {"text": embedded}
 
+    @abstractmethod
     def images(
         self, first: Tensor | None, last: Tensor | None, shape: tuple[int, int, int], batch: int, rate: float
     ) -> Condition:
         """What the network is told of given frames [B, 3, H, W] in 0..1. shape: num_frames, height, width."""
-        raise NotImplementedError
 
     # The circle -----------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def angles(self, steps: int, shape: tuple[int, ...]) -> tuple[float, ...]:
         """steps + 1 falling angles, the last 0, where the stock scheduler goes. shape: of x0, [C, T, h, w]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def denoiser(self, condition: Condition, network: nn.Module | None = None) -> Denoiser:
         """denoiser(x, angle) -> x0 of the transformer, or of another network like it, under a condition."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_frames(self, frames: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """x0 [B, C, T, h, w] of frames [B, 3, T, H, W] in 0..1: the posterior's mode, or with a generator a draw."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, x0: Tensor, noise: Tensor | None = None) -> Tensor:
         """Frames [B, 3, T, H, W], float32 in 0..1. noise: like x0, for a VAE whose decoder takes some."""
-        raise NotImplementedError
 
     def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
         """The VAE's own latents, float32."""

@@ -1,4 +1,4 @@
-"""One run at a time for one output: a lock of the operating system's, which ends with its process however that ends."""
+"""One run at a time for one output: a locked file beside it, which goes with the claim."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.core.locks import try_lock
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def claimed(path: Path) -> Iterator[None]:
             raise UserError(
                 f"{path}: cannot write in {path.parent}: {error.strerror}; write to another folder"
             ) from error
-        if not _lock(handle):
+        if not try_lock(handle):
             os.close(handle)
             raise UserError(f"{path}: another run is writing it: wait for that one to end, or write to another file")
         if _is_still_there(beside, handle):
@@ -42,19 +43,3 @@ def _is_still_there(beside: Path, handle: int) -> bool:
         return os.path.samestat(os.stat(beside), os.fstat(handle))
     except FileNotFoundError:
         return False
-
-
-def _lock(handle: int) -> bool:
-    """Whether this process has it now; does not wait."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
