@@ -218,3 +218,17 @@ def test_more_frames_than_the_disk_holds_are_refused_before_anything_is_decoded(
     with pytest.raises(UserError, match=r"28 frames need up to 0\.0 GiB.*--short-side"):
         prepare([footage], tmp_path / "set", FEW)
     assert decoded == []
+
+
+def test_captions_follow_the_text_beside_a_video_without_decoding_again(footage, tmp_path, decoded):
+    (footage / "b.txt").write_text("two shots")
+    prepare([footage], tmp_path / "set", FEW)
+    assert [line["caption"] for line in lines(tmp_path / "set")] == ["", "two shots", "two shots"]
+    decoded.clear()
+    (footage / "b.txt").write_text("two other shots")
+    (footage / "a.txt").write_text("one")
+    prepare([footage], tmp_path / "set", FEW)
+    assert "b.mp4" not in decoded
+    assert [clip.caption for clip in ClipCache.open(tmp_path / "set").clips] == ["one", *["two other shots"] * 2]
+    prepare([footage / "b.mp4"], tmp_path / "alone", FEW)
+    assert ClipCache.open(tmp_path / "alone").captions == ("two other shots",)

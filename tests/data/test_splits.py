@@ -72,3 +72,16 @@ def test_the_share_of_validation_is_kept_and_growing_it_only_adds():
     tenth = {d for d in digests if assign_split(d, 0.1) == "val"}
     assert 0.08 < len(tenth) / len(digests) < 0.12  # four standard deviations of a binomial are 0.02
     assert tenth < {d for d in digests if assign_split(d, 0.2) == "val"}
+
+
+def test_a_caption_comes_from_the_manifest_or_from_the_text_beside(tmp_path):
+    (tmp_path / "1.txt").write_text("a ball\n  rolls\n", encoding="utf-8")
+    (tmp_path / "2.txt").write_text("never read", encoding="utf-8")
+    write_manifest(tmp_path, "1.mp4,", "2.mp4,a hand draws", "3.mp4,", header="file,caption")
+    assert [entry.caption for entry in list_videos(tmp_path)] == ["a ball rolls", "a hand draws", ""]
+    (tmp_path / "3.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"3\.txt lies beside 3\.mp4 as its caption and is not UTF-8"):
+        list_videos(tmp_path)
+    (tmp_path / "3.txt").write_text("a" * 5000)
+    with pytest.raises(UserError, match=r"has 5000 characters, at most 4000"):
+        list_videos(tmp_path)

@@ -90,6 +90,20 @@ def test_the_condition_is_that_of_the_prompt_and_of_the_clip_itself(tmp_path):
         family.encode({**batch, "last_present": torch.tensor([True, False])}, generator=torch.Generator())
 
 
+def test_each_clip_is_told_by_its_own_caption(tmp_path):
+    family = WanFamily.load(write("wan 2.1 t2v", tmp_path / "stock"))
+    family.prompt, family.captions = "grey sand", ("", "a red ball", "the ball rolls")
+    frames = torch.cat(pictures(4, 32, 48)).view(2, 2, 3, 32, 48).transpose(1, 2)
+    ends = {"first": frames[:, :, 0], "last": frames[:, :, 1], "frames": frames[:, :, :1].expand(-1, -1, 3, -1, -1)}
+    here = {f"{end}_present": torch.ones(2, dtype=torch.bool) for end in ("first", "last")}
+    batch = {**ends, **here, "caption": torch.tensor([2, 0])}
+    _, condition = family.encode(batch, generator=torch.Generator().manual_seed(0))
+    wanted = family.text(["the ball rolls", "grey sand"])[0]["text"]
+    torch.testing.assert_close(condition["text"], wanted)
+    _, one_for_all = family.encode({**ends, **here}, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(one_for_all["text"], family.text(["grey sand"] * 2)[0]["text"])
+
+
 WRONG = {
     "no weights": (["family=wan"], "init= must name"),
     "a VAE": (["family=wan", "stage=vae", "latents.samples=0"], "stays as it is"),

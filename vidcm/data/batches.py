@@ -49,6 +49,7 @@ class Batches:
         Flows float32 in cells of 4 x 4 pixels, (x, y): flow_forward (first to last), flow_backward, flow_before (from
         the first), flow_after (from the last) [B, 2, H/4, W/4];
         flow_to_first, flow_to_last [B, 2, K, H/4, W/4] from each in-between frame, exact in rendered scenes.
+        Where `data.whole` is set, of these only images, tau and presence, and caption int64 [B].
         """
         place = (self.rank if rank is None else rank, self.world if world is None else world)
         return to_tensors(self.source.draw(step, *place))
@@ -86,10 +87,11 @@ def open_cache(config: DataConfig, progress: Callable[[int, int, str], None] = s
 def to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Stacked samples as the tensors of a batch."""
     batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name not in ("frames", "beyond")}
-    images = _images(arrays["frames"])
-    first, frames, last = images.split([1, images.shape[2] - 2, 1], dim=2)
-    before, after = _images(arrays["beyond"]).unbind(2)
-    images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2), "before": before, "after": after}
+    clips = _images(arrays["frames"])
+    first, frames, last = clips.split([1, clips.shape[2] - 2, 1], dim=2)
+    images = {"first": first.squeeze(2), "frames": frames, "last": last.squeeze(2)}
+    if "beyond" in arrays:
+        images["before"], images["after"] = _images(arrays["beyond"]).unbind(2)
     return {name: tensor.contiguous() for name, tensor in (images | batch).items()}
 
 

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Clip:
-    """Cached frames. instants: seconds from the first of them, exact; probe: checksum of a few of them.
+    """Cached frames. instants: seconds from the first of them, exact; probe: checksum of a few of them; caption: what
+    they show.
 
     digest: names the frames; of a whole video the hash of its file's content. bytes, mtime_ns: of the file.
     """
@@ -21,6 +22,7 @@ class Clip:
     shape: tuple[int, int, int, int]
     probe: int
     instants: tuple[Fraction, ...] = field(repr=False)
+    caption: str = ""
 
     @property
     def length(self) -> int:

@@ -69,6 +69,11 @@ class ClipCache:
         return np.load(self.folder / clip.array, mmap_mode="r")
 
     @cached_property
+    def captions(self) -> tuple[str, ...]:
+        """What clips of any split show, each text once, in order: batches name a caption by its place here."""
+        return tuple(sorted({clip.caption for clip in self.clips}))
+
+    @cached_property
     def frame_count(self) -> int:
         return sum(clip.length for clip in self.clips)
 
@@ -160,7 +165,8 @@ def _refresh(
         old = Clip(entry.file, "", "", digest, 0, 0, array, shape, probe(folder / array, shape), instants)
     split = entry.split or assign_split(text_digest(entry.source) if entry.source else digest, val_share)
     facts = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return replace(old, file=entry.file, source=entry.source or digest, split=split, **facts)
+    told = {"source": entry.source or digest, "split": split, "caption": entry.caption}
+    return replace(old, file=entry.file, **told, **facts)
 
 
 def _decode(path: Path, array: Path, short_side: int | None) -> tuple[Shape, tuple[Fraction, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidcm.core.errors import UserError
-from vidcm.data.splits import MANIFEST, Entry, list_videos
+from vidcm.data.splits import MANIFEST, Entry, caption_beside, list_videos
 
 
 def collect(footage: Iterable[Path]) -> dict[str, Entry]:
@@ -32,4 +32,4 @@ def _below(place: Path) -> Iterable[tuple[Path, Entry]]:
 def _row_of(path: Path) -> Entry:
     rows = list_videos(path.parent) if (path.parent / MANIFEST).is_file() else []
     mine = [replace(row, file=path.name) for row in rows if (path.parent / row.file).resolve() == path.resolve()]
-    return mine[0] if mine else Entry(path.name)
+    return mine[0] if mine else Entry(path.name, caption=caption_beside(path))

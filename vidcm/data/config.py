@@ -23,6 +23,8 @@ class DataConfig:
     gaps: dict[int, float] = field(  # distance of the ends in source frames -> weight
         default_factory=lambda: {2: 1.0, 3: 0.7, 4: 0.6, 5: 0.35, 6: 0.3, 7: 0.2, 8: 0.2}
     )
+    whole: bool = False  # clips for generators: `between` frames and two ends at an even pace, no motion measured
+    rate: float | None = None  # of them: about so many frames a second, by leaving out; None: the footage's own
     synthetic: float = 0.15  # share of rendered scenes
     reach: float = 0.16  # longest translation in them, as a share of the width
     native: float = 0.3  # share of crops at the cached size; the others shrink to a scale drawn from `scale`
@@ -41,7 +43,11 @@ class DataConfig:
             object.__setattr__(self, name, plain(getattr(self, name)))
         if any(side % 32 or side <= 0 for side in self.crop):
             raise UserError(f"data.crop must be multiples of 32, got {list(self.crop)}")
-        if min(self.between) < 1 or max(self.between) > max(self.gaps) - 1:
+        if self.whole and len(self.between) != 1:
+            raise UserError(f"data.whole takes clips of one length, data.between gives {len(self.between)}: name one")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise UserError(f"data.rate must be a number above 0, or null for the footage's own, got {self.rate}")
+        if not self.whole and (min(self.between) < 1 or max(self.between) > max(self.gaps) - 1):
             raise UserError(
                 f"data.between asks for {max(self.between)} frames in between, but the largest of data.gaps is "
                 f"{max(self.gaps)}: it must be at least one more"

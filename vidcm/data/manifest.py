@@ -51,6 +51,7 @@ def _line(file: SourceFile, scene: Scene) -> dict:
         "size": [scene.shape[2], scene.shape[1]],
         "split": file.split,
         "source": file.source,
+        "caption": file.caption,
         "source_hash": file.digest,
         "source_bytes": file.bytes,
         "source_mtime_ns": file.mtime_ns,
@@ -74,4 +75,5 @@ def _clip(line: dict) -> Clip:
         shape=(line["frames"], height, width, 3),
         probe=line["probe"],
         instants=tuple(instant - instants[0] for instant in instants),
+        caption=line.get("caption", ""),
     )

@@ -8,6 +8,7 @@ from vidcm.core.errors import UserError
 from vidcm.data.augment import Window, cut
 from vidcm.data.clips import Clip, ClipCache
 from vidcm.data.config import DataConfig
+from vidcm.data.whole import span
 
 
 def keyed_rng(*key: int) -> np.random.Generator:
@@ -20,10 +21,13 @@ class ClipPool:
 
     def __init__(self, cache: ClipCache, split: str, config: DataConfig) -> None:
         need = max(config.between) + 2
+        rate = config.rate if config.whole else None
         self.cache, self.config = cache, config
-        self.clips = tuple(clip for clip in cache.split(split) if clip.length >= need)
+        self.clips = tuple(clip for clip in cache.split(split) if clip.length >= span(clip, need, rate))
         if not self.clips:
-            raise UserError(f"the clip cache {cache.folder} has no {split} clip of {need} frames or more")
+            pace = "" if rate is None else f" at {rate:g} a second"
+            raise UserError(f"the clip cache {cache.folder} has no {split} clip of {need} frames or more{pace}")
+        self.captions = {caption: place for place, caption in enumerate(cache.captions)}
         self._ends = np.cumsum([clip.length for clip in self.clips])
         self.samples_per_epoch = int(self._ends[-1]) // 2
         self._order = lru_cache(maxsize=2)(self._shuffled)

@@ -136,7 +136,8 @@ def _is_below(path: str, footage: Iterable[Path]) -> bool:
 
 
 def _with_source(file: SourceFile, entry: Entry) -> SourceFile:
-    return replace(file, file=entry.file, source=entry.source or file.digest or file.path)
+    source = entry.source or file.digest or file.path
+    return replace(file, file=entry.file, source=source, caption=entry.caption)
 
 
 def _finish(

@@ -15,6 +15,7 @@ from vidcm.data.clips import Clip
 from vidcm.data.config import DataConfig, distribution
 from vidcm.data.pool import ClipPool, keyed_rng
 from vidcm.data.synthetic import moments, random_scene, random_times
+from vidcm.data.whole import WholeClip, draw_whole
 from vidcm.media.motion import dis_flow, grey, reduce_flow
 
 GRID = 4  # flows live on cells of GRID x GRID pixels
@@ -82,9 +83,11 @@ class Drawn:
     exact: list[np.ndarray] | None = None
 
 
-def draw_sample(config: DataConfig, pool: ClipPool, number: int, between: int) -> Sample:
+def draw_sample(config: DataConfig, pool: ClipPool, number: int, between: int) -> Sample | WholeClip:
     """Sample `number` (>= 0) with `between` in-between frames."""
     rng = keyed_rng(config.seed, 0, number)
+    if config.whole:
+        return draw_whole(rng, config, pool.anchors(number), pool.frames, pool.captions)
     make = _synthetic if rng.random() < config.synthetic else _real
     ends_present = _presence(rng, config.absent)
     drawn = make(rng, config, pool, number, between)

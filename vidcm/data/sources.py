@@ -22,8 +22,9 @@ FRAMES, RECORDS = "frames", "sources"  # folders of a dataset
 class SourceFile:
     """path: where it lay; file: its name under the footage; source: what it shares with other scenes of one film.
 
-    size: width and height as seen; rate: None if variable; counts: frames kept ("") and dropped, by reason; dropped:
-    stretches (first frame, last frame, why); problems: what was wrong with the file, if anything was.
+    caption: what it shows; size: width and height as seen; rate: None if variable; counts: frames kept ("") and
+    dropped, by reason; dropped: stretches (first frame, last frame, why); problems: what was wrong with the file, if
+    anything was.
     """
 
     path: str
@@ -33,6 +34,7 @@ class SourceFile:
     digest: str = ""
     source: str = ""
     split: str = ""
+    caption: str = ""
     size: tuple[int, int] = (0, 0)
     rate: Fraction | None = None
     cuts: int = 0

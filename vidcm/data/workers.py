@@ -18,7 +18,7 @@ from vidcm.core.errors import UserError
 from vidcm.data.clips import ClipCache
 from vidcm.data.config import DataConfig, distribution
 from vidcm.data.pool import ClipPool, keyed_rng
-from vidcm.data.samples import Sample, draw_sample
+from vidcm.data.samples import draw_sample
 
 
 def frames_between(config: DataConfig, step: int) -> int:
@@ -38,12 +38,13 @@ class SampleSource:
         return cls(config, ClipCache.open(folder), split)
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> dict[str, np.ndarray]:
-        """The fields of Sample, stacked along a new first axis of batch_size."""
+        """The fields of Sample, or of WholeClip, stacked along a new first axis of batch_size."""
         size = self.config.batch_size
         between = frames_between(self.config, step)
         numbers = range((step * world + rank) * size, (step * world + rank + 1) * size)
         samples = [draw_sample(self.config, self.pool, number, between) for number in numbers]
-        return {name: np.stack([getattr(sample, name) for sample in samples]) for name in Sample.__dataclass_fields__}
+        names = type(samples[0]).__dataclass_fields__
+        return {name: np.stack([getattr(sample, name) for sample in samples]) for name in names}
 
 
 def draw_ahead(

@@ -29,6 +29,7 @@ from vidcm.families.text import embed
 from vidcm.models.scheduler import ConsistencyScheduler
 
 Condition = dict[str, Tensor]
+TEXTS_KEPT = 64  # encoded prompts: a few hundred MiB of the largest
 TRANSFORMERS = {
     "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     "text_encoder": ("T5EncoderModel", "UMT5EncoderModel"),
@@ -66,8 +67,9 @@ class VideoFamily(ABC):
     """A pretrained model whose parts a diffusers pipeline names. A subclass says how its network sees the circle.
 
     index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
-    tuned for it. device: where the networks compute. prompt: what the clips of a training run show, one text for all;
-    texts: those that were encoded for it. base: directory of the weights that an adapter is laid on; empty: none is.
+    tuned for it. device: where the networks compute. captions: of the dataset of a training run, whose batches
+    name them by their place; prompt: for clips without one; texts: what was encoded last. base: directory of the
+    weights that an adapter is laid on; empty: none is.
     """
 
     vae: Any
@@ -83,6 +85,7 @@ class VideoFamily(ABC):
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     teacher: Any = None
     prompt: str = ""
+    captions: tuple[str, ...] = ()
     texts: dict[str, Condition] = field(default_factory=dict, repr=False)
     base: str = ""
     adapter: Any = None  # while it is trained
@@ -215,7 +218,7 @@ class VideoFamily(ABC):
         shape, size = tuple(clip.shape[2:]), len(clip)
         self.grid.check(*shape)
         given = self.images(*self.given(clip), shape, size, float(self.RATE))
-        return self.encode_frames(clip, generator), {**self.said(self.prompt, size), **given}
+        return self.encode_frames(clip, generator), {**self.told_of(batch.get("caption"), size), **given}
 
     def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
@@ -225,11 +228,22 @@ class VideoFamily(ABC):
         """Without the prompt."""
         return {**condition, **self.said("", len(condition["text"]))}
 
+    def told_of(self, places: Tensor | None, batch: int) -> Condition:
+        """What the network is told of clips by their captions, int64 [B]; of those without one by the prompt."""
+        if places is None or not self.captions:
+            return self.said(self.prompt, batch)
+        each = [self.said(self.captions[place] or self.prompt, 1) for place in places.tolist()]
+        return {name: torch.cat([one[name] for one in each]) for name in each[0]}
+
     @torch.no_grad()
     def said(self, prompt: str, batch: int) -> Condition:
-        """What the network is told of one prompt for all; encoded once."""
-        if prompt not in self.texts:
+        """What the network is told of one prompt for all; encoded once, as long as it is used."""
+        if prompt in self.texts:
+            self.texts[prompt] = self.texts.pop(prompt)  # the last to go
+        else:
             self.texts[prompt] = self.text([prompt])[0]
+            if len(self.texts) > TEXTS_KEPT:
+                del self.texts[next(iter(self.texts))]
         return {
             name: value.to(self.device).expand(batch, *value.shape[1:]) for name, value in self.texts[prompt].items()
         }

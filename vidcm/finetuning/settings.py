@@ -52,8 +52,8 @@ def check_run(run: Path, resume: bool) -> None:
 
 
 def clips_digest(cache: ClipCache) -> str:
-    """Names the clips of a dataset, their frames and splits."""
-    return text_digest(json.dumps(sorted((clip.digest, clip.split) for clip in cache.clips)))
+    """Names the clips of a dataset, their frames, splits and captions."""
+    return text_digest(json.dumps(sorted((clip.digest, clip.split, clip.caption) for clip in cache.clips)))
 
 
 def compare(before: Settings, now: Settings, run: Path) -> list[str]:

@@ -166,6 +166,8 @@ def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> An
     """
     with accelerator.main_process_first():
         cache = open_cache(config.data) if accelerator.is_main_process else ClipCache.open(config.data.cache)
+    if hasattr(family, "captions"):
+        family.captions = cache.captions
     place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
     if not config.latents.samples:
         return Batches(config.data, cache, **place)
@@ -186,6 +188,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
     facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
     facts |= {"prompt": config.prompt} if config.prompt else {}
+    facts |= {"captions": list(family.captions)} if any(getattr(family, "captions", ())) else {}
     facts |= {"networks": "bf16"} if dtype_of(config) == torch.bfloat16 else {}
     facts["code"] = source_digest("vidcm.models", "vidcm.families")  # other code, other latents
     key = latent_key(family.trainable("vae"), json.loads(json.dumps(facts)))
