@@ -39,22 +39,26 @@ class VideoGenerationOutput(BaseOutput):
 
 
 class VideoGenerationPipeline(DiffusionPipeline):
-    """A pretrained video model (Wan, LTX, CogVideoX), tuned for few steps or not. See `__call__`."""
+    """A video model (clip, Wan, LTX, CogVideoX), tuned for few steps or not. See `__call__`."""
 
-    model_cpu_offload_seq = "text_encoder->image_encoder->transformer->transformer_2->vae"
-    _optional_components: ClassVar = ["transformer_2", "image_encoder", "image_processor", "consistency"]
+    model_cpu_offload_seq = "text_encoder->image_encoder->transformer->transformer_2->teacher->vae"
+    _optional_components: ClassVar = [
+        *("scheduler", "text_encoder", "tokenizer", "transformer_2", "image_encoder", "image_processor"),
+        *("teacher", "consistency"),
+    ]
     _callback_tensor_inputs: ClassVar = ["latents"]
 
     def __init__(
         self,
         vae: Any,
         transformer: Any,
-        scheduler: Any,
-        text_encoder: Any,
-        tokenizer: Any,
+        scheduler: Any = None,
+        text_encoder: Any = None,
+        tokenizer: Any = None,
         transformer_2: Any = None,
         image_encoder: Any = None,
         image_processor: Any = None,
+        teacher: Any = None,
         consistency: ConsistencyScheduler | None = None,
         family: str = "wan",
         index: dict[str, Any] | None = None,
@@ -63,12 +67,13 @@ class VideoGenerationPipeline(DiffusionPipeline):
         super().__init__()
         parts = {"vae": vae, "transformer": transformer, "scheduler": scheduler, "text_encoder": text_encoder}
         parts |= {"tokenizer": tokenizer, "transformer_2": transformer_2, "image_encoder": image_encoder}
-        self.register_modules(**parts, image_processor=image_processor, consistency=consistency)
+        parts |= {"image_processor": image_processor, "teacher": teacher, "consistency": consistency}
+        self.register_modules(**parts)
         self.register_to_config(family=family, index=index or {}, base=base)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, torch_dtype: torch.dtype | None = None) -> "VideoGenerationPipeline":
-        """Load a diffusers directory. Only local folders and safetensors are read.
+        """Load a model directory of this library or of diffusers. Only local folders and safetensors are read.
 
         torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete, damaged or
         of a pipeline that no family reads.
@@ -136,8 +141,8 @@ class VideoGenerationPipeline(DiffusionPipeline):
         image, last_image: first and last frame, PIL or float [B, 3, H, W] in 0..1, of the clip's own size.
         num_frames, height, width: by default the model's usual ones, or the size of the image.
         frame_rate: what the model is told of it (LTX); by default its usual one.
-        sampler: "consistency" in `num_inference_steps` evaluations (2), or "ode", the diffusion model (50); by
-        default what the weights are: tuned or not.
+        sampler: "consistency" in `num_inference_steps` evaluations (2), or "ode", the diffusion model (50), which is
+        the teacher where the weights come with one; by default what the weights are: tuned or not.
         guidance_scale: 1 is none and the default of consistency sampling, whose weights hold it already.
         temperature: scale of the noise of consistency sampling; None takes the one stored with the weights.
         seed: of the whole call, its clips counted; or one for each clip, which is then what it would be alone.
@@ -159,9 +164,13 @@ class VideoGenerationPipeline(DiffusionPipeline):
         text, without = family.text(prompts, negative)
         size = family.latent_shape(*shape)
         draw = self._noise((batch, *size), seed, generator, latents)
-        denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scale)
+        network = self.teacher if sampler == "ode" else None
+        denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scale, network)
         x0 = self._sample(denoise, sampler, steps, size, temperature, draw, callback_on_step_end)
-        frames = x0 if output_type == "latent" else self._frames(family, x0, draw(steps + 1), output_type)
+        if output_type == "latent":
+            frames = x0
+        else:
+            frames = shown(family.given_back(self._frames(family, x0, draw(steps + 1)), first, last), output_type)
         self.maybe_free_model_hooks()
         return VideoGenerationOutput(frames) if return_dict else (frames,)
 
@@ -171,7 +180,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         """The sampler and the number of steps that a call takes; None: what the weights are made for."""
         if sampler not in (None, *SAMPLERS):
             raise UserError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
-        if sampler == "ode" and self.is_tuned:
+        if sampler == "ode" and self.is_tuned and self.teacher is None:
             raise UserError(
                 "sampler ode follows a diffusion model, and these weights are a consistency model: "
                 "load the model that they were tuned from"
@@ -206,9 +215,11 @@ class VideoGenerationPipeline(DiffusionPipeline):
         return draw
 
     @staticmethod
-    def _denoiser(family: VideoFamily, condition: Condition, without: Condition, scale: float) -> Denoiser:
-        conditional = family.denoiser(condition)
-        return conditional if scale == 1 else guided(conditional, family.denoiser(without), scale)
+    def _denoiser(
+        family: VideoFamily, condition: Condition, without: Condition, scale: float, network: Any
+    ) -> Denoiser:
+        conditional = family.denoiser(condition, network)
+        return conditional if scale == 1 else guided(conditional, family.denoiser(without, network), scale)
 
     def _sample(
         self,
@@ -241,13 +252,17 @@ class VideoGenerationPipeline(DiffusionPipeline):
             return consistency_sampler(step, draw(0), angles=angles, renoise=draw, temperature=heat)
 
     @staticmethod
-    def _frames(family: VideoFamily, x0: Tensor, noise: Tensor, output_type: str) -> Any:
+    def _frames(family: VideoFamily, x0: Tensor, noise: Tensor) -> Tensor:
         """Decoded clip by clip: memory does not grow with the batch."""
-        frames = torch.cat([family.decode(*pair) for pair in zip(x0.split(1), noise.split(1), strict=True)])
-        if output_type == "pt":
-            return frames
-        made = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
-        return made if output_type == "np" else [DiffusionPipeline.numpy_to_pil(clip) for clip in made]
+        return torch.cat([family.decode(*pair) for pair in zip(x0.split(1), noise.split(1), strict=True)])
+
+
+def shown(frames: Tensor, output_type: str) -> Any:
+    """Frames [B, 3, T, H, W] as they are asked for."""
+    if output_type == "pt":
+        return frames
+    made = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
+    return made if output_type == "np" else [DiffusionPipeline.numpy_to_pil(clip) for clip in made]
 
 
 def as_frames(given: Any, device: torch.device) -> Tensor | None:

@@ -93,3 +93,46 @@ def test_exact_jvp_agrees_with_finite_differences(dit):
         step = 1e-4
         ahead, behind = (dit(**dict(told, x=told["x"] + s * direction)) for s in (step, -step))
     torch.testing.assert_close(tangent, (ahead - behind) / (2 * step), atol=1e-6, rtol=1e-5)
+
+
+def without_ends(**sizes):
+    torch.manual_seed(0)
+    model = VideoDiT(latent_channels=4, condition_channels=8, end_channels=0, dim=32, depth=2, heads=2, **sizes).eval()
+    for parameter in model.parameters():
+        if not parameter.detach().any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+def test_a_model_without_ends_is_told_by_its_condition_alone():
+    told = {name: value for name, value in inputs().items() if name not in ("ends", "present")}
+    assert without_ends()(**told).shape == told["x"].shape
+
+
+def test_every_word_of_a_text_reaches_every_place():
+    model = without_ends(text_channels=6)
+    told = {name: value for name, value in inputs().items() if name not in ("ends", "present")}
+    text = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(2))
+    before = model(**told, text=text)
+    for word in range(5):
+        changed = text.clone()
+        changed[:, word] += 1.0
+        assert ((model(**told, text=changed) - before).abs().amax(1)[0] > 1e-7).all()
+
+
+def test_a_text_starts_unheard():
+    model = VideoDiT(4, 8, 0, dim=32, depth=1, heads=2, text_channels=6)
+    torch.nn.init.normal_(model.final.weight)
+    told = {name: value for name, value in inputs().items() if name not in ("ends", "present")}
+    torch.testing.assert_close(model(**told, text=torch.randn(2, 5, 6)), model(**told))
+
+
+def test_checkpointed_gradients_are_the_plain_ones(dit):
+    told = inputs()
+    dit(**told).square().sum().backward()
+    plain = {name: parameter.grad.clone() for name, parameter in dit.named_parameters()}
+    dit.zero_grad()
+    dit.train().enable_gradient_checkpointing()
+    dit(**told).square().sum().backward()
+    for name, parameter in dit.named_parameters():
+        torch.testing.assert_close(parameter.grad, plain[name], atol=1e-5, rtol=1e-4)

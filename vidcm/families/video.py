@@ -311,6 +311,11 @@ class VideoFamily(ABC):
     def decode(self, x0: Tensor, noise: Tensor | None = None) -> Tensor:
         """Frames [B, 3, T, H, W], float32 in 0..1. noise: like x0, for a VAE whose decoder takes some."""
 
+    def given_back(self, frames: Tensor, first: Tensor | None, last: Tensor | None) -> Tensor:
+        """Decoded frames [B, 3, T, H, W] with what the given ones [B, 3, H, W] tell of them put in, where a family does
+        that."""
+        return frames
+
     def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
         """The VAE's own latents, float32."""
         with torch.autocast(self.device.type, enabled=False):
