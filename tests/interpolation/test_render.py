@@ -33,7 +33,7 @@ class CutBefore:
 
 def test_source_frames_are_passed_on_themselves_and_in_betweens_lie_between(crossfade):
     frames, tally = grey_frames(3), Tally()
-    shown = [shown for _, shown in Renderer(Factor(Fraction(2)), crossfade)(frames, tally)]
+    shown = [shown for _, shown, *_ in Renderer(Factor(Fraction(2)), crossfade)(frames, tally)]
     assert [shown[0], shown[2], shown[4], shown[5]] == [*frames, frames[2]]
     assert [set(made.flat) for made in (shown[1], shown[3])] == [{10}, {30}]
     assert (tally.frames_in, tally.frames_out, tally.frames_made, tally.cuts) == (3, 6, 2, [])
@@ -49,7 +49,7 @@ def test_the_interpolator_is_told_where_it_stands(crossfade):
 def test_nothing_is_blended_across_a_cut(crossfade):
     tally = Tally()
     render = Renderer(Factor(Fraction(4)), crossfade, CutBefore(40))
-    shown = [shown for _, shown in render(grey_frames(4), tally)]
+    shown = [shown for _, shown, *_ in render(grey_frames(4), tally)]
     assert crossfade.calls == [
         (0, 0, True, True, [0.25, 0.5, 0.75]),
         (1, 0, True, False, [0.25, 0.5]),  # the nearer end alone; the middle belongs to the shot that is running
@@ -63,7 +63,7 @@ def test_nothing_is_blended_across_a_cut(crossfade):
 def test_hold_repeats_the_nearer_frame_at_a_cut_and_asks_nobody(crossfade):
     frames = grey_frames(3)
     render = Renderer(Factor(Fraction(4)), crossfade, CutBefore(20, 40), at_cuts="hold")
-    shown = [shown for _, shown in render(frames, Tally())]
+    shown = [shown for _, shown, *_ in render(frames, Tally())]
     assert crossfade.calls == []
     assert shown[:8] == [frames[0]] * 3 + [frames[1]] * 4 + [frames[2]]
 

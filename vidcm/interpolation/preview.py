@@ -43,7 +43,8 @@ def doubled(info: VideoInfo) -> VideoInfo:
 
 
 class SideBySide:
-    """Sees the source frames go by, and puts each output frame beside the one that is held meanwhile."""
+    """Sees the source frames go by, in a thread that may run ahead, and puts each output frame beside the one that is
+    held meanwhile."""
 
     def __init__(self, info: VideoInfo) -> None:
         """info: of the source; pictures are as coded, and left and right as seen."""
@@ -56,12 +57,12 @@ class SideBySide:
             self._frames[index] = frame
             yield frame
 
-    def __call__(self, rendered: "Iterable[tuple[PlannedFrame, Shown]]") -> "Iterator[tuple[PlannedFrame, np.ndarray]]":
-        for planned, shown in rendered:
-            for past in [index for index in self._frames if index < planned.source]:
-                del self._frames[past]
-            halves = [self._frames[planned.source].samples, _samples(shown)]
-            yield planned, np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
+    def put(self, planned: "PlannedFrame", shown: "Shown") -> np.ndarray:
+        """The picture of an output frame; they come in order."""
+        for past in [index for index in list(self._frames) if index < planned.source]:
+            del self._frames[past]
+        halves = [self._frames[planned.source].samples, _samples(shown)]
+        return np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
 
 
 def _samples(shown: "Shown") -> np.ndarray:

@@ -70,6 +70,11 @@ class Rendered(NamedTuple):
     kind: str
     score: float | None = None
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it is no source frame."""
+        return isinstance(self.shown, np.ndarray)
+
 
 @dataclass
 class Tally:
@@ -84,6 +89,11 @@ class Tally:
     cuts: list[int] = field(default_factory=list)
     end: Fraction = Fraction(0)
     note: Callable[[Rendered], None] = lambda rendered: None
+
+    def add(self, rendered: Rendered) -> None:
+        self.frames_out += 1
+        self.frames_made += rendered.is_made
+        self.note(rendered)
 
 
 class Picture:
@@ -113,6 +123,19 @@ class Step(NamedTuple):
     is_cut: bool
 
 
+class Work(NamedTuple):
+    """A gap with output frames in it, and all that they are made from.
+
+    before: the frame before the gap, if of its shot; following: the gap behind it; shot: which one the gap begins in.
+    """
+
+    step: Step
+    before: Picture | None
+    following: Step | None
+    shot: int
+    planned: tuple[PlannedFrame, ...]
+
+
 class Source(NamedTuple):
     """What an output frame is made from: which ends of its gap, and whether that end is shown as it is."""
 
@@ -135,19 +158,26 @@ class Renderer:
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
-    ) -> Iterator[tuple[PlannedFrame, Shown]]:
-        """Output frames in order. Keeps `tally` up to date. lead_in: what came before the first of `frames`."""
+    ) -> Iterator[Rendered]:
+        """Output frames in order, one stage of the work after the other. Keeps `tally` up to date."""
+        for work in self.works(frames, tally, lead_in):
+            for rendered in self.render(work):
+                tally.add(rendered)
+                yield rendered
+
+    def works(self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None) -> Iterator[Work]:
+        """What is to be done, gap by gap, without the interpolator. lead_in: what came before the first of `frames`.
+
+        Tells `tally` of the source frames. All that depends on what came before is decided here, so that any of the
+        works may be left out afterwards, and the others stay as they are."""
         before, pictures = self._opened(frames, lead_in)
         del lead_in
         for step, following in with_next(self._steps(pictures)):
             if self.stop is not None and step.gap.start >= self.stop:
                 return
             tally.frames_in, tally.end = tally.frames_in + 1, step.gap.end
-            for rendered in self._gap(step, before, following, len(tally.cuts)):
-                tally.frames_out += 1
-                tally.frames_made += isinstance(rendered.shown, np.ndarray)
-                tally.note(rendered)
-                yield rendered.planned, rendered.shown
+            if planned := tuple(self.rule.frames(step.gap)):
+                yield Work(step, before, following, len(tally.cuts), planned)
             if step.is_cut:
                 tally.cuts.append(step.first.frame.index + 1)
             before = None if step.is_cut else step.first
@@ -172,18 +202,19 @@ class Renderer:
             return last is not None
         return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
 
-    def _gap(self, step: Step, before: Picture | None, following: Step | None, shot: int) -> Iterator[Rendered]:
-        frames = self.rule.frames(step.gap)
-        for source, group in groupby(frames, key=lambda planned: self._source(planned, step.is_cut)):
+    def render(self, work: Work) -> Iterator[Rendered]:
+        """Its output frames, in order."""
+        step = work.step
+        for source, group in groupby(work.planned, key=lambda planned: self._source(planned, step.is_cut)):
             planned = list(group)
             ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
                 (shown,) = (end.frame for end in ends if end is not None)
                 yield from (Rendered(each, shown, _held(each, step.gap)) for each in planned)
             else:
-                key = {"shot": shot if source.first else shot + 1, "position": step.first.frame.index}
-                around = _around(before if source.first else None, step, following if source.last else None)
-                yield from self._made(ends, planned, around=around, **key)
+                key = {"shot": work.shot if source.first else work.shot + 1, "position": step.first.frame.index}
+                before, following = work.before if source.first else None, work.following if source.last else None
+                yield from self._made(ends, planned, around=_around(before, step, following), **key)
 
     def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
         if planned.tau == 0:

@@ -142,10 +142,9 @@ class Work:
 def _rendered(
     renderer: "Renderer", frames: Iterable[VideoFrame], tally: "Tally", work: Work, *, is_preview: bool
 ) -> "Iterator[tuple[PlannedFrame, Shown]]":
-    if not is_preview:
-        return renderer(frames, tally, work.lead_in)
-    beside = SideBySide(work.info)
-    return beside(renderer(beside.watch(frames), tally, work.lead_in))
+    beside = SideBySide(work.info) if is_preview else None
+    for planned, shown, *_ in renderer(beside.watch(frames) if beside else frames, tally, work.lead_in):
+        yield planned, beside.put(planned, shown) if beside else shown
 
 
 def _work(reader: VideoReader, span: Span | None, preview: Fraction | None) -> Work:
