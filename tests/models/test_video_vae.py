@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.models.cosine import aligned, basis, patterns
 from vidcm.models.video_vae import REACH, VideoVAE
 
 
@@ -83,10 +84,37 @@ def test_other_clips_are_refused(vae, shape):
         vae.encode(clip(*shape))
 
 
-def test_scaled_latents_have_unit_deviation(vae):
-    latents = 3 * torch.randn(8, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 2
+def test_scaled_latents_have_unit_variance_together(vae):
+    spread = torch.tensor([0.1, 1.0, 2.0, 8.0])[:, None, None, None]
+    latents = spread * torch.randn(8, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 2
     for _ in range(400):
         vae.follow(latents)
     scaled = vae.scale(latents)
-    torch.testing.assert_close(scaled.std((0, 2, 3, 4)), torch.ones(4), atol=0.01, rtol=0)
+    assert scaled.square().mean().item() == pytest.approx(1.0, abs=0.01)
+    ratios = scaled.std((0, 2, 3, 4)) / scaled.std((0, 2, 3, 4))[0]
+    torch.testing.assert_close(ratios, (spread.flatten() / 0.1).sqrt(), atol=0, rtol=0.02)
     torch.testing.assert_close(vae.unscale(scaled), latents, atol=1e-4, rtol=1e-4)
+
+
+def test_it_starts_as_the_cosine_transform():
+    model = VideoVAE(latent_channels=64, widths=(8, 16, 16))
+    still = torch.rand(1, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0)).expand(-1, -1, 5, -1, -1)
+    with torch.no_grad():
+        latents = model.encode(still)[0]
+        more = VideoVAE(latent_channels=192, widths=(8, 16, 16))
+        whole = more.decode(more.encode(still)[0])
+    first, later = patterns(64, 1, 8), patterns(64, 4, 8)
+    shared = [i for i, pattern in enumerate(first) if pattern in later]
+    assert len(shared) > 30
+    torch.testing.assert_close(latents[:, shared, 0], latents[:, shared, 1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(whole[:, :, 0], still[:, :, 0], atol=1e-4, rtol=1e-4)  # all patterns of a frame
+    assert (model.decode(latents)[:, :, 0] - still[:, :, 0]).square().mean() > 1e-3  # not all of them
+
+
+def test_patterns_are_orthonormal():
+    rows = basis(patterns(30, 4, 8), 4, 8)
+    torch.testing.assert_close(rows @ rows.T, torch.eye(30), atol=1e-5, rtol=0)
+    first, later = patterns(24, 1, 8), patterns(24, 4, 8)
+    lined = aligned(later, first)
+    assert sorted(lined) == sorted(later)
+    assert all(a == b for a, b in zip(lined, first, strict=True) if a in first or b in later)

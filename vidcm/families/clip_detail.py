@@ -9,6 +9,7 @@ picture that was given, and what moves is left alone.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ def hats(count: int, places: list[int]) -> Tensor:
     at = torch.arange(count, dtype=torch.float32).clamp(places[0], places[-1])
     shares = torch.zeros(len(places), count)
     shares[0] = 1.0 if len(places) == 1 else 0.0
-    for i, (before, after) in enumerate(zip(places, places[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(places)):
         inside = (at >= before) & (at <= after)
         way = (at - before) / (after - before)
         shares[i] = torch.where(inside, 1 - way, shares[i])

@@ -23,6 +23,12 @@ class Past:
         """Whether this brick has not seen the clip yet."""
         return brick not in self._seen
 
+    def enter(self, brick: nn.Module) -> bool:
+        """`begins`, for a brick that needs no earlier frames."""
+        begins = self.begins(brick)
+        self._seen.setdefault(brick, torch.empty(0))
+        return begins
+
     def before(self, brick: nn.Module, frames: Tensor, first: int, later: int) -> Tensor:
         """`frames` with those before them: `first` copies of the first frame at the clip's begin, else the last
         `later` frames that this brick saw. Remembers as many of these."""

@@ -1,9 +1,10 @@
 """VideoDiT: a spatiotemporal diffusion transformer over latent frames at arbitrary positions in time.
 
 Spatial attention works inside a frame, temporal attention at one place across the frames asked for and the two known
-end frames, where a model has such; a text, where it reads one, is attended to as a whole. Axial rotary embeddings (arXiv:2104.09864) make position relative, so that the trained weights serve other
-picture sizes; time positions are the real tau, so any set of in-between instants can be asked for together.
-Modulation by noise level is adaLN with one shared projection and a learned offset a block (arXiv:2310.00426).
+end frames, where a model has such; a text, where it reads one, is attended to as a whole. Axial rotary embeddings
+(arXiv:2104.09864) make position relative, so that the trained weights serve other picture sizes; time positions are the
+real tau, so any set of in-between instants can be asked for together. Modulation by noise level is adaLN with one
+shared projection and a learned offset a block (arXiv:2310.00426).
 """
 
 import math

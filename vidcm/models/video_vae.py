@@ -14,9 +14,47 @@ from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
 from vidcm.models.causal import Block, Grow, Norm, Past, Shrink, TemporalConv, each
+from vidcm.models.cosine import aligned, basis, patterns
 
 TIME, SIDE, PATCH = 4, 8, 4
+LOG_VARIANCE = -6.0  # of the posterior, at first
 REACH = 9  # latent cells: as far as the decoder, which sees the farther of the two, looks
+
+
+class Blocks(nn.Module):
+    """A linear transform of blocks of SIDE x SIDE pixels: of the first frame alone, of TIME frames later on.
+
+    Starts as the strongest patterns of the discrete cosine transform, divided so that a clip that stands still has the
+    same latents all through; `inverse` from them to frames."""
+
+    def __init__(self, latent: int, *, inverse: bool = False):
+        super().__init__()
+        self.inverse = inverse
+        first, later = (patterns(latent, frames, SIDE) for frames in (1, TIME))
+        later = aligned(later, first)
+        for name, chosen, frames in (("first", first, 1), ("later", later, TIME)):
+            rows = basis(chosen, frames, SIDE) * (frames**0.5 if inverse else frames**-0.5)
+            layer = nn.Linear(*(rows.shape if inverse else rows.T.shape))
+            layer.weight.data.copy_(rows.T if inverse else rows)
+            nn.init.zeros_(layer.bias)
+            setattr(self, name, layer)
+
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        """Frames [B, T, 3, H, W] -> [B, t, C, h, w], or back."""
+        head = x[:, : int(past.enter(self))]
+        turn = self._back if self.inverse else self._there
+        parts = ((head, self.first, 1), (x[:, head.shape[1] :], self.later, TIME))
+        return torch.cat([turn(part, layer, frames) for part, layer, frames in parts if part.shape[1]], dim=1)
+
+    @staticmethod
+    def _there(frames: Tensor, layer: nn.Module, count: int) -> Tensor:
+        blocks = rearrange(frames, "b (t f) c (h y) (w x) -> b t h w (c f y x)", f=count, y=SIDE, x=SIDE)
+        return layer(blocks).movedim(-1, 2)
+
+    @staticmethod
+    def _back(latents: Tensor, layer: nn.Module, count: int) -> Tensor:
+        blocks = layer(latents.movedim(2, -1))
+        return rearrange(blocks, "b t h w (c f y x) -> b (t f) c (h y) (w x)", f=count, y=SIDE, x=SIDE, c=3)
 
 
 class Encoder(nn.Module):
@@ -25,6 +63,7 @@ class Encoder(nn.Module):
     def __init__(self, widths: tuple[int, int, int], latent: int):
         super().__init__()
         fine, middle, coarse = widths
+        self.blocks = Blocks(latent)
         self.embed = nn.Conv2d(3 * PATCH**2, fine, 3, padding=1)
         self.body = nn.ModuleList(
             (
@@ -36,10 +75,15 @@ class Encoder(nn.Module):
             )
         )
         self.norm, self.out = Norm(coarse), nn.Conv2d(coarse, 2 * latent, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        nn.init.constant_(self.out.bias[latent:], LOG_VARIANCE)
 
     def forward(self, frames: Tensor, past: Past) -> Tensor:
         tokens = rearrange(frames, "b t c (h y) (w x) -> b t (c y x) h w", y=PATCH, x=PATCH)
-        return each(self.out, self.norm(through(self.body, each(self.embed, tokens), past)))
+        moments = each(self.out, self.norm(through(self.body, each(self.embed, tokens), past)))
+        mean, log_variance = moments.chunk(2, dim=2)
+        return torch.cat((mean + self.blocks(frames, past), log_variance), dim=2)
 
 
 class Decoder(nn.Module):
@@ -48,6 +92,7 @@ class Decoder(nn.Module):
     def __init__(self, widths: tuple[int, int, int], latent: int):
         super().__init__()
         fine, middle, coarse = widths
+        self.blocks = Blocks(latent, inverse=True)
         self.embed, self.mix = nn.Conv2d(latent, coarse, 3, padding=1), TemporalConv(coarse, coarse)
         self.body = nn.ModuleList(
             (
@@ -62,10 +107,13 @@ class Decoder(nn.Module):
             )
         )
         self.norm, self.out = Norm(fine), nn.Conv2d(fine, 3 * PATCH**2, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, latents: Tensor, past: Past) -> Tensor:
         tokens = through(self.body, self.mix(each(self.embed, latents), past), past)
-        return rearrange(each(self.out, self.norm(tokens)), "b t (c y x) h w -> b t c (h y) (w x)", y=PATCH, x=PATCH)
+        missed = rearrange(each(self.out, self.norm(tokens)), "b t (c y x) h w -> b t c (h y) (w x)", y=PATCH, x=PATCH)
+        return missed + self.blocks(latents, past)
 
 
 def through(body: nn.ModuleList, frames: Tensor, past: Past) -> Tensor:
@@ -81,7 +129,7 @@ class VideoVAE(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, latent_channels: int = 16, widths: tuple[int, int, int] = (64, 128, 128)):
+    def __init__(self, latent_channels: int = 24, widths: tuple[int, int, int] = (64, 128, 128)):
         super().__init__()
         self.encoder = Encoder(tuple(widths), latent_channels)
         self.decoder = Decoder(tuple(widths), latent_channels)
@@ -90,7 +138,7 @@ class VideoVAE(ModelMixin, ConfigMixin):
         self.tile, self.chunk = 0, 4
 
     def enable_tiling(self, tile: int = 32) -> None:
-        """Make pictures in tiles of tile x tile latent cells: the same pictures, less memory, more work at the edges."""
+        """Make pictures in tiles of tile x tile latent cells: the same pictures, less memory, more work."""
         if tile < 1:
             raise ValueError(f"tile must be at least 1 latent cell, got {tile}")
         self.tile = tile
@@ -117,11 +165,18 @@ class VideoVAE(ModelMixin, ConfigMixin):
         return self._tiled(self._decode, latents, 1, SIDE) / 2 + 0.5
 
     def scale(self, latents: Tensor) -> Tensor:
-        """To mean 0 and unit standard deviation over the footage; float32."""
-        return (latents.float() - self._each(self.mean)) / self._each(self.std)
+        """To mean 0 and, all channels together, unit variance over the footage; float32.
+
+        Strong channels stay stronger, by the root of what they are: they hold most of the picture."""
+        return (latents.float() - self._each(self.mean)) / self._each(self.unit)
 
     def unscale(self, latents: Tensor) -> Tensor:
-        return latents * self._each(self.std) + self._each(self.mean)
+        return latents * self._each(self.unit) + self._each(self.mean)
+
+    @property
+    def unit(self) -> Tensor:
+        """What each channel is divided by, [C]: the root of its deviation times the mean one."""
+        return (self.std.float() * self.std.float().mean()).sqrt()
 
     def follow(self, latents: Tensor, share: float = 0.02) -> None:
         """In training: move mean and std towards those of these unscaled latents."""
