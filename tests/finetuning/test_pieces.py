@@ -63,7 +63,7 @@ def test_idle_counts_judgements_without_a_gain(tmp_path):
         counts.append(history.idle("pictures"))
     assert counts == [0, 1, 0, 1, 2]
     assert history.idle("motion") == 0  # what an earlier part did not gain is not held against the next
-    assert [mark.psnr for mark in History(tmp_path / "history.jsonl").marks] == [30.0, 29.0, 31.0, 31.0, 30.5]
+    assert [mark.headline for mark in History(tmp_path / "history.jsonl").marks] == [30.0, 29.0, 31.0, 31.0, 30.5]
     history.forget_after("pictures", 2)
     assert [mark.step for mark in History(tmp_path / "history.jsonl").marks] == [0, 1, 2]
 
@@ -80,7 +80,7 @@ def test_only_a_higher_mark_replaces_the_best(tmp_path):
         model = model_folder(tmp_path / content, content)
         assert best.keep_if_better(model, target, Mark("pictures", 1, psnr, {})) == kept
     assert (target / "weights").read_text() == "c"
-    assert best.mark_of(target).psnr == 30.1
+    assert best.mark_of(target).headline == 30.1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "best", "c"]
 
 
@@ -101,10 +101,9 @@ def test_minutes_become_the_steps_that_fit(dataset, config, model, tmp_path, mon
         lines = (json.dumps({"step": i, "seconds": s}) for i, s in enumerate(seconds, 1))
         (Path(settings.out) / "metrics.jsonl").write_text("\n".join(lines))
 
-    monkeypatch.setattr(timing, "train", train)
     settings = run_config("pictures", config, ClipCache.open(dataset), str(model), "", 1)
-    assert timing.steps_in(60, settings, tmp_path / "trial") == 120
-    assert timing.steps_in(1, settings, tmp_path / "trial") == timing.LEAST
+    assert timing.steps_in(60, settings, tmp_path / "trial", train) == 120
+    assert timing.steps_in(1, settings, tmp_path / "trial", train) == timing.LEAST
     assert not (tmp_path / "trial").exists()
 
 

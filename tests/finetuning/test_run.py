@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from vidcm.core.errors import UserError
 from vidcm.families.motion import MotionFamily
-from vidcm.finetuning import best, run
+from vidcm.finetuning import best, interpolator, run
 from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
 
@@ -27,8 +27,8 @@ def test_a_run_leaves_the_best_model_and_a_report(dataset, config, model, tmp_pa
     done = finetune(dataset, folder, config)
     found = marks(folder)
     assert [(mark["part"], mark["step"]) for mark in found] == [("start", 0), *(("pictures", s) for s in (2, 4, 6))]
-    assert done.before.psnr == found[0]["psnr"]
-    assert done.after.psnr == max(mark["psnr"] for mark in found)
+    assert done.before.headline == found[0]["headline"]
+    assert done.after.headline == max(mark["headline"] for mark in found)
     last, kept = (MotionFamily.load(place).vae for place in (folder / "1-pictures" / "model", done.best))
     started = load_file(model / WEIGHTS)
     for name, tensor in last.state_dict().items():  # what the latent says is left alone
@@ -44,7 +44,7 @@ def test_a_run_leaves_the_best_model_and_a_report(dataset, config, model, tmp_pa
 
 def gains(folder: Path) -> int:
     """How often a model was judged better than all before it."""
-    psnr = [mark["psnr"] for mark in marks(folder)]
+    psnr = [mark["headline"] for mark in marks(folder)]
     found = sum(value > max(psnr[:place]) for place, value in enumerate(psnr) if place)
     assert found, "the tiny run should gain something"
     return found
@@ -76,8 +76,8 @@ def whole(dataset, config, tmp_path) -> Path:
 def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, whole):
     places = [
         (run.Settings, "save", 1),
-        (run, "judge", 2),  # between a checkpoint and its validation
-        (best, "put_in_place", 2 + gains(whole)),  # the model that will be the best one, half way to its place
+        (interpolator, "judge", 2),  # between a checkpoint and its validation
+        (best, "write_facts", 1 + gains(whole)),  # the model that will be the best one, half written
         (History, "add", 3),  # kept as the best, and not yet written down
     ]
     for number, place in enumerate(places):
@@ -93,7 +93,7 @@ def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, w
 
 def test_the_best_is_kept_when_later_steps_are_worse(dataset, config, tmp_path, monkeypatch):
     values = iter([30.0, 31.0, 29.0, 28.0])
-    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    monkeypatch.setattr(interpolator, "headline", lambda scores: next(values))
     saved = {}
     original = run.keep_if_better
 
@@ -111,7 +111,7 @@ def test_it_ends_when_nothing_is_gained_and_says_that_nothing_was(
     dataset, config, model, tmp_path, monkeypatch, capsys
 ):
     values = iter([30.0, 29.0, 29.5, 99.0])
-    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    monkeypatch.setattr(interpolator, "headline", lambda scores: next(values))
     done = finetune(dataset, tmp_path / "run", replace(config, patience=2))
     assert [mark["step"] for mark in marks(tmp_path / "run")] == [0, 2, 4]
     assert "no gain in 2 validations" in capsys.readouterr().err
@@ -123,7 +123,7 @@ def test_it_ends_when_nothing_is_gained_and_says_that_nothing_was(
 def test_both_parts_are_tuned_one_from_the_best_of_the_other(dataset, config, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     values = iter([30.0, 31.0, 32.0])
-    monkeypatch.setattr(run, "headline", lambda scores: next(values))
+    monkeypatch.setattr(interpolator, "headline", lambda scores: next(values))
     done = finetune(dataset, folder, replace(config, parts=("motion", "pictures"), steps=4, evaluations=1))
     assert [(mark["part"], mark["step"]) for mark in marks(folder)] == [("start", 0), ("pictures", 2), ("motion", 2)]
     first, start, last = (
@@ -164,14 +164,14 @@ def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_
 
 
 def test_a_second_run_in_one_folder_is_refused(dataset, config, tmp_path, monkeypatch):
-    original = run.judge
+    original = interpolator.judge
 
     def meanwhile(*args):
         with pytest.raises(UserError, match="is in use by another run"):
             finetune(dataset, tmp_path / "run", resume=True)
         return original(*args)
 
-    monkeypatch.setattr(run, "judge", meanwhile)
+    monkeypatch.setattr(interpolator, "judge", meanwhile)
     finetune(dataset, tmp_path / "run", replace(config, steps=1, evaluations=1))
     with pytest.raises(UserError, match="holds an earlier run: continue it with --resume"):
         finetune(dataset, tmp_path / "run", config)

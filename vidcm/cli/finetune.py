@@ -1,4 +1,4 @@
-"""`vidcm finetune`: tune the shipped model on a prepared dataset of one's own footage."""
+"""`vidcm finetune`: tune the shipped model, or a generator, on a prepared dataset of one's own footage."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,17 +25,27 @@ DEFAULTS = FinetuneConfig()
     "--model", type=click.Path(path_type=Path), help="Model directory to start from.  [default: the shipped one]"
 )
 @click.option(
-    "--parts", metavar="PART,...", help=f"What is tuned: {', '.join(PARTS)}.  [default: {','.join(DEFAULTS.parts)}]"
+    "--parts", metavar="PART,...", help=f"Of a motion model, what is tuned: {', '.join(PARTS)}.  [default: {PARTS[0]}]"
 )
-@click.option("--objective", help=f"Of the part motion; see vidcm objectives.  [default: {DEFAULTS.objective}]")
+@click.option(
+    "--objective", help=f"Of motion, or of a generator; see vidcm objectives.  [default: {DEFAULTS.objective}]"
+)
+@click.option("--lora", type=click.IntRange(1), metavar="RANK", help="Of a generator: factors of that rank alone.")
+@click.option("--num-frames", type=click.IntRange(1), help="Of a generator's clips.  [default: by footage and model]")
+@click.option("--size", metavar="WxH", help="Of a generator's clips.  [default: by footage and model]")
+@click.option("--prompt", help="Of a generator: what clips without a caption show.")
 @click.option("--steps", type=click.IntRange(1), help=f"Of training.  [default: {DEFAULTS.steps}]")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead: as many steps as take so long here.")
 @click.option(
     "--reference", multiple=True, type=click.Path(exists=True), help="Footage it must not get worse on; repeatable."
 )
+@click.option(
+    "--windows", type=click.IntRange(1), help=f"Of the validation clips, to judge by.  [default: {DEFAULTS.windows}]"
+)
 @click.option("--patience", type=click.IntRange(1), help=f"Validations without a gain.  [default: {DEFAULTS.patience}]")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.  [default: of the part]")
-@click.option("--batch-size", type=click.IntRange(1), help="Clips a step.  [default: by the machine]")
+@click.option("--batch-size", type=click.IntRange(1), help="Clips at once.  [default: by the machine]")
+@click.option("--accumulate", type=click.IntRange(1), help="Batches a step.  [default: generators: 8 clips a step]")
 @click.option("--seed", type=int, help=f"Of batches and noise.  [default: {DEFAULTS.seed}]")
 @click.option("--device", type=DEVICE, help="What it runs on.  [default: auto]")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Of the networks.  [default: auto]")
@@ -77,7 +87,7 @@ def facts(done: "Tuned") -> dict[str, Any]:
     return {
         "model": str(done.best),
         "report": str(done.report),
-        "gain_db": done.gain,
+        **done.numbers,
         "part": done.after.part,
         "step": done.after.step,
         "before": done.before.scores,
@@ -87,11 +97,4 @@ def facts(done: "Tuned") -> dict[str, Any]:
 
 def summary(done: "Tuned") -> list[str]:
     """The result for people, line by line."""
-    from vidcm.finetuning.report import forgetting, verdict
-
-    return [
-        verdict(done.before, done.after).replace("**", ""),
-        *(f"  {line}" for line in forgetting(done.before, done.after)),
-        f"{done.report}",
-        f"vidcm interpolate IN -o OUT --factor 2 --model {done.best}",
-    ]
+    return [*done.told, f"{done.report}", done.use]

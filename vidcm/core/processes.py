@@ -1,10 +1,11 @@
-"""Several processes on one list of jobs, as torchrun and accelerate start them: each makes its share."""
+"""Several processes on one job, or one list of jobs, as torchrun and accelerate start them."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 from vidcm.core.errors import UserError
 
@@ -34,9 +35,30 @@ class Processes:
             return
         import torch.distributed as distributed
 
-        if not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=PATIENCE)
-        distributed.barrier()
+        distributed.barrier(patient_group())
+
+    def told(self, value: T | None = None) -> T:
+        """What the first process says, any object that can be pickled, in all of them; however long it takes it."""
+        if self.count == 1:
+            return value  # type: ignore[return-value]
+        import torch.distributed as distributed
+
+        said = [value]
+        distributed.broadcast_object_list(said, src=0, group=patient_group())
+        return said[0]  # type: ignore[return-value]
+
+
+@cache
+def patient_group() -> Any:
+    """All processes, through the CPU, without a time limit: where one of them works and the others wait for it.
+
+    To be called by all. Where none is connected yet, they are."""
+    import torch.distributed as distributed
+
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo", timeout=PATIENCE)
+        return distributed.group.WORLD
+    return distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 ALONE = Processes()

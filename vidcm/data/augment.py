@@ -26,6 +26,13 @@ class Window:
         top, left = rng.integers(frame[0] - height + 1), rng.integers(frame[1] - width + 1)
         return cls(int(top), int(left), height, width)
 
+    @classmethod
+    def centred(cls, frame: tuple[int, int], size: tuple[int, int]) -> "Window":
+        """The largest window of the aspect of `size` (height, width), in the middle."""
+        scale = max(size[0] / frame[0], size[1] / frame[1])
+        height, width = (min(round(side / scale), most) for side, most in zip(size, frame, strict=True))
+        return cls((frame[0] - height) // 2, (frame[1] - width) // 2, height, width)
+
     def slices(self, every: int = 1) -> tuple[slice, slice]:
         """Index of the window in a frame [H, W, ...], on every n-th pixel each way."""
         return (

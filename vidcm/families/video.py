@@ -218,7 +218,7 @@ class VideoFamily(ABC):
         shape, size = tuple(clip.shape[2:]), len(clip)
         self.grid.check(*shape)
         given = self.images(*self.given(clip), shape, size, float(self.RATE))
-        return self.encode_frames(clip, generator), {**self.told_of(batch.get("caption"), size), **given}
+        return self.encode_frames(clip, generator), {**self.captioned(batch.get("caption"), size), **given}
 
     def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
@@ -228,7 +228,7 @@ class VideoFamily(ABC):
         """Without the prompt."""
         return {**condition, **self.said("", len(condition["text"]))}
 
-    def told_of(self, places: Tensor | None, batch: int) -> Condition:
+    def captioned(self, places: Tensor | None, batch: int) -> Condition:
         """What the network is told of clips by their captions, int64 [B]; of those without one by the prompt."""
         if places is None or not self.captions:
             return self.said(self.prompt, batch)

@@ -3,35 +3,49 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from vidcm.families.checkpoint import put_in_place
+from vidcm.families.checkpoint import written_whole
 from vidcm.finetuning.history import Mark
 
 FACTS = "tuned.json"
+Copy = Callable[[str, str], str]
 
 
 def keep_if_better(model: Path, best: Path, mark: Mark) -> bool:
-    """Make a copy of the model directory the best one, as a whole, if its mark is higher than that one's."""
+    """Make the model directory the best one, as a whole, if its mark is higher than that one's. Its files are shared
+    with it, where the disk can: training replaces them as a whole, too."""
     known = mark_of(best)
-    if known is not None and mark.psnr <= known.psnr:
+    if known is not None and mark.headline <= known.headline:
         return False
-    copy_model(model, best, mark)
+    copy_model(model, best, mark, copy=link_or_copy)
     return True
 
 
-def copy_model(model: Path, target: Path, mark: Mark | None = None) -> None:
+def copy_model(model: Path, target: Path, mark: Mark | None = None, copy: Copy = shutil.copy2) -> None:
     """A model directory as a whole; what was there before stays until then."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        shutil.copytree(model, aside, ignore=shutil.ignore_patterns("*.md", FACTS))
+    with written_whole(target) as aside:
+        left_out = shutil.ignore_patterns("*.md", FACTS)
+        shutil.copytree(model, aside, ignore=left_out, copy_function=copy, dirs_exist_ok=True)
         if mark is not None:
-            (aside / FACTS).write_text(json.dumps(asdict(mark), indent=1) + "\n", encoding="utf-8")
-        put_in_place(aside, target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            write_facts(aside, mark)
+
+
+def link_or_copy(source: str, target: str) -> str:
+    """A second name of the same file; a copy where the disk has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def write_facts(model: Path, mark: Mark) -> None:
+    aside = model / f"{FACTS}.tmp"
+    aside.write_text(json.dumps(asdict(mark), indent=1) + "\n", encoding="utf-8")
+    os.replace(aside, model / FACTS)
 
 
 def mark_of(best: Path) -> Mark | None:

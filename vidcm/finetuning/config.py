@@ -1,5 +1,6 @@
 """What a fine-tuning run is made of. Imports no torch, so that mistakes are told at once."""
 
+import re
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
@@ -13,22 +14,27 @@ class FinetuneConfig:
     """Settings of `vidcm finetune`. None: what suits the machine and the footage (vidcm/finetuning/recipe.py)."""
 
     model: str | None = None  # a model directory; None: the shipped one
-    parts: tuple[str, ...] = ("pictures",)  # tuned one after another, in the order of PARTS
-    objective: str = "ect"  # of the part `motion`: a name of `vidcm objectives`
+    parts: tuple[str, ...] = ()  # of a motion model, in the order of PARTS; none: the first
+    objective: str = "ect"  # of the part `motion`, or of a generator: a name of `vidcm objectives`
+    lora: int | None = None  # of a generator: rank of an adapter; None: all weights of its network
+    num_frames: int | None = None  # of a generator's clips; None: what the footage has, at most the model's usual
+    size: str | None = None  # of them, WxH; None: the footage's, at most as many pixels as usual
+    prompt: str = ""  # of a generator: what clips without a caption show
     steps: int = 300  # of all parts together
     minutes: float | None = None  # instead of steps: as many as take so long here, timed once
     evaluations: int = 6  # per part, on the validation clips, evenly over its steps
     patience: int = 3  # evaluations in a row without a gain after which a part ends
-    windows: int = 12  # of the validation clips at 2x, and half as many at 4x
+    windows: int = 12  # of the validation clips: at 2x, and half as many at 4x; or clips made like them
     reference: tuple[str, ...] = ()  # videos, folders or datasets that the model must not get worse on
     learning_rate: float | None = None
     batch_size: int | None = None  # of one process
+    accumulate: int | None = None  # batches a step
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"  # auto, bf16, fp32
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluations", "patience", "windows", "batch_size"):
+        for name in ("steps", "evaluations", "patience", "windows", "batch_size", "accumulate", "lora", "num_frames"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name.replace('_', '-')} must be at least 1, got {value}")
@@ -39,7 +45,15 @@ class FinetuneConfig:
         for name, known in (("device", DEVICES), ("precision", ("auto", "bf16", "fp32"))):
             if getattr(self, name) not in known:
                 raise UserError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        unknown = [part for part in self.parts if part not in PARTS]
-        if unknown or not self.parts:
-            raise UserError(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts) or 'none'}")
-        object.__setattr__(self, "parts", tuple(part for part in PARTS if part in self.parts))
+        if any(part not in PARTS for part in self.parts):
+            raise UserError(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
+        if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
+            raise UserError(f"size must be WxH in pixels such as 832x480, got {self.size!r}")
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """Height and width of a generator's clips, if they are given."""
+        if self.size is None:
+            return None
+        width, height = map(int, self.size.split("x"))
+        return height, width

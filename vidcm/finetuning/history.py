@@ -5,18 +5,20 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vidcm.finetuning.judge import Judgement
+from vidcm.evaluation.score import Scores
 
 START = "start"
+Judgement = dict[str, Scores]  # by set
 
 
 @dataclass(frozen=True)
 class Mark:
-    """part: START, or the part being tuned; step: of that part; psnr: the headline, dB."""
+    """part: START, or the part being tuned; step: of that part; headline: what decides, higher is better; scores: by
+    set."""
 
     part: str
     step: int
-    psnr: float
+    headline: float
     scores: Judgement
 
 
@@ -44,8 +46,8 @@ class History:
         """How many of the last judgements of a part brought no gain over all before them."""
         last_gain, best = 0, float("-inf")
         for number, mark in enumerate(self.marks, 1):
-            if mark.psnr > best:
-                last_gain, best = number, mark.psnr
+            if mark.headline > best:
+                last_gain, best = number, mark.headline
         return min(len(self.marks) - last_gain, sum(mark.part == part for mark in self.marks))
 
     def _replace(self, marks: list[Mark]) -> None:

@@ -7,10 +7,10 @@ from vidcm.core.devices import present_device
 from vidcm.evaluation.baselines import Interpolator
 from vidcm.evaluation.score import Scores, average, mean, measure, rebuild
 from vidcm.evaluation.windows import Window
+from vidcm.finetuning.history import Judgement
 from vidcm.finetuning.windows import Set
 from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
 
-Judgement = dict[str, Scores]  # by set
 NAME = "vidcm"
 
 

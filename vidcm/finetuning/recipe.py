@@ -30,9 +30,7 @@ AVERAGED = 50  # steps that the kept weights are averaged over, at most a tenth 
 def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, out: str, steps: int) -> RunConfig:
     """The training of one part: from the model directory `start`, in the folder `out`."""
     device = present_device(config.device)
-    known = [name for name in losses.available() if name != "diffusion"]  # which would make a teacher, not a model
-    if config.objective not in known:
-        raise UserError(f"unknown objective {config.objective!r}, known: {', '.join(known)}")
+    check_objective(config.objective)
     every = -(-steps // config.evaluations)
     return from_mapping(
         RunConfig,
@@ -48,6 +46,7 @@ def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, 
             "steps": steps,
             "device": config.device,
             "precision": precision(config.precision, device),
+            "grad_accumulation": config.accumulate or 1,
             "log_every": min(10, every),
             "save_every": every,
             "optimizer": {
@@ -60,6 +59,12 @@ def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, 
             "data": data(config, cache, device),
         },
     )
+
+
+def check_objective(name: str) -> None:
+    known = [each for each in losses.available() if each != "diffusion"]  # which would make a teacher, not a model
+    if name not in known:
+        raise UserError(f"unknown objective {name!r}, known: {', '.join(known)}")
 
 
 def data(config: FinetuneConfig, cache: ClipCache, device: str) -> dict[str, Any]:

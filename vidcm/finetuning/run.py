@@ -2,15 +2,14 @@
 
 RUN/finetune.yaml       settings (vidcm/finetuning/settings.py)
 RUN/history.jsonl       what was judged, when
-RUN/best/               the best model so far: `vidcm interpolate --model RUN/best`
+RUN/best/               the best model so far: `vidcm interpolate --model RUN/best`, or `vidcm generate`
 RUN/<n>-<part>/         the training of a part: checkpoints, metrics, the model it began from
 RUN/report.md, *.svg, *.png
 """
 
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,44 +19,61 @@ from vidcm.core.errors import UserError
 from vidcm.core.locks import held
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
-from vidcm.finetuning.best import copy_model, keep_if_better, mark_of, tidy
+from vidcm.families.stock import pipeline_of, read_index
+from vidcm.finetuning.best import keep_if_better, mark_of, tidy
 from vidcm.finetuning.config import FinetuneConfig
-from vidcm.finetuning.history import START, History, Mark
-from vidcm.finetuning.judge import Judgement, headline, judge, load_interpolator
-from vidcm.finetuning.recipe import run_config
+from vidcm.finetuning.history import START, History, Judgement, Mark
+from vidcm.finetuning.interpolator import MotionSubject
 from vidcm.finetuning.report import write_report
 from vidcm.finetuning.settings import Settings, check_run, clips_digest, compare, is_run
+from vidcm.finetuning.subject import Subject, Tell
 from vidcm.finetuning.timing import LEAST, steps_in
-from vidcm.finetuning.windows import Set, held_out, referred, rendered, total
+from vidcm.finetuning.together import Leader, join
 from vidcm.pipelines.frame_interpolation import shipped_model
+from vidcm.training.config import RunConfig
 from vidcm.training.disk import room_in
-from vidcm.training.loop import train
 from vidcm.training.metrics import clear, live, say
+
+MOTION = "FrameInterpolationPipeline"
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """best: a model directory; before, after: scores by set of the model that was tuned and of the best one."""
+    """best: a model directory; before, after: scores by set of the model that was tuned and of the best one.
+
+    told: the result in words, line by line; use: the command that uses it; numbers: what it gained, by name."""
 
     best: Path
     report: Path
     before: Mark
     after: Mark
+    told: tuple[str, ...]
+    use: str
+    numbers: dict[str, float]
 
     @property
     def gain(self) -> float:
-        """dB of PSNR on the validation clips; 0 where the model stayed as it was."""
-        return self.after.psnr - self.before.psnr
+        """dB of PSNR on the validation clips, or what the distance to them fell by; 0 where the model stayed."""
+        return self.after.headline - self.before.headline
 
 
 def finetune(
     dataset: Path, run: Path, config: FinetuneConfig | None = None, *, resume: bool = False, **given: Any
 ) -> Tuned:
-    """Tune a motion model on a dataset of `vidcm prepare`, judged on its validation clips before, meanwhile and after.
+    """Tune a model on a dataset of `vidcm prepare`, judged on its validation clips before, meanwhile and after.
 
     given: fields of FinetuneConfig over `config`; a resumed run keeps its own for those that are not given, and says
-    which differ. Raises UserError for a dataset or settings that will not do, Interrupted when asked to stop.
+    which differ. In several processes, to be called in all: one leads, all train. Raises UserError for a dataset or
+    settings that will not do, Interrupted when asked to stop.
     """
+    device = str(given.get("device") or (config or FinetuneConfig()).device)
+    tuned: Tuned = join(device, lambda leader: lead(leader, dataset, run, config, resume, given))
+    return tuned
+
+
+def lead(
+    leader: Leader, dataset: Path, run: Path, config: FinetuneConfig | None, resume: bool, given: dict[str, Any]
+) -> Tuned:
     cache = open_dataset(dataset)
     check_run(run, resume)
     before = Settings.load(run) if resume and is_run(run) else None
@@ -67,24 +83,25 @@ def finetune(
     if "steps" in given:
         base = replace(base, minutes=None)
     settings = Settings(replace(base, **given), str(dataset), clips_digest(cache))
-    alone()
-    sets = held_out(cache, settings.config.windows)
-    others = {"rendered": rendered()} | referred(settings.config.reference, settings.config.windows)
-    start = Path(settings.config.model) if settings.config.model else shipped_model()
-    run_config(settings.config.parts[0], settings.config, cache, str(start), str(run), 1)  # refuses what cannot be
+    subject = open_subject(settings.config, cache)
+    subject.run_config(subject.parts[0], str(subject.start), str(run), 1, leader.processes)  # refuses what cannot be
     with ExitStack() as stack:
         stack.enter_context(room_in(run, "go on with --resume"))
         run.mkdir(parents=True, exist_ok=True)
         (run / "lock").touch()
         stack.enter_context(held(run / "lock", f"{run} is in use by another run: wait until it ends, or name another"))
         stack.callback(clear)
-        return Tuning(run, cache, settings, sets, others, start).go(before)
+        return Tuning(run, subject, settings, leader).go(before)
 
 
-def alone() -> None:
-    """Raises UserError in one of several processes."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("vidcm finetune runs in one process: start it without torchrun, or use vidcm train with it")
+def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
+    """What kind of model it is, by its directory."""
+    start = Path(config.model) if config.model else shipped_model()
+    if pipeline_of(read_index(start)) == MOTION:
+        return MotionSubject(config, cache, start)
+    from vidcm.finetuning.generator import GeneratorSubject
+
+    return GeneratorSubject(config, cache, start)
 
 
 def open_dataset(folder: Path) -> ClipCache:
@@ -102,20 +119,10 @@ def open_dataset(folder: Path) -> ClipCache:
 class Tuning:
     """A run under its lock."""
 
-    def __init__(
-        self,
-        run: Path,
-        cache: ClipCache,
-        settings: Settings,
-        sets: dict[str, Set],
-        others: dict[str, Set],
-        start: Path,
-    ):
-        self.run, self.cache, self.settings, self.start = run, cache, settings, start
-        self.sets, self.others = sets, others  # what decides; what shows how much is forgotten
+    def __init__(self, run: Path, subject: Subject, settings: Settings, leader: Leader):
+        self.run, self.subject, self.settings, self.leader = run, subject, settings, leader
         self.history = History(run / "history.jsonl")
         self.best = run / "best"
-        self.device = settings.config.device
 
     def go(self, before: Settings | None) -> Tuned:
         tidy(self.run)
@@ -125,57 +132,61 @@ class Tuning:
             self.settings.save(self.run)
         first, judged_s = self.judge_start()
         steps = self.settle(before, judged_s)
-        parts = self.settings.config.parts
+        parts = self.subject.parts
         for number, part in enumerate(parts, 1):
             self.tune(part, self.run / f"{number}-{part}", max(1, steps // len(parts)))
         return self.conclude(first)
 
     def judge_start(self) -> tuple[Mark, float]:
         """The mark of the model to be tuned, which is the best one for now, and how long it took to judge."""
-        say(f"{total(self.sets)} windows of validation clips; the model as it is:")
+        say(f"{self.subject.windows} windows of validation clips; the model as it is:")
         began = time.monotonic()
         mark = self.history.find(START, 0)
         if mark is None:
-            mark = self.mark(START, 0, self.start)
+            mark = self.mark(START, 0, self.subject.start)
             self.history.add(mark)
         if mark_of(self.best) is None:
-            copy_model(self.start, self.best, mark)
-        say(f"  {mark.psnr:.2f} dB")
+            self.subject.begin(self.best, mark)
+        say(f"  {self.subject.say(mark)}")
         return mark, time.monotonic() - began
 
     def settle(self, before: Settings | None, judged_s: float) -> int:
         """How many steps to train in all, written down once: minutes are timed the first time only."""
-        config = self.settings.config
+        config, parts = self.settings.config, self.subject.parts
         if config.minutes is None:
             steps = config.steps
         elif before is not None and before.steps is not None and before.config.minutes == config.minutes:
             steps = before.steps
         else:
-            timed = run_config(config.parts[0], config, self.cache, str(self.start), "", 1)
-            judging_s = judged_s * (1 + config.evaluations * len(config.parts))
-            steps = steps_in(max(0.0, 60 * config.minutes - judging_s), timed, self.run / ".timing.tmp")
+            timed = self.run_config(parts[0], str(self.subject.start), "", 1)
+            judging_s = judged_s * (1 + config.evaluations * len(parts))
+            left_s = max(0.0, 60 * config.minutes - judging_s)
+            steps = steps_in(left_s, timed, self.run / ".timing.tmp", self.leader.train)
             note = ", the least that teach anything" if steps <= LEAST else ""
             say(f"{config.minutes:g} minutes are {steps} steps here{note}")
         self.settings = replace(self.settings, steps=steps)
         self.settings.save(self.run)
         return steps
 
+    def run_config(self, part: str, start: str, out: str, steps: int) -> RunConfig:
+        return self.subject.run_config(part, start, out, steps, self.leader.processes)
+
     def tune(self, part: str, folder: Path, steps: int) -> None:
         """One part, from the best model so far, as far as it has not been tuned."""
-        start = folder / "start"
         folder.mkdir(exist_ok=True)
         tidy(folder)
-        if not start.is_dir():
-            copy_model(self.best, start)
-        config = run_config(part, self.settings.config, self.cache, str(start), str(folder), steps)
-        self.notice(config.data.batch_size)
-        say(f"tuning {part}: {steps} steps of {config.data.batch_size} clips, {config.precision}")
-        train(config, resume=any((folder / "checkpoints").glob("step-*")), watch=self.watch(part, folder / "model"))
+        start = self.subject.start_of(folder, self.best)
+        config = self.run_config(part, str(start), str(folder), steps)
+        clips = config.data.batch_size * config.grad_accumulation * self.leader.processes.count
+        self.notice(clips)
+        say(f"tuning {part}: {steps} steps of {clips} clips, {config.precision}")
+        resume = any((folder / "checkpoints").glob("step-*"))
+        self.leader.train(config, resume=resume, watch=self.watch(part, folder / "model"))
 
-    def notice(self, batch_size: int) -> None:
-        scenes = len(self.cache.split("train"))
-        if scenes < batch_size:
-            say(f"training scenes: {scenes}, for batches of {batch_size}: soon known by heart, more would help")
+    def notice(self, clips: int) -> None:
+        scenes = len(self.subject.cache.split("train"))
+        if scenes < clips:
+            say(f"training scenes: {scenes}, for batches of {clips}: soon known by heart, more would help")
 
     def watch(self, part: str, model: Path) -> Callable[[int], bool]:
         """What training calls after each save: judge, keep the best, end where nothing is gained any more."""
@@ -187,8 +198,8 @@ class Tuning:
                 mark = self.mark(part, step, model)
                 kept = keep_if_better(model, self.best, mark)
                 self.history.add(mark)
-                gain, note = mark.psnr - self.history.marks[0].psnr, ", the best so far" if kept else ""
-                say(f"validation after {step} steps: {mark.psnr:.2f} dB ({gain:+.2f}){note}")
+                gain, note = mark.headline - self.history.marks[0].headline, ", the best so far" if kept else ""
+                say(f"validation after {step} steps: {self.subject.say(mark)} ({gain:+.2f}){note}")
             enough = self.history.idle(part) >= self.settings.config.patience
             if enough:
                 say(f"{part}: no gain in {self.settings.config.patience} validations, that is enough")
@@ -197,29 +208,26 @@ class Tuning:
         return look
 
     def mark(self, part: str, step: int, model: Path) -> Mark:
-        scores = self.judge(model, self.sets)
-        return Mark(part, step, headline(scores), scores)
+        scores = self.shown(self.subject.judge, model)
+        return Mark(part, step, self.subject.headline(scores), scores)
 
-    def judge(self, model: Path, sets: Mapping[str, Set]) -> Judgement:
-        found = judge(load_interpolator(model, self.device), sets, live if sys.stderr.isatty() else lambda _: None)
+    def shown(self, judge: Callable[[Path, Tell], Judgement], model: Path) -> Judgement:
+        found = judge(model, live if sys.stderr.isatty() else lambda _: None)
         clear()
         return found
 
     def conclude(self, first: Mark) -> Tuned:
         """The best model against the one it came from, also where neither was trained nor validated."""
-        best = mark_of(self.best)
+        best, subject = mark_of(self.best), self.subject
         assert best is not None
-        say(f"comparing on {', '.join(self.others)}")
-        before = replace(first, scores={**first.scores, **self.judge(self.start, self.others)})
-        same = best.part == START
-        after = replace(best, scores={**best.scores, **(before.scores if same else self.judge(self.best, self.others))})
-        report = write_report(
-            self.run, self.settings, before, after, self.history.marks, self.interpolators(), self.sets
+        say("comparing with the model as it was")
+        before = replace(first, scores={**first.scores, **self.shown(subject.compare, subject.start)})
+        others = before.scores if best.part == START else self.shown(subject.compare, self.best)
+        after = replace(best, scores={**others, **best.scores})
+        after = replace(after, scores={name: after.scores[name] for name in before.scores})
+        report = write_report(self.run, self.settings, subject, before, after, self.history.marks)
+        told = (
+            subject.verdict(before, after).replace("**", ""),
+            *(f"  {x}" for x in subject.forgetting(before, after)),
         )
-        return Tuned(self.best, report, before, after)
-
-    def interpolators(self) -> dict[str, Any]:
-        return {
-            "before": load_interpolator(self.start, self.device),
-            "after": load_interpolator(self.best, self.device),
-        }
+        return Tuned(self.best, report, before, after, told, subject.use(self.best), subject.facts(before, after))

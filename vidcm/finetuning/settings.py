@@ -14,7 +14,16 @@ from vidcm.settings import as_mapping, from_mapping, read_yaml
 from vidcm.training.config import differences
 
 NAME = "finetune.yaml"
-FIXED = ("model", "parts", "objective", "windows")  # what the marks of a run rest on
+FIXED = (
+    "model",
+    "parts",
+    "objective",
+    "windows",
+    "lora",
+    "num_frames",
+    "size",
+    "prompt",
+)  # what the marks of a run rest on
 
 
 @dataclass(frozen=True)

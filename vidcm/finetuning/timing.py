@@ -5,6 +5,7 @@ A clock would end two runs of the same seed at different weights; steps do not.
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ WARM, TIMED = 3, 5  # steps; the first ones compile
 LEAST = 20
 
 
-def steps_in(seconds: float, config: RunConfig, aside: Path) -> int:
+def steps_in(seconds: float, config: RunConfig, aside: Path, train: Callable[[RunConfig], object] = train) -> int:
     """How many steps of a training fit. aside: a folder for the trial, removed afterwards."""
     say(f"timing {WARM + TIMED} steps")
     trial = replace(config, out=str(aside), steps=WARM + TIMED, log_every=1, save_every=WARM + TIMED)

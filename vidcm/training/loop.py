@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
+from vidcm.core.processes import launched
 from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig, record_run
 from vidcm.training.disk import room_in
@@ -166,12 +167,8 @@ class Run:
         return self.ask()
 
     def ask(self) -> bool:
-        """Whether the watch has seen enough, the same in all processes."""
-        enough = self.watch is not None and self.accelerator.is_main_process and self.watch(self.step)
-        if self.accelerator.num_processes > 1 and self.watch is not None:
-            told = torch.tensor([float(enough)], device=self.accelerator.device)
-            enough = self.accelerator.reduce(told, "sum").item() > 0
-        return enough
+        """Whether the watch of the first process has seen enough, the same in all; they wait while it looks."""
+        return launched().told(self.watch is not None and self.watch(self.step))
 
     def advance(self, stream: Iterator[dict[str, Any]], request: StopRequest) -> Outcome:
         """One optimizer step over `grad_accumulation` batches."""

@@ -1,0 +1,99 @@
+"""The motion model as what is tuned: rebuilt frames of held-out clips decide, in decibels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from vidcm.core.errors import UserError
+from vidcm.core.processes import Processes
+from vidcm.data.clips import ClipCache
+from vidcm.evaluation.figure import contact_sheet, liveliest
+from vidcm.evaluation.report import DECIMALS, HEADINGS
+from vidcm.evaluation.windows import spread
+from vidcm.finetuning.config import PARTS, FinetuneConfig
+from vidcm.finetuning.history import START, Judgement, Mark
+from vidcm.finetuning.judge import headline, judge, load_interpolator
+from vidcm.finetuning.recipe import run_config
+from vidcm.finetuning.subject import Subject, Tell
+from vidcm.finetuning.windows import held_out, referred, rendered, total
+from vidcm.training.config import RunConfig
+
+NOTICED = 0.02  # dB; less is no gain to speak of
+FORGOTTEN = 0.1  # dB lost on a reference that the report warns of
+ROWS = 6  # of the sheet of samples
+OF_GENERATORS = ("lora", "num_frames", "size", "prompt")
+
+
+class MotionSubject(Subject):
+    KEY: ClassVar = "psnr"
+    CURVE: ClassVar = "PSNR on the validation clips, dB"
+    HEADINGS: ClassVar = HEADINGS
+    DECIMALS: ClassVar = DECIMALS
+    LEGEND: ClassVar = (
+        "Frames rebuilt in two network steps, means over clips. `val`: the dataset's validation clips, every second "
+        "frame rebuilt (2x) or three of four (4x). `rendered`: scenes with known motion, the same for every run. PSNR, "
+        "moving dB, SSIM: higher is better; GMSD, flicker: lower; sharpness: 1 is the truth's."
+    )
+
+    def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
+        super().__init__(config, cache, start)
+        for name in OF_GENERATORS:
+            if getattr(config, name):
+                said = name.replace("_", "-")
+                raise UserError(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
+        self.parts = tuple(part for part in PARTS if part in (config.parts or PARTS[:1]))
+        self.sets = held_out(cache, config.windows)
+        self.others = {"rendered": rendered()} | referred(config.reference, config.windows)
+        self.windows, self.aims = total(self.sets), tuple(self.sets)
+
+    def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
+        return run_config(part, self.config, self.cache, start, out, steps)
+
+    def judge(self, model: Path, tell: Tell) -> Judgement:
+        return judge(load_interpolator(model, self.config.device), self.sets, tell)
+
+    def compare(self, model: Path, tell: Tell) -> Judgement:
+        return judge(load_interpolator(model, self.config.device), self.others, tell)
+
+    def headline(self, judgement: Judgement) -> float:
+        return headline(judgement)
+
+    def say(self, mark: Mark) -> str:
+        return f"{mark.headline:.2f} dB"
+
+    def verdict(self, before: Mark, after: Mark) -> str:
+        if after.part == START:
+            return (
+                "**Nothing gained.** No tuned model did better on the validation clips: `best` is the model as it was."
+            )
+        gain = after.headline - before.headline
+        size = "Hardly anything gained" if gain < NOTICED else "Better"
+        return (
+            f"**{size}: {gain:+.2f} dB** on the validation clips ({before.headline:.2f} to {after.headline:.2f} dB of "
+            f"PSNR, mean of 2x and 4x), {after.part}, step {after.step}."
+        )
+
+    def forgetting(self, before: Mark, after: Mark) -> list[str]:
+        lines = []
+        for name in before.scores.keys() - self.sets.keys():
+            change = (after.scores[name]["psnr"] or 0.0) - (before.scores[name]["psnr"] or 0.0)
+            word = "forgot" if change < -FORGOTTEN else "kept" if change <= FORGOTTEN else "gained"
+            lines.append(f"{name}: {change:+.2f} dB, {word}")
+        return sorted(lines)
+
+    def sheet(self, before: Path, after: Path) -> np.ndarray:
+        clips = next(iter(self.sets.values()))
+        chosen = [clips[i] for i in spread(len(clips), ROWS)]
+        shown = {f"clip {n}": liveliest(windows) for n, windows in enumerate(chosen, 1)}
+        models: Mapping[str, Path] = {"before": before, "after": after}
+        return contact_sheet(
+            shown, {name: load_interpolator(model, self.config.device) for name, model in models.items()}
+        )
+
+    def use(self, best: Path) -> str:
+        return f"vidcm interpolate IN -o OUT --factor 2 --model {best}"
+
+    def facts(self, before: Mark, after: Mark) -> dict[str, float]:
+        return {"gain_db": after.headline - before.headline}

@@ -1,0 +1,68 @@
+"""Which clips a generator is tuned on: as long and as large as the footage has them and the model is used to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lcm
+
+from vidcm.core.errors import UserError
+from vidcm.data.clip import Clip
+from vidcm.data.whole import span
+from vidcm.families.video import VideoFamily
+from vidcm.finetuning.config import FinetuneConfig
+
+SHARE = 2 / 3  # of the training clips that must be long enough for a length to be chosen
+CROP = 32  # pixels that sides are multiples of: a crop's
+LEAST = 5  # frames that can be judged
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """rate: frames per second that the model is used to."""
+
+    num_frames: int
+    height: int
+    width: int
+    rate: float
+
+    def __str__(self) -> str:
+        return f"{self.num_frames} frames of {self.width}x{self.height} at about {self.rate:g} a second"
+
+    def fits(self, clip: Clip) -> bool:
+        return span(clip, self.num_frames, self.rate) <= clip.length
+
+
+def choose_shape(config: FinetuneConfig, family: VideoFamily, train: Sequence[Clip], val: Sequence[Clip]) -> ClipShape:
+    """What is given, and for the rest what fits. Raises UserError for what the model cannot take."""
+    rate = float(family.RATE)
+    height, width = config.pixels or _size(family, train)
+    if height % CROP or width % CROP:
+        near = "x".join(str(max(CROP, round(side / CROP) * CROP)) for side in (width, height))
+        raise UserError(f"size must be multiples of {CROP} in training, got {width}x{height} (try {near})")
+    count = config.num_frames or _length(family, train, val, rate)
+    family.grid.check(count, height, width)
+    if count < LEAST:
+        raise UserError(f"num-frames must be at least {LEAST} to be judged, got {count}")
+    return ClipShape(count, height, width, rate)
+
+
+def _length(family: VideoFamily, train: Sequence[Clip], val: Sequence[Clip], rate: float) -> int:
+    """The longest that the model is used to and most clips have."""
+    step, most = family.grid.time, family.usual_clip[0]
+    first = next(count for count in range(1, LEAST + step + 1, step) if count >= LEAST)
+    lengths = range(first, max(most, first) + 1, step)
+
+    def enough(count: int) -> bool:
+        fitting = sum(span(clip, count, rate) <= clip.length for clip in train)
+        return fitting >= SHARE * len(train) and any(span(clip, count, rate) <= clip.length for clip in val)
+
+    return max(filter(enough, lengths), default=first)
+
+
+def _size(family: VideoFamily, clips: Sequence[Clip]) -> tuple[int, int]:
+    """Height and width: the most common of the footage, shrunk to as many pixels as the model is used to."""
+    sizes = [clip.shape[1:3] for clip in clips]
+    height, width = max(sizes, key=sizes.count)
+    usual = family.usual_clip[1] * family.usual_clip[2]
+    scale = min(1.0, (usual / (height * width)) ** 0.5)
+    unit = lcm(family.grid.side, CROP)
+    return tuple(max(unit, int(side * scale) // unit * unit) for side in (height, width))  # type: ignore[return-value]
