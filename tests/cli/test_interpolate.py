@@ -256,7 +256,7 @@ BAD_SOURCES = {
     "text": (lambda path: path.write_text("this is no video\n" * 200), "video"),
     "random bytes": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(50_000)), "video"),
     "sound only": (lambda path: write_sound(path), "no video"),
-    "without its index": (lambda path: cut_short(write_video(path, 30), 0.8), "whole"),
+    "without its index": (lambda path: cut_short(write_video(path, 30), 0.8), "is cut short"),
     "cut short": (
         lambda path: cut_short(write_video(path, 60, container_options={"movflags": "+faststart"}), 0.6),
         "cut short",

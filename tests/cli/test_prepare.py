@@ -97,4 +97,25 @@ def test_a_mistake_is_told_in_one_line(footage, tmp_path, monkeypatch, words, co
     assert result.exit_code == code
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "set" / "manifest.jsonl").exists()
+    assert not (tmp_path / "set").exists()
+
+
+def test_nothing_but_what_it_made_is_removed_when_it_fails(footage, tmp_path):
+    (tmp_path / "there").mkdir()
+    for place in (tmp_path / "there", tmp_path / "there" / "new" / "set"):
+        assert vidcm("prepare", footage / "broken.mp4", "-o", place).exit_code == 1
+        assert list((tmp_path / "there").iterdir()) == []
+    assert vidcm("prepare", footage / "0.mp4", "-o", tmp_path / "set").exit_code == 0
+    frames = sorted((tmp_path / "set" / "frames").iterdir())
+    assert vidcm("prepare", footage / "broken.mp4", "-o", tmp_path / "set", "--min-frames", "5").exit_code == 1
+    assert sorted((tmp_path / "set" / "frames").iterdir()) == frames
+
+
+def test_footage_that_is_cut_short_is_named(footage, tmp_path):
+    write_video(footage / "cut.mkv", 7, 60)
+    data = (footage / "cut.mkv").read_bytes()
+    (footage / "cut.mkv").write_bytes(data[: len(data) // 2])
+    result = vidcm("prepare", footage / "cut.mkv", "-o", tmp_path / "set")
+    assert result.exit_code == 0, result.stderr
+    said = f"damaged: {footage / 'cut.mkv'}: is cut short: {len(data) // 2:,} of {len(data):,} bytes are there"
+    assert said in result.stdout

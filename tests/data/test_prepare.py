@@ -180,7 +180,8 @@ def test_what_cannot_become_a_dataset_is_refused_in_one_line(footage, tmp_path):
 
     refused("no scene of 5 moving frames or more in 1 files; 1 cannot be read", footage / "c.mp4")
     refused("does not exist", footage / "none.mp4")
-    refused("no videos in", tmp_path / "set")
+    (tmp_path / "empty").mkdir()
+    refused("no videos in", tmp_path / "empty")
     refused("holds files that are no dataset", folder=footage)
     refused("is a file", folder=footage / "a.mp4")
     prepare([footage / "a.mp4"], tmp_path / "set", FEW)

@@ -67,7 +67,7 @@ def test_a_picture_file_counts_as_one_frame_or_is_refused(tmp_path, paint):
 def test_an_unreadable_index_is_refused(make_clip):
     path = make_clip(count=30)  # the index of an MP4 lies at its end
     path.write_bytes(path.read_bytes()[:-800])
-    assert "whole" in _refusal(path)
+    assert "is cut short" in _refusal(path)
 
 
 def test_a_file_cut_short_gives_what_there_is_and_warns(make_clip):

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     type=click.Choice(("refuse", "deinterlace", "ignore")),
     help="What to do with pictures of two moments each; ignore it where a file only says so.",
 )
+@click.option("--allow-truncated", is_flag=True, help="Take what is there of a file that is cut short.")
 @click.option(
     "--report",
     "reports",
@@ -134,6 +135,7 @@ def command(
     span: str | None,
     preview: str | None,
     interlaced: str,
+    allow_truncated: bool,
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
@@ -169,7 +171,7 @@ def command(
         raise click.UsageError("two reports have the same name: give each its own")
     how: dict[str, Any] = {"rule": rule, "codec": codec, "quality": quality, "span": part, "doubt": doubt}
     how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
-    how |= {"preview": length}
+    how |= {"preview": length, "allow_truncated": allow_truncated}
     if source.is_dir():
         _folder(ctx, source, target, suffix, model, as_json, how, sampling)
         return

@@ -8,8 +8,9 @@ DATASET/frames/*.npy      the frames of a scene each, uint8 RGB [T, H, W, 3]
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,15 +60,35 @@ def check_folder(folder: Path, config: PrepareConfig) -> None:
 
 @contextmanager
 def open_folder(folder: Path, config: PrepareConfig) -> Iterator[None]:
-    """The dataset's folder, made if it is not there, kept from other processes."""
+    """The dataset's folder, made if it is not there, kept from other processes.
+
+    What fails before it has kept a scene leaves no folder behind; where there are scenes, the next run goes on.
+    """
     check_folder(folder, config)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / SETTINGS).is_file():
+    is_new = not (folder / SETTINGS).is_file()
+    if is_new:
         write_aside(folder / SETTINGS, json.dumps(_settings(config)).encode())
     for name in (FRAMES, RECORDS):
         (folder / name).mkdir(exist_ok=True)
-    with held(folder / SETTINGS, f"{folder} is being prepared by another process: wait until it ends"):
-        yield
+    try:
+        with held(folder / SETTINGS, f"{folder} is being prepared by another process: wait until it ends"):
+            yield
+    except BaseException:
+        if is_new and not any((folder / FRAMES).iterdir()):
+            _remove(folder, made)
+        raise
+
+
+def _remove(folder: Path, made: Sequence[Path]) -> None:
+    """A dataset with nothing in it, and of its folders those that were made for it."""
+    for name in (FRAMES, RECORDS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / SETTINGS).unlink(missing_ok=True)
+    with suppress(OSError):  # something else was put there
+        for place in made:
+            place.rmdir()
 
 
 def _settings(config: PrepareConfig) -> dict:

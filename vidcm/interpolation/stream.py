@@ -18,7 +18,7 @@ from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.preview import SideBySide, doubled, stretch_of
 from vidcm.interpolation.span import Span, part_of
-from vidcm.interpolation.whole import check_whole
+from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.choice import choose
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
@@ -78,6 +78,7 @@ def interpolate_file(
     preview: Fraction | None = None,
     sound: str = STRETCH,
     interlaced: str = REFUSE,
+    allow_truncated: bool = False,
     doubt: Doubt | None = None,
     ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
@@ -91,11 +92,10 @@ def interpolate_file(
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
     `VideoWriter`. span: the part to take, sound and all; None takes the whole. preview: so many
     seconds of it, beside the source frames held. interlaced: "refuse" such pictures,
-    "deinterlace" or "ignore" it. doubt: what is shown instead of
-    in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called
-    with the output frames written so far and those expected; forecast: with what it needs to tell how long it will
-    take. Raises UserError if it cannot, and leaves nothing behind,
-    nor when interrupted.
+    "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. doubt: what is shown
+    instead of in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame.
+    progress: called with the output frames written so far and those expected; forecast: with what it needs to tell how
+    long it will take. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
@@ -103,7 +103,7 @@ def interpolate_file(
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
         choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
-        work = _work(reader, span, preview)
+        work = _work(reader, rule, span, preview, allow_truncated)
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
@@ -147,15 +147,18 @@ def _rendered(
         yield planned, beside.put(planned, shown) if beside else shown
 
 
-def _work(reader: VideoReader, span: Span | None, preview: Fraction | None) -> Work:
+def _work(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction | None, allow_truncated: bool) -> Work:
     """Raises UserError for a file that is not whole, and a span that is not in it."""
-    found = check_whole(reader.info)
+    found = check_whole(reader.info, allow_truncated=allow_truncated)
     reader.info = found.info
+    reader.problems += [found.short] if found.short else []
     if preview is not None:
         span = stretch_of(reader, span, preview)
     if span is None:
+        check_gaps(found, rule, found.info.start, None)
         return Work(found.info, reader, found.frames)
     part = part_of(span, reader)
+    check_gaps(found, rule, part.start, part.stop)
     window = Window(None if part.stop is None else part.stop - part.start)
     index = reader.index_at(part.start)
     lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None

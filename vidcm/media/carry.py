@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from vidcm.media.info import open_container
+from vidcm.media.packets import demux
 
 STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration", "vendor_id", "timecode"}
 STATISTICS = ("NUMBER_OF_", "BPS", "DURATION", "_STATISTICS")
@@ -43,7 +44,7 @@ def why_not(path: Path, stream: Stream, container: str) -> str | None:
 def is_empty(path: Path, index: int) -> bool:
     """Whether a stream has no packets, such as MP4's text track of chapters, which are chapters already."""
     with open_container(path) as source:
-        return all(packet.size == 0 for packet in source.demux(source.streams[index]))
+        return all(packet.size == 0 for packet in demux(source, source.streams[index]))
 
 
 def _comes_back(path: Path, index: int, container: str) -> bool:
@@ -51,7 +52,7 @@ def _comes_back(path: Path, index: int, container: str) -> bool:
     trial = io.BytesIO()
     with open_container(path) as source, av.open(trial, "w", format=container) as target:
         copy = add(target, source.streams[index])
-        packet = next(packet for packet in source.demux(source.streams[index]) if packet.size)
+        packet = next(packet for packet in demux(source, source.streams[index]) if packet.size)
         packet.pts, packet.dts, packet.stream = 0, 0, copy
         target.mux(packet)
     trial.seek(0)
@@ -98,7 +99,7 @@ def is_cover(stream: Stream) -> bool:
 def cover_bytes(path: Path, index: int) -> bytes:
     """The picture itself, as it was compressed."""
     with open_container(path) as source:
-        return next((bytes(packet) for packet in source.demux(source.streams[index]) if packet.size), b"")
+        return next((bytes(packet) for packet in demux(source, source.streams[index]) if packet.size), b"")
 
 
 def attach_cover(target: OutputContainer, stream: Stream, picture: bytes) -> AttachmentStream:

@@ -16,11 +16,13 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.announced import cut_short
 from vidcm.media.colour import Colour
 from vidcm.media.deep import depth_of
 from vidcm.media.hdr import Hdr
 from vidcm.media.instants import Instants, Timestamps
 from vidcm.media.orientation import Orientation
+from vidcm.media.packets import Times, demux
 from vidcm.media.timeline import Clock, common_time_base, recognise, settle
 
 SAMPLE = 300  # packets from whose timestamps the rate is recognised
@@ -117,7 +119,13 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (av.error.FFmpegError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read as video ({reason}); is it one, and whole?") from error
+        raise UserError(_cut_short(path) or f"{path}: cannot be read as video ({reason}); is it one?") from error
+
+
+def _cut_short(path: Path) -> str | None:
+    """Why so little of a file can be read, where that is why."""
+    short = cut_short(path)
+    return None if short is None else f"{path}: {short}; copy it again"
 
 
 def ffmpeg_name(path: Path) -> str:
@@ -149,9 +157,10 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         if stream.codec_context is not None:
             return stream
     if shown:
-        raise UserError(f"{path}: no decoder knows its video; the codec is unknown, or the file is not whole")
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
-    raise UserError(f"{path}: holds no video ({kinds} only): give a file with pictures")
+        raise UserError(_cut_short(path) or f"{path}: no decoder knows its video; the codec is unknown, or damaged")
+    kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+    kinds = f"{kinds} only" if kinds else "nothing at all"
+    raise UserError(_cut_short(path) or f"{path}: holds no video ({kinds}): give a file with pictures")
 
 
 def timestamps(path: Path, limit: int | None = None) -> Timestamps:
@@ -163,9 +172,11 @@ def timestamps(path: Path, limit: int | None = None) -> Timestamps:
     with open_container(path) as container:
         stream = video_stream(container, path)
         try:
-            for packet in container.demux(stream):
-                if packet.pts is not None and not packet.is_discard:
-                    found.add(packet.pts, packet.duration)
+            times = Times(container, stream)
+            for packet in demux(container, stream):
+                pts = times.of(packet)
+                if pts is not None and not packet.is_discard:
+                    found.add(pts, packet.duration)
                 if limit is not None and len(found) >= limit:
                     break
         except av.error.FFmpegError:

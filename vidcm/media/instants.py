@@ -69,6 +69,11 @@ class Timestamps:
             self._latest, self.last_duration = pts, duration or 0
         self._ticks.append(pts)
 
+    def gaps(self, least: int) -> list[tuple[int, int]]:
+        """(from, to), in ticks, wherever nothing is shown for longer than `least`; the last frame's end counts too."""
+        ticks = np.array([*self.rising(), self._latest + self.last_duration], dtype=np.int64)
+        return [(int(ticks[place]), int(ticks[place + 1])) for place in np.flatnonzero(np.diff(ticks) > least)]
+
     def rising(self) -> memoryview:
         """Each timestamp once, in order. Nothing can be added while this is in use."""
         ticks = np.frombuffer(self._ticks, dtype=np.int64)

@@ -11,11 +11,14 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.announced import cut_short
 from vidcm.media.colour import Converter
 from vidcm.media.info import MediaWarning, describe, open_container, readable, video_stream
+from vidcm.media.packets import Times, demux
 from vidcm.media.reader import VideoFrame, VideoReader
 
 SHORT_BY = 2  # frames by which a file may end early before it counts as truncated
+JUMP_BACK_S = 1  # timestamps that go back by more are those of another recording
 # Seconds before the target at which a seek is tried, in turn.
 REACHES = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(10))
 
@@ -24,6 +27,7 @@ class PyAVReader(VideoReader):
     def __init__(self, path: Path, *, rotate: bool = True) -> None:
         self.problems: list[str] = []
         self._path, self._rotate = path, rotate
+        self._late: list[Fraction] = []  # after which instants frames did not advance in time
         self._container, self._stream = self._open()
         try:
             with readable(path):
@@ -38,6 +42,9 @@ class PyAVReader(VideoReader):
         self._converter = Converter(self.info.colour, self.info.width, self.info.height)
         self._ahead: av.VideoFrame | None = first
         self._index = 0
+        if self._times.is_raw and self._times.are_counted:
+            rate = float(self.info.average_rate)
+            self._report(f"holds no times: its pictures are taken as {rate:.6g} a second, which a container would say")
 
     def __iter__(self) -> Iterator[VideoFrame]:
         while (frame := self._next()) is not None:
@@ -46,7 +53,7 @@ class PyAVReader(VideoReader):
     def seek(self, instant: Fraction) -> VideoFrame:
         index = self.index_at(instant)
         target = self.timeline.instants[index]
-        for reach in REACHES:
+        for reach in () if self._times.are_counted else REACHES:
             if target - reach > self.info.start:
                 frame = self._landed(target, reach, index)
                 if frame is not None:
@@ -110,9 +117,16 @@ class PyAVReader(VideoReader):
                     f"{self._path}: the picture changes from {self.info.width}x{self.info.height} to "
                     f"{native.width}x{native.height} at {float(instant):.2f} s; split it there"
                 )
-            if self._instant(native) > instant:
+            found = self._instant(native)
+            if found > instant:
                 return native
-            self._report(f"a frame at {float(instant):.3f} s does not advance in time and is left out")
+            if instant - found > JUMP_BACK_S:
+                raise UserError(
+                    f"{self._path}: its time jumps back from {float(instant):.2f} s to {float(found):.2f} s, as where "
+                    "recordings were joined; split it there, or remux each into .mp4 or .mkv and join those"
+                )
+            self._late.append(instant)
+        self._check_late()
         self._check_end(instant)
         return None
 
@@ -138,11 +152,12 @@ class PyAVReader(VideoReader):
             container.close()
             raise
         stream.thread_type = "AUTO"
+        self._times = Times(container, stream)
         return container, stream
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames from where the container stands. Damaged packets are reported and skipped."""
-        packets = self._container.demux(self._stream)
+        packets, times = demux(self._container, self._stream), self._times
         while True:
             try:
                 packet = next(packets, None)
@@ -151,19 +166,35 @@ class PyAVReader(VideoReader):
                 packet = None
             if packet is None:
                 return
+            times.of(packet)
             try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
+                for frame in packet.decode():
+                    times.tell(frame)
+                    yield frame
+            except av.error.FFmpegError:
                 self._report("a damaged packet was skipped")
 
+    def _check_late(self) -> None:
+        if self._late:
+            count, first = len(self._late), float(self._late[0])
+            self._report(f"left out for not advancing in time: {count} of its frames, the first after {first:.3f} s")
+
     def _check_end(self, last: Fraction) -> None:
-        """A file whose index promises more than was found is cut short. A length of sound and all promises nothing."""
+        """A file with fewer bytes than it says, or whose index promises more than was found, is cut short.
+
+        A length of sound and all promises nothing.
+        """
+        if any("cut short" in problem for problem in self.problems):
+            return  # told before
+        if short := cut_short(self._path):
+            self._report(short)
+            return
         promised = self.info.promised_end
         if self._stream.duration is None or promised is None or self.info.container.startswith(("mpeg", "avi")):
             return
         missing = promised - last - (SHORT_BY + 1) / self.info.average_rate
         if missing > 0 and missing > (promised - self.info.start) / 50:
-            self._report(f"ends at {float(last):.2f} s of {float(promised):.2f} s: cut short")
+            self._report(f"is cut short: it ends at {float(last):.2f} s of {float(promised):.2f} s")
 
     def _report(self, problem: str) -> None:
         if problem not in self.problems:

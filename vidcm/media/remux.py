@@ -21,6 +21,7 @@ from vidcm.core.errors import UserError
 from vidcm.media import carry, sound
 from vidcm.media.info import VideoInfo, open_container
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
+from vidcm.media.packets import demux
 from vidcm.media.window import Window
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
@@ -78,7 +79,7 @@ class StreamCopy:
 
     def _read(self, source: InputContainer, stream: Stream) -> Iterator[Packet]:
         """Packets with times on the output's clock."""
-        for packet in source.demux(stream) if stream.type != "attachment" else ():
+        for packet in demux(source, stream) if stream.type != "attachment" else ():
             if packet.size == 0 and packet.pts is None:
                 continue  # the end mark
             packet.pts = None if packet.pts is None else packet.pts - self._origin

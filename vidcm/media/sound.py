@@ -21,6 +21,7 @@ from av.packet import Packet
 from vidcm.core.errors import UserError
 from vidcm.media import carry
 from vidcm.media.filters import link, pull
+from vidcm.media.packets import demux
 
 SLOWEST = 2  # times that one atempo makes sound longer at most
 HARD_GAP_S = 0.05  # gaps and overlaps from here on are filled and cut; shorter ones are rounded timestamps
@@ -111,14 +112,14 @@ def _decoded(
 ) -> Iterator[av.AudioFrame]:
     """Frames with times on the output's clock, in samples. What cannot be decoded leaves a gap."""
     tick = stream.time_base or Fraction(1, stream.codec_context.sample_rate)
-    for packet in source.demux(stream):
+    for packet in demux(source, stream):
         start = None if packet.pts is None else packet.pts * tick - origin
         if start is not None and start + (packet.duration or 0) * tick < -RUN_IN_S:
             continue
         if start is not None and length is not None and start > length:
             return
         try:
-            frames = packet.decode()
+            frames = cast(list[av.AudioFrame], packet.decode())
         except av.error.InvalidDataError:
             continue
         for frame in frames:
