@@ -32,7 +32,9 @@ def tone(stream: av.AudioStream, seconds: float) -> Iterator[av.Packet]:
 
 @pytest.fixture
 def make_video(tmp_path):
-    """make_video("in.mp4", rate=24, count=6) or (..., instants=[...] in seconds) -> path."""
+    """make_video("in.mp4", rate=24, count=6) or (..., instants=[...] in seconds) -> path.
+
+    pictures: numbers of the pictures it shows; by default each frame another."""
 
     def make(
         name: str = "in.mp4",
@@ -43,6 +45,7 @@ def make_video(tmp_path):
         size: tuple[int, int] = (64, 48),
         tone_s: float = 0,
         rotation: int = 0,
+        pictures: Sequence[int] | None = None,
     ) -> Path:
         instants = instants or [index / Fraction(rate) for index in range(count)]
         with av.open(str(tmp_path / name), "w") as container:
@@ -53,7 +56,8 @@ def make_video(tmp_path):
             if rotation:
                 stream.set_display_rotation(rotation)
             for index, instant in enumerate(instants):
-                frame = av.VideoFrame.from_ndarray(drifting(index, *size), "rgb24")
+                number = index if pictures is None else pictures[index]
+                frame = av.VideoFrame.from_ndarray(drifting(number, *size), "rgb24")
                 frame.pts, frame.time_base = round(instant * rate), 1 / Fraction(rate)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))

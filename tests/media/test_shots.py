@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidcm.media.reader import open_reader
-from vidcm.media.shots import CutDetector, cut_score, thumbnail
+from vidcm.media.shots import CutDetector, cut_score, histogram_change, thumbnail
 
 
 def scene(seed: int, shift: float = 0.0, height: int = 90, width: int = 160) -> np.ndarray:
@@ -33,6 +33,13 @@ def cuts_in(frames) -> list[int]:
 def test_a_cut_between_two_scenes_is_found_at_the_first_new_frame(seed):
     frames = [scene(seed, 2.0 * index) for index in range(6)] + [scene(seed + 1, 2.0 * index) for index in range(6)]
     assert cuts_in(frames) == [6]
+
+
+def test_a_picture_shown_again_has_not_changed_at_all():
+    random = np.random.default_rng(0)  # many shares, of which some add up to more than one
+    pictures = [random.integers(0, 256, (64, 85, 3), np.uint8) for _ in range(40)]
+    assert all(0 <= histogram_change(picture, picture) < 1e-6 for picture in pictures)
+    assert not any(cut_score(picture, picture) for picture in pictures)
 
 
 @pytest.mark.parametrize("speed", [1, 6, 14])

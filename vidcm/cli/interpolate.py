@@ -21,6 +21,7 @@ from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress
+from vidcm.interpolation.repair import NOTHING, parse_repair
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import parse_slow_motion
 from vidcm.interpolation.span import parse_preview, parse_range
@@ -29,6 +30,7 @@ from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 from vidcm.media.pace import SOUNDS, STRETCH
 
 T = TypeVar("T")
+LOOKING = "looking ahead"
 
 if TYPE_CHECKING:
     from vidcm.interpolation.render import CutDetector, Interpolator
@@ -99,6 +101,11 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-truncated", is_flag=True, help="Take what is there of a file that is cut short.")
 @click.option(
+    "--repair",
+    metavar="duplicates",
+    help="Repeated frames (animation on twos, recordings, 24 fps shown at 30) give way to in-betweens of the others.",
+)
+@click.option(
     "--report",
     "reports",
     metavar="FILE",
@@ -136,6 +143,7 @@ def command(
     preview: str | None,
     interlaced: str,
     allow_truncated: bool,
+    repair: str | None,
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
@@ -172,6 +180,7 @@ def command(
     how: dict[str, Any] = {"rule": rule, "codec": codec, "quality": quality, "span": part, "doubt": doubt}
     how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
     how |= {"preview": length, "allow_truncated": allow_truncated}
+    how |= {"repair": NOTHING if repair is None else _check(parse_repair, repair)}
     if source.is_dir():
         _folder(ctx, source, target, suffix, model, as_json, how, sampling)
         return
@@ -182,7 +191,8 @@ def command(
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
         try:
             told = ledger if reports else None
-            how |= {"progress": progress, "forecast": Forecast(partial(foretell, target, progress))}
+            how |= {"progress": progress, "survey_progress": Progress(as_json, LOOKING)}
+            how |= {"forecast": Forecast(partial(foretell, target, progress))}
             done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
@@ -221,7 +231,8 @@ def _folder(
         progress = Progress(as_json)
         try:
             forecast = Forecast(partial(foretell, made, progress))
-            return _run(one, made, interpolator=lazily(loaded), progress=progress, forecast=forecast, **how).as_dict()
+            here = {"progress": progress, "survey_progress": Progress(as_json, LOOKING), "forecast": forecast}
+            return _run(one, made, interpolator=lazily(loaded), **here, **how).as_dict()
         finally:
             progress.close()
 

@@ -35,8 +35,9 @@ def tell(report: "Report", as_json: bool) -> None:
     average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
     slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
+    repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{slower}{cuts}, in {clock_time(report.wall_s)}"
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{cuts}, in {clock_time(report.wall_s)}"
     )

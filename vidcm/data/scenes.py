@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcm.data.arrays import ArrayWriter, Shape, probe
-from vidcm.data.change import STILL, change, is_repeat, look
+from vidcm.media.change import STILL, change, is_repeat, look
 from vidcm.media.shots import CutDetector
 
 STILL_S = Fraction(1)  # nothing moved for so long: a still

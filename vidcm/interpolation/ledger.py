@@ -25,13 +25,14 @@ DOUBTFUL = 0.5  # score below which a frame is worth a look where nobody says ot
 
 @dataclass(frozen=True)
 class Entry:
-    """An output frame. instant: seconds on the output's clock; first: the source frame it follows, or is (tau 0), as an
-    index in the file; kind, score: see `Rendered`.
+    """An output frame. instant: seconds on the output's clock; first: the source frame it follows, or is (tau 0), last:
+    the one it leads to, as indices in the file; kind, score: see `Rendered`.
     """
 
     index: int
     instant: Fraction
     first: int
+    last: int
     tau: Fraction
     kind: str
     score: float | None
@@ -75,9 +76,10 @@ class Ledger:
             self._shift = getattr(rendered.shown, "index", planned.source) - planned.source
         instant = (planned.instant - info.origin) * stretch
         first = planned.source + self._shift
-        entry = Entry(self._count, instant, first, planned.tau, rendered.kind, score)
+        entry = Entry(self._count, instant, first, first + planned.span, planned.tau, rendered.kind, score)
         self._count += 1
-        print(json.dumps([str(instant), first, str(planned.tau), rendered.kind, score]), file=self._lines)
+        fields = [str(instant), first, entry.last, str(planned.tau), rendered.kind, score]
+        print(json.dumps(fields), file=self._lines)
         if score is not None:
             self.doubtful_count += score < self.doubtful
             self._consider(entry, score, rendered, info)
@@ -86,8 +88,8 @@ class Ledger:
         """All of them, in order."""
         self._lines.seek(0)
         for index, line in enumerate(self._lines):
-            instant, first, tau, kind, score = json.loads(line)
-            yield Entry(index, Fraction(instant), first, Fraction(tau), kind, score)
+            instant, first, last, tau, kind, score = json.loads(line)
+            yield Entry(index, Fraction(instant), first, last, Fraction(tau), kind, score)
 
     def worst(self) -> list[Picture]:
         """Pictures of the lowest scores, the lowest first."""

@@ -60,7 +60,7 @@ def _figure(picture: Picture) -> str:
     entry = picture.entry
     data = base64.b64encode(picture.jpeg).decode("ascii")
     told = f"frame {entry.index} at {float(entry.instant):.3f} s, between source frames {entry.first} and "
-    told += f"{entry.first + 1} (tau {float(entry.tau):.3g}), {KINDS[entry.kind]}"
+    told += f"{entry.last} (tau {float(entry.tau):.3g}), {KINDS[entry.kind]}"
     return (
         f"<figure><img src='data:image/jpeg;base64,{data}' alt='frame {entry.index}'>"
         f"<figcaption><b>{entry.score:.2f}</b> {told}</figcaption></figure>\n"

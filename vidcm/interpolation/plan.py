@@ -28,11 +28,12 @@ NTSC = Fraction(1000, 1001)
 
 @dataclass(frozen=True)
 class PlannedFrame:
-    """One output frame: source frame `source` itself, or what lies at tau between `source` and the next one."""
+    """One output frame: source frame `source` itself, or what lies at tau between `source` and the one `span` later."""
 
     instant: Fraction  # seconds, on the input's own clock
     source: int
     tau: Fraction  # [0, 1); 0 is the source frame, untouched
+    span: int = 1  # more where source frames between the two are not used
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ def emit(event: str, **fields: Any) -> None:
 class Progress:
     """Call it with (done, expected) after each frame. The clock of the rate starts with the first call.
 
-    as_json: events on stdout instead of lines on stderr.
+    as_json: events on stdout instead of lines on stderr. stage: of the job, where that is not the whole of it; its line
+    goes when it is done.
     """
 
     as_json: bool = False
+    stage: str = ""
     clock: Callable[[], float] = time.monotonic
     _started: float | None = None
     _first: int = 0
@@ -31,6 +33,9 @@ class Progress:
 
     def __call__(self, done: int, expected: int) -> None:
         now = self.clock()
+        if self.stage and done >= expected:
+            self.close()
+            return
         if self._started is None:
             self._started, self._first, self._shown = now, done, now
             return
@@ -40,9 +45,10 @@ class Progress:
         rate = (done - self._first) / max(now - self._started, 1e-9)
         if self.as_json:
             left_s = round((expected - done) / rate, 1) if rate else None
-            emit("progress", done=done, expected=expected, frames_per_s=round(rate, 3), left_s=left_s)
+            stage = {"stage": self.stage} if self.stage else {}
+            emit("progress", **stage, done=done, expected=expected, frames_per_s=round(rate, 3), left_s=left_s)
         else:
-            self._line(line(done, expected, rate))
+            self._line(f"{self.stage}{': ' * bool(self.stage)}{line(done, expected, rate)}")
 
     def close(self) -> None:
         """Clear the line on a terminal."""

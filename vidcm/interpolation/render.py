@@ -21,6 +21,7 @@ from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged, judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
+from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.reader import VideoFrame
 
 TOGETHER = 8  # in-between frames per call: bounds the memory of a long gap
@@ -78,7 +79,8 @@ class Rendered(NamedTuple):
 
 @dataclass
 class Tally:
-    """What has been done so far. cuts: the source frames that start a new shot; end: of the last one seen, seconds.
+    """What has been done so far. cuts: the source frames that start a new shot; repeats: those that gave way
+    to in-betweens; end: of the last one seen, seconds.
 
     note: is told of every output frame, in order.
     """
@@ -87,6 +89,7 @@ class Tally:
     frames_out: int = 0
     frames_made: int = 0  # frames_out less the source frames shown
     cuts: list[int] = field(default_factory=list)
+    repeats: int = 0
     end: Fraction = Fraction(0)
     note: Callable[[Rendered], None] = lambda rendered: None
 
@@ -115,12 +118,18 @@ class Picture:
 
 
 class Step(NamedTuple):
-    """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them."""
+    """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them.
+
+    planned: output frames, with instants in it; slots: the gaps between source frames for which they were planned,
+    more than one where some of those are left out.
+    """
 
     gap: Gap
     first: Picture
     last: Picture | None
     is_cut: bool
+    planned: tuple[PlannedFrame, ...]
+    slots: tuple[Gap, ...]
 
 
 class Work(NamedTuple):
@@ -155,6 +164,8 @@ class Renderer:
     cuts: frozenset[int] = frozenset()
     stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
     doubt: Doubt | None = None  # what becomes of in-betweens that score low
+    start: Fraction | None = None  # what is before it only leads up to it
+    retiming: Retiming = AS_IT_IS
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -172,15 +183,22 @@ class Renderer:
         works may be left out afterwards, and the others stay as they are."""
         before, pictures = self._opened(frames, lead_in)
         del lead_in
-        for step, following in with_next(self._steps(pictures)):
-            if self.stop is not None and step.gap.start >= self.stop:
+        for step, following in with_next(self.retiming(self._steps(pictures))):
+            slots = [slot for slot in step.slots if self._is_wanted(slot.start)]
+            step = step._replace(planned=tuple(each for each in step.planned if self._is_wanted(each.instant)))
+            if self.stop is not None and step.slots[0].start >= self.stop and not step.planned:
                 return
-            tally.frames_in, tally.end = tally.frames_in + 1, step.gap.end
-            if planned := tuple(self.rule.frames(step.gap)):
-                yield Work(step, before, following, len(tally.cuts), planned)
+            tally.frames_in, tally.repeats = tally.frames_in + len(slots), tally.repeats + len(step.slots) - 1
+            tally.end = max([tally.end, *(slot.end for slot in slots)])
+            if step.planned:
+                yield Work(step, before, following, len(tally.cuts), step.planned)
             if step.is_cut:
                 tally.cuts.append(step.first.frame.index + 1)
             before = None if step.is_cut else step.first
+            step.first.instant = step.gap.start  # what it shows may have been earlier than when it was shown
+
+    def _is_wanted(self, instant: Fraction) -> bool:
+        return (self.start is None or instant >= self.start) and (self.stop is None or instant < self.stop)
 
     def _opened(
         self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
@@ -195,7 +213,7 @@ class Renderer:
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures):
-            yield Step(gap, first, last, self._is_cut(first, last))
+            yield Step(gap, first, last, self._is_cut(first, last), tuple(self.rule.frames(gap)), (gap,))
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
         if last is None or last.frame.index in self.cuts:
@@ -258,7 +276,7 @@ def _held(planned: PlannedFrame, gap: Gap) -> str:
     """Why a source frame is shown at an output instant."""
     if planned.tau:
         return "cut"
-    return "end" if planned.instant > gap.start else "source"
+    return "end" if gap.is_tail and planned.instant > gap.start else "source"
 
 
 def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:

@@ -47,7 +47,7 @@ def as_dict(entry: Entry) -> dict[str, Any]:
         "index": entry.index,
         "instant": str(entry.instant),
         "instant_s": round(float(entry.instant), 6),
-        "sources": [entry.first] if shows_one else [entry.first, entry.first + 1],
+        "sources": [entry.first] if shows_one else [entry.first, entry.last],
         "tau": str(entry.tau),
         "kind": entry.kind,
         "score": None if entry.score is None else round(entry.score, 4),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.preview import SideBySide, doubled, stretch_of
+from vidcm.interpolation.repair import DUPLICATES, NOTHING
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.choice import choose
@@ -31,6 +32,7 @@ from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
     from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
+    from vidcm.interpolation.survey import Seen
 
 Progress = Callable[[int, int], None]
 
@@ -51,6 +53,7 @@ class Report:
     frames_in: int
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
+    repeats: int  # source frames that showed the one before again, and gave way to in-betweens
     cuts: list[int]  # the frames that start a new shot
     codec: str
     pix_fmt: str
@@ -79,9 +82,11 @@ def interpolate_file(
     sound: str = STRETCH,
     interlaced: str = REFUSE,
     allow_truncated: bool = False,
+    repair: frozenset[str] = NOTHING,
     doubt: Doubt | None = None,
     ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
+    survey_progress: Progress = lambda done, expected: None,
     forecast: Forecast | None = None,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
@@ -92,10 +97,12 @@ def interpolate_file(
     cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
     `VideoWriter`. span: the part to take, sound and all; None takes the whole. preview: so many
     seconds of it, beside the source frames held. interlaced: "refuse" such pictures,
-    "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. doubt: what is shown
-    instead of in-betweens that score low, for an interpolator that scores; ledger: is told of every output frame.
-    progress: called with the output frames written so far and those expected; forecast: with what it needs to tell how
-    long it will take. Raises UserError if it cannot, and leaves nothing behind, nor when interrupted.
+    "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. repair: which of
+    `repair.REPAIRS`; the file is then looked at once ahead, and survey_progress called with the frames seen so far and
+    those expected. doubt: what is shown instead of in-betweens that score low, for an interpolator that scores;
+    ledger: is told of every output frame. progress: called with the output frames written so far and those expected;
+    forecast: with what it needs to tell how long it will take. Raises UserError if it cannot, and leaves nothing
+    behind, nor when interrupted.
     """
     source, target, started = Path(source), Path(target), time.monotonic()
     check_paths(source, target)
@@ -108,6 +115,12 @@ def interpolate_file(
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop, doubt), Tally()
+        if DUPLICATES in repair:
+            seen = _survey(work, detector, known, interlaced, survey_progress)
+            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming)
+            if work.begin is not None:
+                renderer = replace(renderer, start=work.begin)
+                work = _with_lead(work, reader, seen.retiming.repeats)
         if ledger is not None:
             tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
@@ -137,6 +150,38 @@ class Work:
     lead_in: VideoFrame | None = None
     stop: Fraction | None = None
     window: Window | None = None
+    begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
+
+
+def _survey(
+    work: Work, detector: "CutDetector | None", known: frozenset[int], interlaced: str, progress: Progress
+) -> "Seen":
+    """Looks at what is to be done, and some frames beside it."""
+    from vidcm.interpolation.survey import MARGIN, survey
+
+    with open_reader(work.info.path, rotate=False) as reader:
+        reader.info, margin = replace(work.info, start=reader.info.start), MARGIN / work.info.average_rate
+        frames: Iterable[VideoFrame] = reader
+        if work.begin is not None:
+            frames = chain([reader.seek(work.begin - margin)], reader)
+        if work.stop is not None:
+            end = work.stop + margin
+            frames = takewhile(lambda frame: frame.instant < end, frames)
+        whole, seen = whole_pictures(frames, work.info, interlaced, []), count(1)
+        found = survey(whole, 1 / work.info.average_rate, detector, known, lambda: progress(next(seen), work.count))
+        progress(work.count, work.count)
+        return found
+
+
+def _with_lead(work: Work, reader: VideoReader, repeats: frozenset[Fraction]) -> Work:
+    """From the frame on that the first one repeats."""
+    assert work.begin is not None
+    index = reader.index_at(work.begin)
+    while index and reader.timeline.instants[index] in repeats:
+        index -= 1
+    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
+    first = reader.seek(reader.timeline.instants[index])
+    return replace(work, frames=chain([first], reader), lead_in=lead_in)
 
 
 def _rendered(
@@ -166,7 +211,7 @@ def _work(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction 
     if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
         lead_in = None
     frames = chain([first], reader)
-    return Work(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window)
+    return Work(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window, part.start)
 
 
 def _report(
@@ -185,6 +230,7 @@ def _report(
         frames_in=tally.frames_in,
         frames_out=tally.frames_out,
         frames_made=tally.frames_made,
+        repeats=tally.repeats,
         cuts=tally.cuts,
         codec=writer.choice.codec,
         pix_fmt=writer.choice.pix_fmt,

@@ -87,7 +87,7 @@ def histogram_change(a: np.ndarray, b: np.ndarray) -> float:
     shares = [
         cv2.calcHist([each], [0, 1, 2], None, [BINS] * 3, [0, 256] * 3).ravel() / each[..., 0].size for each in (a, b)
     ]
-    return float(1 - np.minimum(*shares).sum())
+    return max(0.0, float(1 - np.minimum(*shares).sum()))  # rounding may leave less than nothing
 
 
 def _least_disagreement(a: np.ndarray, b: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vidcm.data.change import change, is_repeat, look
+from vidcm.media.change import change, is_repeat, look
 
 
 def shifted(pixels: int, noise: float = 0.0, seed: int = 0) -> np.ndarray:

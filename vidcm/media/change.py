@@ -7,7 +7,6 @@ averages out, a small thing that moves does not.
 import cv2
 import numpy as np
 
-from vidcm.data.arrays import shrink
 from vidcm.media.motion import grey
 
 LOOK, PATCH = 128, 5  # pixels
@@ -21,7 +20,10 @@ HALT_WHERE_MOVING = 0.1  # and on average where most of that motion was
 
 def look(picture: np.ndarray) -> np.ndarray:
     """Small float32 luma of uint8 RGB [H, W, 3]."""
-    return grey(shrink(picture, LOOK)).astype(np.float32)
+    height, width = picture.shape[:2]
+    scale = min(1.0, LOOK / min(height, width))
+    size = round(width * scale), round(height * scale)
+    return grey(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)).astype(np.float32)
 
 
 def change(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -36,8 +38,15 @@ def is_repeat(now: np.ndarray, motion: np.ndarray | None) -> bool:
     at crf 23 and 28 four in a hundred are missed, beside the first, which has no motion before it.
     """
     most = float(now.max())
-    if most < SAME or motion is None:
-        return most < SAME
+    return most < SAME if most < SAME or motion is None else halts(now, motion)
+
+
+def halts(
+    now: np.ndarray, motion: np.ndarray, left: float = HALT_WHERE_MOVING, same_at_most: float = SAME_AT_MOST
+) -> bool:
+    """Whether next to nothing of a motion is left. now, motion: changes from one picture to the next.
+
+    left: the share of it, where most of it was, from which it goes on."""
     moving = motion > motion.max() / 2
-    halts = now[moving].mean() < HALT_WHERE_MOVING * motion[moving].mean()
-    return bool(halts) and most < min(SAME_AT_MOST, HALT * float(motion.max()))
+    goes_on = now[moving].mean() >= left * motion[moving].mean()
+    return not goes_on and float(now.max()) < min(same_at_most, HALT * float(motion.max()))

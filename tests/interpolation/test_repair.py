@@ -1,0 +1,78 @@
+"""`--repair` from file to file."""
+
+from fractions import Fraction
+
+import av
+import pytest
+from click.testing import CliRunner
+
+from vidcm.cli.interpolate import command
+from vidcm.core.errors import UserError
+from vidcm.interpolation.plan import Factor, Rate
+from vidcm.interpolation.repair import parse_repair
+from vidcm.interpolation.span import parse_range
+from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.reader import open_reader
+from vidcm.media.shots import CutDetector
+
+DUPLICATES = frozenset({"duplicates"})
+TWOS = [index // 2 for index in range(40)]
+
+
+def frames(path):
+    with open_reader(path) as reader:
+        return [(frame.instant, frame.native.to_ndarray().tobytes()) for frame in reader]
+
+
+def sound(path):
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0)]
+
+
+def test_a_file_on_twos_keeps_its_length_its_sound_and_its_pictures(make_video, crossfade, tmp_path):
+    source, target = make_video("in.mkv", count=40, pictures=TWOS, tone_s=40 / 24), tmp_path / "out.mkv"
+    how = {"rule": Rate(Fraction(24)), "interpolator": crossfade, "codec": "ffv1", "detector": CutDetector()}
+    report = interpolate_file(source, target, repair=DUPLICATES, **how)
+    before, after = frames(source), frames(target)
+    assert [instant for instant, _ in before] == [instant for instant, _ in after]
+    assert before[::2] == after[::2]
+    assert all(old != new for (_, old), (_, new) in zip(before[3:39:2], after[3:39:2], strict=True))
+    assert before[39] == after[39]  # nothing follows
+    assert sound(source) == sound(target)
+    assert (report.frames_in, report.frames_out, report.repeats, report.frames_made) == (40, 40, 19, 19)
+    assert report.duration_s == pytest.approx(40 / 24)
+
+
+def test_what_has_no_repeats_stays_as_it_was(make_video, crossfade, tmp_path):
+    source = make_video(count=12)
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade, "codec": "ffv1"}
+    plain = interpolate_file(source, tmp_path / "plain.mkv", **how)
+    mended = interpolate_file(source, tmp_path / "mended.mkv", repair=DUPLICATES, **how)
+    assert (plain.repeats, mended.repeats) == (0, 0)
+    assert frames(tmp_path / "plain.mkv") == frames(tmp_path / "mended.mkv")
+
+
+def test_parts_that_meet_are_the_whole(make_video, crossfade, tmp_path):
+    source = make_video(count=40, pictures=TWOS)
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade, "codec": "ffv1", "repair": DUPLICATES}
+    interpolate_file(source, tmp_path / "whole.mkv", **how)
+    pictures = []
+    for number, text in enumerate(("0-0.71", "0.71-1", "1-")):  # a part begins and ends with a repeat
+        interpolate_file(source, tmp_path / f"{number}.mkv", span=parse_range(text), **how)
+        pictures += [picture for _, picture in frames(tmp_path / f"{number}.mkv")]
+    assert pictures == [picture for _, picture in frames(tmp_path / "whole.mkv")]
+
+
+def test_what_is_done_is_told_while_the_file_is_looked_at(make_video, crossfade, tmp_path):
+    told = []
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade, "repair": DUPLICATES}
+    interpolate_file(make_video(), tmp_path / "out.mkv", survey_progress=lambda *counts: told.append(counts), **how)
+    assert told == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6), (6, 6)]
+
+
+def test_only_what_can_be_repaired_is_asked_for(make_video, tmp_path):
+    with pytest.raises(UserError, match="--repair must be duplicates, got 'scratches'"):
+        parse_repair("duplicates, scratches")
+    run = CliRunner().invoke(command, [str(make_video()), "-o", str(tmp_path / "o.mp4"), "--fps", "24", "--repair", ""])
+    assert run.exit_code == 2
+    assert "--repair must be duplicates, got ''" in run.output

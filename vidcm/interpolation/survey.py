@@ -1,0 +1,86 @@
+"""What `--repair` must know before the first frame is made: the file is decoded and looked at once ahead.
+
+So every decision sees both sides of what it is about, no more frames are in memory than without it, and a part of a
+file, looked at with some frames more on both sides, is told what the whole is told.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from vidcm.interpolation.cadence import moments
+from vidcm.interpolation.retime import Retiming
+from vidcm.media.reader import VideoFrame
+from vidcm.media.repeats import RepeatFinder
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import CutDetector
+
+MARGIN = 128  # frames beside a part that are looked at too: no decision reaches further
+
+
+@dataclass(frozen=True)
+class Seen:
+    """cuts: indices of the source frames that start a shot; retiming: what repeated ones give way to."""
+
+    cuts: frozenset[int]
+    retiming: Retiming
+
+
+@dataclass
+class Shot:
+    """The frames of one, as far as they are needed to tell when its pictures were taken."""
+
+    finder: RepeatFinder = field(default_factory=RepeatFinder)
+    instants: list[Fraction] = field(default_factory=list)
+
+    def add(self, frame: VideoFrame) -> None:
+        self.instants.append(frame.instant)
+        self.finder.add(frame.rgb)
+
+    def retiming(self, frame: Fraction) -> tuple[set[Fraction], dict[Fraction, Fraction]]:
+        """Instants of the repeats, and moments: see `Retiming`. frame: seconds that one lasts."""
+        repeats = set(self.finder.finish())
+        if not repeats:
+            return set(), {}
+        distinct = [index for index in range(len(self.instants)) if index not in repeats]
+        motion = [self.finder.motion[index] for index in distinct[1:]]
+        found = moments([self.instants[index] for index in distinct], motion, frame)
+        return {self.instants[index] for index in repeats}, found
+
+
+def survey(
+    frames: Iterable[VideoFrame],
+    frame_s: Fraction,
+    detector: "CutDetector | None",
+    known: frozenset[int] = frozenset(),
+    progress: Callable[[], None] = lambda: None,
+) -> Seen:
+    """frames: of a file, or of a part and its margin; frame_s: seconds that one usually lasts; known: cuts.
+
+    progress: called after each frame.
+    """
+    cuts, repeats, taken = set(known), set[Fraction](), dict[Fraction, Fraction]()
+    for shot in _shots(frames, detector, cuts, progress):
+        told = shot.retiming(frame_s)
+        repeats |= told[0]
+        taken |= told[1]
+    return Seen(frozenset(cuts), Retiming(frozenset(repeats), taken))
+
+
+def _shots(
+    frames: Iterable[VideoFrame], detector: "CutDetector | None", cuts: set[int], progress: Callable[[], None]
+) -> Iterator[Shot]:
+    """Each one when it has ended. cuts: is told of those found."""
+    shot, last = Shot(), None
+    for frame in frames:
+        if last is not None and detector is not None and detector.is_cut(last.rgb, frame.rgb):
+            cuts.add(frame.index)
+        if frame.index in cuts:
+            yield shot
+            shot = Shot()
+        shot.add(frame)
+        last = frame
+        progress()
+    yield shot
