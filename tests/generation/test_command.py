@@ -1,16 +1,23 @@
 """`vidcm generate` on tiny checkpoints."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
+from tests.families.conftest import TINY
 from tests.families.tiny_video import write
 from vidcm.cli.main import cli
+from vidcm.families import get
+from vidcm.generation.jobs import Job
+from vidcm.generation.makers import Made, load_maker
 from vidcm.media.reader import open_reader
+from vidcm.models.scheduler import ConsistencyScheduler
 
 CLIP = ["--num-frames", "5", "--steps", "1", "--device", "cpu"]
 
@@ -77,6 +84,61 @@ def test_between_two_images_without_a_model(tmp_path):
         assert np.abs(frame.astype(int) - cv2.imread(str(path)).astype(int)).mean() < 2
 
 
+def test_nothing_to_go_by_for_a_model_of_text(model, tmp_path):
+    done = vidcm("-o", tmp_path / "out.mp4", "--model", model)
+    assert done.exit_code == 2
+    assert "give a prompt or an image" in done.stderr
+
+
+@pytest.fixture
+def clip_model(tmp_path_factory, monkeypatch) -> Path:
+    """A tiny one in the shipped one's place."""
+    made = get("clip").create({"vae": {"latent_channels": 8, "widths": [8, 16, 16]}, "dit": TINY["dit"]})
+    made.consistency = ConsistencyScheduler()
+    place = tmp_path_factory.mktemp("models") / "clip"
+    made.save(place)
+    monkeypatch.setattr("vidcm.generation.makers.folder", lambda name: place)
+    return place
+
+
+def test_one_image_without_a_model_is_animated_and_kept(clip_model, tmp_path):
+    out, image = tmp_path / "out.mkv", picture(tmp_path / "a.png", 64, 64)
+    done = vidcm("-o", out, "--image", image)
+    assert done.exit_code == 0, done.output
+    assert "13 frames of 64x64 at 24 fps, in 2 steps" in done.stdout
+    assert np.abs(frames(out)[0].astype(int) - cv2.imread(str(image)).astype(int)).mean() < 2
+
+
+def test_nothing_without_a_model_is_a_test_bed(clip_model, tmp_path):
+    done = vidcm("-o", tmp_path / "out.mkv", "--num-frames", "5", "--size", "32x32")
+    assert done.exit_code == 0, done.output
+    assert "a test bed for the model" in done.stderr
+    assert frames(tmp_path / "out.mkv").shape == (5, 32, 32, 3)
+
+
+def test_the_motion_model_goes_on_from_one_image(tmp_path):
+    out, image = tmp_path / "out.mkv", picture(tmp_path / "a.png", 64, 96)
+    done = vidcm("-o", out, "--model", "motion", "--image", image, "--num-frames", "3")
+    assert done.exit_code == 0, done.output
+    assert frames(out).shape == (3, 64, 96, 3)
+    refused = vidcm("-o", out, "--model", "motion", "--image", image, "--num-frames", "9")
+    assert refused.exit_code == 1
+    assert "sees 8 frames ahead of one image" in refused.stderr
+
+
+def test_a_batch_takes_the_model_that_fits_each_job(clip_model, tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name, 64, 64)
+    maker = load_maker(None, torch.device("cpu"))
+    maker.makers["motion"] = lambda job: Made(np.zeros((3, 8, 8, 3), np.float32), Fraction(24), {})
+    one, two = (
+        Job(image=str(tmp_path / "a.png")),
+        Job(image=str(tmp_path / "a.png"), last_image=str(tmp_path / "b.png")),
+    )
+    assert [maker(job).settings["model"] for job in (one, two, one)] == ["clip", "motion", "clip"]
+    assert set(maker.makers) == {"clip", "motion"}
+
+
 def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
     jobs = tmp_path / "jobs.jsonl"
     wanted = [{"prompt": "a ball", "name": "ball"}, {"prompt": "sand", "num_frames": 6}, {"prompt": "sand", "seed": 2}]
@@ -99,9 +161,9 @@ def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
 
 
 WRONG = {
-    "nothing": ([], 2, "give a prompt or an image"),
-    "text without a model": (["--prompt", "x"], 2, "reads no text"),
-    "one image without a model": (["--image", "a.png"], 2, "Wan, LTX-Video or CogVideoX"),
+    "text without a model": (["--prompt", "x"], 2, "read no text"),
+    "a last image for the motion model": (["--model", "motion", "--last-image", "a.png"], 2, "wants a first image"),
+    "guidance without a model": (["--image", "a.png", "--guidance", "3"], 2, "has no guidance"),
     "a size that is none": (["--prompt", "x", "--size", "big"], 2, "WxH in pixels"),
     "no such model": (["--prompt", "x", "--model", "nowhere"], 1, "nowhere does not exist"),
     "a URL": (["--image", "https://example.org/a.png", "--last-image", "b.png"], 2, "is a URL"),
@@ -125,5 +187,5 @@ def test_a_manifest_for_the_shipped_model_names_the_line(tmp_path):
     (tmp_path / "jobs.jsonl").write_text('{"image": "a.png", "last_image": "b.png"}\n{"prompt": "x"}\n')
     done = vidcm("-o", tmp_path / "out", "--batch", tmp_path / "jobs.jsonl")
     assert done.exit_code == 1
-    assert "line 2: the shipped motion model reads no text" in done.stderr
+    assert "line 2: the shipped models read no text" in done.stderr
     assert not (tmp_path / "out").exists()

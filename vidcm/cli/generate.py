@@ -14,7 +14,8 @@ from vidcm.cli.options import DEVICE, Temperature
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
 from vidcm.core.processes import launched
-from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, check_without_model, read_manifest
+from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
+from vidcm.generation.shipped import check_shipped, named
 from vidcm.interpolation.check import check_model, check_target
 from vidcm.interpolation.progress import clock_time, emit
 from vidcm.media.encoders import check_codec
@@ -40,7 +41,7 @@ FRAME = click.Path(path_type=str)
     help="Video to write (.mp4, .mov, .mkv, .webm); with --batch, a folder.",
 )
 @click.option("--batch", metavar="JOBS.jsonl", type=click.Path(path_type=Path), help="A job on each line, as JSON.")
-@click.option("--model", type=click.Path(path_type=Path), help="Diffusers directory: Wan, LTX-Video or CogVideoX.")
+@click.option("--model", type=click.Path(path_type=Path), help="clip or motion, which are shipped, or a directory.")
 @click.option("--prompt", metavar="TEXT", help="What is to be seen.")
 @click.option("--negative-prompt", metavar="TEXT", help="What guidance leads away from.")
 @click.option("--image", metavar="FILE", type=FRAME, help="The first frame.")
@@ -72,13 +73,15 @@ def command(
 ) -> None:
     """Make a clip of a prompt, a first image, or a first and a last one; or many, with --batch.
 
-    Without --model, the shipped motion model makes what lies between --image and --last-image.
+    Without --model, a shipped model makes it, without text: between two images `motion`, at their own size; from one
+    image, or none, `clip`, small. --model DIR takes a diffusers directory: Wan, LTX-Video or CogVideoX.
 
     A line of JOBS.jsonl is an object with these options as fields (num_frames for --num-frames), and "name" for that of
     its file. Options given here count for the lines that do not say otherwise. Finished jobs are skipped.
     """
     given = {key: value for key, value in fields.items() if value is not None}
-    check_model(model, "adapter.json")
+    if named(model) is None:
+        check_model(model, "adapter.json")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     if batch is None:
         _one(target, model, given, device, low_memory, as_json, quiet=not ctx.find_root().params["verbose"])
@@ -92,8 +95,7 @@ def _one(
     try:
         job = check(from_mapping(Job, given))
         check_codec(target, None)
-        if model is None:
-            check_without_model(job)
+        _check_for(job, model)
     except UserError as error:
         raise click.UsageError(str(error)) from error
     check_target(target)
@@ -134,12 +136,11 @@ def _many(
         if key in given:
             raise click.UsageError(f"--{key.replace('_', '-')} is for one clip: name the image in each line of {batch}")
     lines = read_manifest(batch, given)
-    if model is None:
-        for line in lines:
-            try:
-                check_without_model(line.job)
-            except UserError as error:
-                raise UserError(f"{batch}, line {line.number}: {error}") from error
+    for line in lines:
+        try:
+            _check_for(line.job, model)
+        except UserError as error:
+            raise UserError(f"{batch}, line {line.number}: {error}") from error
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: with --batch, -o names a folder")
     if not folder.absolute().parent.is_dir():
@@ -162,6 +163,14 @@ def _many(
     )
     if processes.is_first:
         _end(ctx, records, folder, as_json)
+
+
+def _check_for(job: Job, model: Path | None) -> None:
+    """Raises UserError for a job that the model cannot do, as far as that is known before it is read."""
+    if model is None or named(model) is not None:
+        check_shipped(job, named(model))
+    elif job.prompt is None and not job.images():
+        raise UserError("there is nothing to go by: give a prompt or an image")
 
 
 class Teller:

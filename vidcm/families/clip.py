@@ -56,7 +56,7 @@ class ClipFamily(VideoFamily):
         """A new model. config: {"vae": {...}, "dit": {...}}, overriding the classes' defaults."""
         vae = VideoVAE(**config.get("vae", {}))
         latent = vae.config.latent_channels
-        sizes = {"dim": 160, "depth": 6, "heads": 5, **config.get("dit", {})}
+        sizes = {"dim": 128, "depth": 4, "heads": 4, **config.get("dit", {})}
         return cls(vae, VideoDiT(latent, TIME * (latent + 1), end_channels=0, **sizes))
 
     @classmethod

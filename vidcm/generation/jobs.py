@@ -58,8 +58,6 @@ class Job:
 
 def check(job: Job) -> Job:
     """The job itself. Raises UserError for values that no model can make a clip of."""
-    if job.prompt is None and not job.images():
-        raise UserError("there is nothing to go by: give a prompt or an image")
     for key, path in job.images().items():
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", path):
             raise UserError(f"{key} {path!r} is a URL: download it and give the file")
@@ -83,16 +81,6 @@ def check(job: Job) -> Job:
             f"name {job.name!r} cannot name a file: use up to 120 letters, digits, '.', '_' and '-', not {RESERVED!r}"
         )
     return job
-
-
-def check_without_model(job: Job) -> None:
-    """Raises UserError for a job that the shipped motion model, which knows what lies between two images, cannot do."""
-    if job.prompt is not None or job.negative_prompt is not None:
-        raise UserError(f"the shipped motion model reads no text: leave the prompt out, or give {GENERATING}")
-    if len(job.images()) < 2:
-        raise UserError(
-            f"the shipped motion model needs a first and a last image: give both, or {GENERATING}, which animate one"
-        )
 
 
 @dataclass(frozen=True)

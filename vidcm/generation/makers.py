@@ -1,5 +1,6 @@
-"""What makes a clip of a job: a pretrained video model, or, between two images, the shipped motion model."""
+"""What makes a clip of a job: a video model, or, from one image or between two, the shipped motion model."""
 
+import hashlib
 import json
 import warnings
 from collections.abc import Callable
@@ -15,10 +16,13 @@ from vidcm.core.errors import UserError
 from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
-from vidcm.generation.jobs import GENERATING, Job, check_without_model
+from vidcm.generation.jobs import Job
 from vidcm.generation.pictures import fit, read_image
+from vidcm.generation.shipped import MODELS, check_shipped, chosen, folder, named
 
 MOTION = "FrameInterpolationPipeline"
+FROM_NOTHING = "made from nothing but noise: a test bed for the model; an image (--image) gives it a scene"
+SPAN = 8  # frames: as far ahead of an image as the motion model was trained to see
 BETWEEN, BETWEEN_RATE = 17, 24  # frames, and frames per second, of what the motion model makes
 
 
@@ -36,14 +40,20 @@ Maker = Callable[[Job], Made]
 
 
 def load_maker(model: Path | None, device: torch.device, *, low_memory: bool = False, quiet: bool = True) -> Maker:
-    """The model, loaded once. model: None is the shipped one. Raises UserError for what cannot be loaded."""
-    if model is None or pipeline_of(read_index(model)) == MOTION:
+    """The model, loaded once. model: a folder or the name of a shipped model; None: the shipped one that fits the job.
+
+    Raises UserError for what cannot be loaded."""
+    if model is None:
+        return ShippedMaker(lambda name: load_maker(Path(name), device, low_memory=low_memory, quiet=quiet))
+    name = named(model)
+    where = model if name is None else folder(name)
+    if pipeline_of(read_index(where)) == MOTION:
         from vidcm.pipelines import FrameInterpolationPipeline
 
-        return BetweenMaker(FrameInterpolationPipeline.from_pretrained(model).to(device))
+        return BetweenMaker(FrameInterpolationPipeline.from_pretrained(where).to(device))
     from vidcm.pipelines import VideoGenerationPipeline
 
-    pipe = VideoGenerationPipeline.from_pretrained(model, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    pipe = VideoGenerationPipeline.from_pretrained(where, torch.bfloat16 if device.type == "cuda" else torch.float32)
     pipe.set_progress_bar_config(disable=quiet)
     if low_memory:
         pipe.enable_vae_tiling()
@@ -55,16 +65,37 @@ def load_maker(model: Path | None, device: torch.device, *, low_memory: bool = F
 
 
 def identity(model: Path | None) -> str:
-    """What tells one model from another: its index, and the name, size and age of each of its weights."""
+    """What tells one model from another: its index, and each of its weights by name, size and age; of shipped ones,
+    which every installation dates anew, by content."""
     if model is None:
-        return "shipped"
+        return json.dumps([identity(Path(name)) for name in MODELS])
+    name = named(model)
+    if name is not None:
+        files = sorted(folder(name).rglob("*.safetensors"))
+        return json.dumps([name, [hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]])
     laid = read_adapter(model)
     folders = [model] if laid is None else [model, laid.base]
-    files = [(folder, file) for folder in folders for file in sorted(folder.rglob("*.safetensors"))]
+    files = [(place, file) for place in folders for file in sorted(place.rglob("*.safetensors"))]
     stats = [
-        (file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for folder, file in files
+        (file.relative_to(place).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for place, file in files
     ]
     return json.dumps([read_index(model), stats], sort_keys=True)
+
+
+@dataclass
+class ShippedMaker:
+    """The shipped model that fits the job; each is loaded when the first job asks for it."""
+
+    load: Callable[[str], Maker]
+    makers: dict[str, Maker] = field(default_factory=dict)
+
+    def __call__(self, job: Job) -> Made:
+        check_shipped(job)
+        name = chosen(job)
+        maker = self.makers[name] = self.makers.get(name) or self.load(name)
+        made = maker(job)
+        made.settings["model"] = name
+        return made
 
 
 @dataclass
@@ -102,6 +133,8 @@ class ClipMaker:
         settings |= {"steps": steps, "seed": job.seed}
         notes = [f"{job.images()[key]}: {one.note}" for key, one in fitted.items() if one.note]
         notes += [str(told.message) for told in caught if issubclass(told.category, PromptCut)]
+        if job.prompt is None and not images:
+            notes.append(FROM_NOTHING)
         if job.sampler is None and not self.pipe.is_tuned:
             notes.append(f"these weights were not tuned for few steps: their diffusion model was followed in {steps}")
         return Made(made.frames[0], rate, settings, notes)
@@ -119,29 +152,35 @@ class ClipMaker:
 
 @dataclass
 class BetweenMaker:
-    """What lies between two images, by the interpolation model; both are frames of the clip."""
+    """What lies between two images, or follows one, by the interpolation model; those given are frames of the clip."""
 
     pipe: Any
 
     def __call__(self, job: Job) -> Made:
-        check_without_model(job)
-        for name in ("sampler", "guidance"):
-            if getattr(job, name) is not None:
-                raise UserError(f"the shipped motion model has no {name}: leave it out, or give {GENERATING}")
+        check_shipped(job, "motion")
         images = {key: read_image(path) for key, path in job.images().items()}
         height, width = job.pixels or images["image"].shape[:2]
         fitted = [fit(image, height, width, job.fit) for image in images.values()]
-        frames, rate, steps = job.num_frames or BETWEEN, job.fps or Fraction(BETWEEN_RATE), job.steps or 2
-        if frames < 3:
-            raise UserError(f"num_frames must be at least 3 between two images, got {frames} (try {BETWEEN})")
+        usual, least = (BETWEEN, 3) if len(fitted) == 2 else (SPAN, 2)
+        frames, rate, steps = job.num_frames or usual, job.fps or Fraction(BETWEEN_RATE), job.steps or 2
+        if frames < least:
+            raise UserError(
+                f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})"
+            )
+        if len(fitted) == 1 and frames > SPAN:
+            raise UserError(
+                f"the motion model sees {SPAN} frames ahead of one image, got num_frames {frames}: take fewer, give a "
+                "last image, or choose --model clip"
+            )
         ends = [as_tensor(one.pixels).to(self.pipe.device) for one in fitted]
-        instants = [i / (frames - 1) for i in range(1, frames - 1)]
+        whole = frames - 1 if len(ends) == 2 else SPAN
+        instants = [i / whole for i in range(1, frames - len(ends) + 1)]
         options = {"num_inference_steps": steps, "temperature": job.temperature, "seed": job.seed}
-        between = self.pipe(*ends, instants, **options, output_type="np").frames[0]
-        first, last = (one.pixels[None].astype(np.float32) / 255 for one in fitted)
+        made = self.pipe(ends[0], ends[1] if len(ends) == 2 else None, instants, **options, output_type="np").frames[0]
+        first, *last = (one.pixels[None].astype(np.float32) / 255 for one in fitted)
         settings = {"num_frames": frames, "size": f"{width}x{height}", "fps": str(rate), "steps": steps}
         notes = [f"{path}: {one.note}" for path, one in zip(job.images().values(), fitted, strict=True) if one.note]
-        clip = np.concatenate((first, between.astype(np.float32), last))
+        clip = np.concatenate((first, made.astype(np.float32), *last))
         return Made(clip, rate, {**settings, "seed": job.seed}, notes)
 
 

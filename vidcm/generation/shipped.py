@@ -1,0 +1,43 @@
+"""The models in the package by name, and which of them makes a job when none is asked for. Imports nothing heavy.
+
+motion    what lies between two images, at their own size; of one image, a little of what comes after it
+clip      small clips from any frames: what comes after an image, what leads to one, or anything at all
+"""
+
+from pathlib import Path
+
+import vidcm
+from vidcm.core.errors import UserError
+from vidcm.generation.jobs import GENERATING, Job
+
+MODELS = ("motion", "clip")
+
+
+def named(model: Path | None) -> str | None:
+    """The shipped model that --model names; None for a folder."""
+    return str(model) if model is not None and str(model) in MODELS else None
+
+
+def folder(name: str) -> Path:
+    return Path(vidcm.__file__).parent / "assets" / name
+
+
+def chosen(job: Job) -> str:
+    """The model for a job of which nothing is said: pictures of full size where there are two images."""
+    return "motion" if len(job.images()) == 2 else "clip"
+
+
+def check_shipped(job: Job, name: str | None = None) -> None:
+    """Raises UserError for a job that a shipped model cannot do. name: of the model; None: chosen by the job."""
+    if job.prompt is not None or job.negative_prompt is not None:
+        raise UserError(f"the shipped models read no text: leave the prompt out, or give {GENERATING}")
+    name = name or chosen(job)
+    if name == "motion" and not job.images():
+        raise UserError("the shipped motion model goes by images: give --image, or choose --model clip")
+    if name == "motion" and job.image is None:
+        raise UserError("the shipped motion model wants a first image: give --image, or choose --model clip")
+    for key in ("sampler", "guidance") if name == "motion" else ():
+        if getattr(job, key) is not None:
+            raise UserError(f"the shipped motion model has no {key}: leave it out, or choose --model clip")
+    if name == "clip" and job.guidance not in (None, 1):
+        raise UserError(f"the shipped clip model has no guidance: leave it out or give 1, got {job.guidance:g}")
