@@ -1,5 +1,6 @@
 """`vidcm doctor`: what this installation has and what of it works. Backends are tried, not only looked up."""
 
+import json
 import os
 import platform
 import re
@@ -8,11 +9,15 @@ from collections.abc import Iterator
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vidcm import __version__
 from vidcm.cli.models import describe, shipped_models
+
+SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
+DTYPES = ("bfloat16", "float16", "float32")
 
 Finding = tuple[str, str, str]  # state ("ok", "note" or "fail"), what, how it stands
 
@@ -108,9 +113,56 @@ SECTIONS = {"Packages": packages, "Devices": devices, "Readers": readers, "Atten
 
 
 @click.command()
+@click.option("--model", metavar="DIR|NAME", help="Tell what a clip of this model takes; NAME: of a published one.")
+@click.option("--size", metavar="WxH", help="Of the clip, in pixels.  [default: usual for the model]")
+@click.option("--num-frames", metavar="N", type=click.IntRange(min=1), help="[default: usual for the model]")
+@click.option("--steps", type=click.IntRange(1, 1000), default=2, show_default=True, help="Network steps.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Of the networks.  [default: bfloat16, as on CUDA]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts; of a model only.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """Show versions, devices, and which backends work here. Fails if something needed does not."""
+def command(ctx: click.Context, model: str | None, as_json: bool, **clip: Any) -> None:
+    """Show versions, devices, and which backends work here. Fails if something needed does not.
+
+    With --model, what a clip of it takes in memory and operations, before any weight is loaded: a model directory, or
+    one of the published models by name (an unknown name lists them).
+    """
+    if model is not None:
+        needs_of(model, as_json, **clip)
+        return
+    given = [f"--{name.replace('_', '-')}" for name in ("size", "num_frames", "dtype") if clip[name] is not None]
+    if given or as_json:
+        raise click.UsageError(f"{(given or ['--json'])[0]} is of a clip: name its --model, too")
+    examine(ctx)
+
+
+def needs_of(
+    model: str, as_json: bool, *, size: str | None, num_frames: int | None, steps: int, dtype: str | None
+) -> None:
+    """Print what a clip takes."""
+    if size is not None and not SIZE.fullmatch(size):
+        raise click.UsageError(f"--size must be WxH in pixels such as 832x480, got {size!r}")
+    import torch
+
+    from vidcm.cli import needs as table
+    from vidcm.core.devices import present_device
+    from vidcm.families.skeleton import skeleton
+    from vidcm.families.stock import hush
+    from vidcm.generation.needs import needs
+
+    hush()
+    kind = dtype or "bfloat16"
+    family = skeleton(model, getattr(torch, kind))
+    frames, height, width = family.usual_clip
+    if size is not None:
+        width, height = map(int, size.split("x"))
+    found = needs(family, (num_frames or frames, height, width), steps)
+    if as_json:
+        click.echo(json.dumps(table.as_dict(found, model, kind)))
+    else:
+        table.tell(found, model, kind, str(present_device("auto")))
+
+
+def examine(ctx: click.Context) -> None:
     click.echo(f"vidcm {__version__}, Python {platform.python_version()}, {platform.platform()}")
     failed = False
     for title, section in SECTIONS.items():

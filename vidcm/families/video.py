@@ -318,7 +318,8 @@ class VideoFamily(ABC):
 
     def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
         """The VAE's own latents, float32."""
-        with torch.autocast(self.device.type, enabled=False):
+        kind = "cpu" if self.device.type == "meta" else self.device.type  # autocast knows no meta device
+        with torch.autocast(kind, enabled=False):
             found = self.vae.encode((2 * frames - 1).to(self.device, self.vae.dtype)).latent_dist
         return (found.mode() if generator is None else found.sample(generator)).float()
 
