@@ -148,10 +148,11 @@ def needs_of(
     from vidcm.families.skeleton import skeleton
     from vidcm.families.stock import hush
     from vidcm.generation.needs import needs
+    from vidcm.generation.shipped import folder, named
 
     hush()
-    kind = dtype or "bfloat16"
-    family = skeleton(model, getattr(torch, kind))
+    kind, shipped = dtype or "bfloat16", named(Path(model))
+    family = skeleton(model if shipped is None else folder(shipped), getattr(torch, kind))
     frames, height, width = family.usual_clip
     if size is not None:
         width, height = map(int, size.split("x"))
