@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY ?= 16384
 
-.PHONY: help install demo check lint format test test-slow bench clean
+.PHONY: help install demo check lint format test test-slow test-cluster bench clean
 
 help:
 	@echo "make demo       interpolate a clip rendered on the spot; VIDEO=path takes one of yours"
@@ -21,6 +21,7 @@ help:
 	@echo "make format     ruff's fixes and formatting, in place"
 	@echo "make test       check, then the tests (CPU, minutes)"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-cluster  the tests that start Ray, which this installs"
 	@echo "make bench      speed and memory against peers"
 	@echo "make clean      remove what the targets above made, but not $(VENV)"
 
@@ -55,6 +56,10 @@ test: check
 
 test-slow: $(STAMP)
 	$(PY) -m pytest -q -m slow
+
+test-cluster: $(STAMP)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[test,cluster]"
+	$(PY) -m pytest -q -m cluster
 
 bench: $(STAMP)
 	$(PY) -m benchmarks

@@ -16,9 +16,10 @@ from vidcm.core.errors import UserError
 from vidcm.generation.jobs import Job, Line, key_of
 from vidcm.generation.makers import Made
 from vidcm.generation.memory import peak_mib, reset_peak
-from vidcm.generation.run import make_batch
+from vidcm.generation.run import Manifest
 from vidcm.generation.writing import write_clip
 from vidcm.media.reader import open_reader
+from vidcm.work.batch import make_all
 
 CPU = torch.device("cpu")
 
@@ -45,7 +46,7 @@ class Maker:
 
 
 def run(folder: Path, jobs: list[Line], maker: Maker, model: str = "m"):
-    return make_batch(jobs, folder, lambda: maker, model, CPU)
+    return make_all(Manifest(folder, lambda: (maker, CPU), model), jobs)
 
 
 def test_failures_are_recorded_and_stop_nothing(tmp_path):
@@ -96,7 +97,7 @@ def test_a_full_disk_ends_the_run(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vidcm.generation.run.write_aside", full)
+    monkeypatch.setattr("vidcm.work.batch.write_aside", full)
     with pytest.raises(OSError, match="No space left"):
         run(tmp_path / "out", lines(Job(prompt="one"), Job(prompt="two")), Maker())
 
@@ -105,7 +106,7 @@ def test_finished_jobs_need_no_model(tmp_path):
     jobs = lines(Job(prompt="one"))
     run(tmp_path / "out", jobs, Maker())
     told = []
-    make_batch(jobs, tmp_path / "out", lambda: 1 / 0, "m", CPU, tell=lambda record, *_: told.append(record.status))
+    make_all(Manifest(tmp_path / "out", lambda: 1 / 0, "m"), jobs, tell=lambda record, *_: told.append(record.status))
     assert told == ["kept"]
 
 
@@ -150,11 +151,12 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from tests.generation.test_run import CPU, Job, Maker, lines
 from vidcm.core.processes import launched
-from vidcm.generation.run import make_batch
+from vidcm.generation.run import Manifest
+from vidcm.work.batch import make_all
 
 maker, processes = Maker(), launched()
 jobs = lines(*(Job(prompt=prompt) for prompt in ("a", "fail", "c", "d", "e")))
-records = make_batch(jobs, Path(sys.argv[1]), lambda: maker, "m", CPU, processes=processes)
+records = make_all(Manifest(Path(sys.argv[1]), lambda: (maker, CPU), "m"), jobs, processes=processes)
 print("".join(maker.made), sum(record.status == "done" for record in records))
 """
 

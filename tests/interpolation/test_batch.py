@@ -8,8 +8,9 @@ import pytest
 
 from vidcm.core.errors import UserError
 from vidcm.core.processes import Processes
-from vidcm.interpolation.batch import JOURNAL, SUMMARY, interpolate_videos
+from vidcm.interpolation.batch import JOURNAL, Folder
 from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
+from vidcm.work.batch import SUMMARY, make_all
 
 NAMES = ["a.mp4", "b/c.mov", "b/d.mkv", "z.webm"]
 
@@ -37,11 +38,13 @@ class Make:
         return {"frames_out": 2}
 
 
-def run(footage: Path, settings: dict | None = None, suffix: str | None = None, **how) -> tuple[list[str], list]:
+def run(
+    footage: Path, settings: dict | None = None, suffix: str | None = None, load=lambda: None, **how
+) -> tuple[list[str], list]:
     """Sources that were made, and the records."""
     out, make = footage.parent / "out", Make()
-    records = interpolate_videos(videos_below(footage, out, suffix), out, make, settings or {"factor": "2"}, **how)
-    return make.made, records
+    batch = Folder(out, lambda: load() or make, settings or {"factor": "2"})
+    return make.made, make_all(batch, videos_below(footage, out, suffix), **how)
 
 
 def statuses(records: list) -> list[str]:
@@ -94,7 +97,7 @@ def test_what_nobody_foresaw_stops_no_other_either(footage):
         raise ZeroDivisionError("by\nzero")
 
     out = footage.parent / "out"
-    records = interpolate_videos(videos_below(footage, out), out, make, {})
+    records = make_all(Folder(out, lambda: make, {}), videos_below(footage, out))
     assert [record.error for record in records] == ["unexpected ZeroDivisionError: by zero"] * 4
 
 
@@ -116,7 +119,7 @@ def test_an_interrupted_video_is_made_again(footage):
 
     out = footage.parent / "out"
     with pytest.raises(KeyboardInterrupt):
-        interpolate_videos(videos_below(footage, out), out, interrupted, {"factor": "2"})
+        make_all(Folder(out, lambda: interrupted, {"factor": "2"}), videos_below(footage, out))
     assert run(footage)[0] == ["a.mp4", "c.mov", "d.mkv", "z.webm"]
     assert (out / "a.mp4").read_text() == "made of a.mp4"
 

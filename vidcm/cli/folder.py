@@ -13,32 +13,33 @@ from vidcm.interpolation.progress import clock_time, emit
 from vidcm.interpolation.tree import Video
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.batch import Record
+    from vidcm.interpolation.batch import Make, VideoRecord
 
 
 def interpolate_folder(
     videos: Sequence[Video],
     folder: Path,
-    make: Callable[[Path, Path], Mapping[str, Any]],
-    load: Callable[[], object],
+    load: "Callable[[], Make]",
     settings: Mapping[str, str],
     model: Path | None,
     processes: Processes,
     as_json: bool,
+    on_ray: dict[str, Any] | None = None,
 ) -> bool:
-    """Whether any failed. See `batch.interpolate_videos`."""
-    from vidcm.interpolation.batch import interpolate_videos
+    """Whether any failed. See `batch.Folder`; on_ray: the options of `make_all_on_ray`, else it is made here."""
+    from vidcm.interpolation.batch import Folder
     from vidcm.pipelines.frame_interpolation import shipped_model
+    from vidcm.work.batch import make_all
 
-    records = interpolate_videos(
-        videos,
-        folder,
-        make,
-        {**settings, "version": __version__, "model": model_digest(model or shipped_model())},
-        load=load,
-        processes=processes,
-        tell=Teller(as_json, [video.source.stat().st_size for video in processes.share(videos)]),
-    )
+    known = {**settings, "version": __version__, "model": model_digest(model or shipped_model())}
+    batch, share = Folder(folder, load, known), processes.share(videos)
+    tell = Teller(as_json, {video.name: video.source.stat().st_size for video in share})
+    if on_ray is None:
+        records = make_all(batch, videos, processes=processes, tell=tell)
+    else:
+        from vidcm.work.cluster import make_all_on_ray
+
+        records = make_all_on_ray(batch, videos, tell=tell, **on_ray)
     return processes.is_first and _end(records, folder, as_json)
 
 
@@ -53,25 +54,25 @@ def model_digest(folder: Path) -> str:
 class Teller:
     """A line for each video that is behind us, with the time that is left at this pace.
 
-    sizes: bytes of each, by which the time is judged.
+    sizes: bytes of each by name, by which the time is judged.
     """
 
-    def __init__(self, as_json: bool, sizes: Sequence[int]) -> None:
-        self.as_json, self.sizes = as_json, sizes
-        self.started, self.count, self.made_bytes = time.monotonic(), 0, 0
+    def __init__(self, as_json: bool, sizes: Mapping[str, int]) -> None:
+        self.as_json, self.left = as_json, dict(sizes)
+        self.started, self.made_bytes = time.monotonic(), 0
 
-    def __call__(self, record: "Record", video: Video) -> None:
-        self.count += 1
-        self.made_bytes += self.sizes[self.count - 1] if record.status == "done" else 0
+    def __call__(self, record: "VideoRecord", video: Video, done: int, count: int) -> None:
+        size = self.left.pop(video.name)
+        self.made_bytes += size if record.status == "done" else 0
         pace = (time.monotonic() - self.started) / max(self.made_bytes, 1)
-        left_s = pace * sum(self.sizes[self.count :])
+        left_s = pace * sum(self.left.values())
         if self.as_json:
             facts = {key: getattr(record, key) for key in ("name", "status", "file", "error", "report")}
-            emit("video", number=self.count, expected=len(self.sizes), left_s=round(left_s, 1), **facts)
+            emit("video", number=done, expected=count, left_s=round(left_s, 1), **facts)
             return
         left = f", {clock_time(left_s)} left" if self.made_bytes and left_s else ""
         said = {"done": _done(record.report), "kept": "was finished before"}.get(record.status, record.error)
-        click.echo(f"[{self.count}/{len(self.sizes)}] {record.name}: {said}{left}", err=True)
+        click.echo(f"[{done}/{count}] {record.name}: {said}{left}", err=True)
         for note in _notes(record.report) if record.status == "done" else ():
             click.echo(f"  {note}", err=True)
 
@@ -86,7 +87,7 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     return [*report["problems"], *(f"left out: {stream}" for stream in report["dropped"])]
 
 
-def _end(records: "list[Record]", folder: Path, as_json: bool) -> bool:
+def _end(records: "list[VideoRecord]", folder: Path, as_json: bool) -> bool:
     """The sum, and a list of those that failed. Whether any did."""
     failed = [record for record in records if record.status != "done"]
     if as_json:

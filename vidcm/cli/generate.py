@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidcm.cli.options import DEVICE, Temperature
+from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
-from vidcm.core.processes import launched
-from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
+from vidcm.core.processes import ALONE, Processes, launched
+from vidcm.generation.jobs import FITS, SAMPLERS, Job, Line, check, read_manifest
 from vidcm.generation.shipped import check_shipped, named
 from vidcm.interpolation.check import check_model, check_target
 from vidcm.interpolation.progress import clock_time, emit
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from vidcm.generation.makers import Maker
-    from vidcm.generation.run import Record
+    from vidcm.generation.run import ClipRecord, Load
 
 FRAME = click.Path(path_type=str)
 
@@ -59,6 +59,8 @@ FRAME = click.Path(path_type=str)
 @click.option("--seed", type=int, help="Another seed, another clip.  [default: 0]")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
 @click.option("--low-memory", is_flag=True, help="Parts of the model wait on the CPU; frames are decoded in tiles.")
+@click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
+@click.option("--workers", metavar="N", type=click.IntRange(min=1), help=WORKERS_HELP)
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 @click.pass_context
 def command(
@@ -68,6 +70,8 @@ def command(
     model: Path | None,
     device: str,
     low_memory: bool,
+    place: str,
+    workers: int | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -82,11 +86,13 @@ def command(
     given = {key: value for key, value in fields.items() if value is not None}
     if named(model) is None:
         check_model(model, "adapter.json")
+    check_place(place, workers, "--batch JOBS.jsonl" if batch is None else None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     if batch is None:
         _one(target, model, given, device, low_memory, as_json, quiet=not ctx.find_root().params["verbose"])
     else:
-        _many(ctx, target, batch, model, given, device, low_memory, as_json)
+        options = {"device": device, "low_memory": low_memory, "quiet": not ctx.find_root().params["verbose"]}
+        _many(ctx, target, batch, model, given, options, as_json, on_ray=place == "ray", workers=workers)
 
 
 def _one(
@@ -128,10 +134,13 @@ def _many(
     batch: Path,
     model: Path | None,
     given: dict[str, Any],
-    device: str,
-    low_memory: bool,
+    options: dict[str, Any],
     as_json: bool,
+    *,
+    on_ray: bool,
+    workers: int | None,
 ) -> None:
+    """options: see `_loading`; on_ray, workers: see `make_all_on_ray`."""
     for key in ("image", "last_image"):
         if key in given:
             raise click.UsageError(f"--{key.replace('_', '-')} is for one clip: name the image in each line of {batch}")
@@ -146,23 +155,22 @@ def _many(
     if not folder.absolute().parent.is_dir():
         raise UserError(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
     from vidcm.generation.makers import identity
-    from vidcm.generation.run import make_batch
+    from vidcm.generation.run import Manifest
+    from vidcm.work.batch import make_all
 
-    processes = launched()
-    place = own_device(device, processes)
-    quiet = not ctx.find_root().params["verbose"]
-    teller = Teller(as_json, folder)
-    records = make_batch(
-        lines,
-        folder,
-        lambda: _load(model, place, low_memory, quiet),
-        identity(model),
-        place,
-        processes=processes,
-        tell=teller,
-    )
+    processes, tell = launched(), Teller(as_json)
+    if on_ray:  # workers start in a folder of their own
+        folder, model = folder.absolute(), model if named(model) is not None or model is None else model.absolute()
+    manifest = Manifest(folder, _loading(model, processes=processes, **options), identity(model))
+    if on_ray:
+        from vidcm.work.cluster import make_all_on_ray
+
+        records = make_all_on_ray(manifest, lines, workers=workers, device=options["device"], tell=tell)
+    else:
+        own_device(options["device"], processes)  # refused before anything is made
+        records = make_all(manifest, lines, processes=processes, tell=tell)
     if processes.is_first:
-        _end(ctx, records, folder, as_json)
+        _end(ctx, records, manifest.summary(records), folder, as_json)
 
 
 def _check_for(job: Job, model: Path | None) -> None:
@@ -176,11 +184,11 @@ def _check_for(job: Job, model: Path | None) -> None:
 class Teller:
     """A line for each job that is behind us, with the time that is left at this pace."""
 
-    def __init__(self, as_json: bool, folder: Path) -> None:
-        self.as_json, self.folder = as_json, folder
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
         self.started, self.made = time.monotonic(), 0
 
-    def __call__(self, record: "Record", done: int, count: int) -> None:
+    def __call__(self, record: "ClipRecord", line: Line, done: int, count: int) -> None:
         if self.as_json:
             emit("job", done=done, expected=count, **_facts(record))
             return
@@ -192,19 +200,27 @@ class Teller:
             click.echo(f"  {note}", err=True)
 
 
-def _end(ctx: click.Context, records: "list[Record]", folder: Path, as_json: bool) -> None:
-    """The summary; exit code 2 with a list where some failed."""
-    failed = [record for record in records if record.status == "failed"]
+def _end(ctx: click.Context, records: "list[ClipRecord]", summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """The sum; exit code 2 with a list where some failed."""
+    failed = [record for record in records if record.status != "done"]
     if as_json:
-        from vidcm.generation.run import summary
-
-        emit("done", folder=str(folder), **{key: value for key, value in summary(records).items() if key != "clips"})
+        emit("done", folder=str(folder), **{key: value for key, value in summary.items() if key != "clips"})
     else:
         click.echo(f"{folder}: {len(records) - len(failed)} clips of {len(records)} jobs, summary.json has each")
     for record in failed:
         click.echo(f"failed: line {record.line}, {record.key}: {record.error}", err=True)
     if failed:
         ctx.exit(2)
+
+
+def _loading(model: Path | None, *, device: str, low_memory: bool, quiet: bool, processes: Processes = ALONE) -> "Load":
+    """Gives the model and where it runs, in this process or a worker of a cluster."""
+
+    def load() -> "tuple[Maker, torch.device]":
+        place = own_device(device, processes)
+        return _load(model, place, low_memory, quiet), place
+
+    return load
 
 
 def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: bool) -> "Maker":
@@ -216,5 +232,6 @@ def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: b
     return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())
 
 
-def _facts(record: "Record") -> dict[str, Any]:
-    return {key: value for key, value in asdict(record).items() if key != "fingerprint"}
+def _facts(record: "ClipRecord") -> dict[str, Any]:
+    beside = ("fingerprint", "bytes", "mtime_ns", "tries")
+    return {key: value for key, value in asdict(record).items() if key not in beside}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vidcm.cli.options import DEVICE, Temperature
+from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.cli.outcome import foretell, tell
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
@@ -33,6 +33,7 @@ T = TypeVar("T")
 LOOKING = "looking ahead"
 
 if TYPE_CHECKING:
+    from vidcm.interpolation.batch import Make
     from vidcm.interpolation.render import CutDetector, Interpolator
     from vidcm.interpolation.stream import Report
 
@@ -125,6 +126,8 @@ if TYPE_CHECKING:
     help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
 )
 @click.option("--suffix", metavar=".EXT", help="Of a folder's outputs, such as .mp4.  [default: each input's own]")
+@click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
+@click.option("--workers", metavar="N", type=click.IntRange(min=1), help=WORKERS_HELP)
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
 @click.pass_context
 def command(
@@ -148,6 +151,8 @@ def command(
     min_confidence: float | None,
     fallback: str | None,
     suffix: str | None,
+    place: str,
+    workers: int | None,
     as_json: bool,
     **sampling: Any,
 ) -> None:
@@ -181,8 +186,11 @@ def command(
     how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
     how |= {"preview": length, "allow_truncated": allow_truncated}
     how |= {"repair": NOTHING if repair is None else _check(parse_repair, repair)}
+    check_place(place, workers, None if source.is_dir() else "a folder")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     if source.is_dir():
-        _folder(ctx, source, target, suffix, model, as_json, how, sampling)
+        on_ray = {"workers": workers, "device": sampling["device"]} if place == "ray" else None
+        _folder(ctx, source, target, suffix, model, as_json, how, sampling, on_ray)
         return
     if suffix is not None:
         raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
@@ -220,28 +228,37 @@ def _folder(
     as_json: bool,
     how: dict[str, Any],
     sampling: dict[str, Any],
+    on_ray: dict[str, Any] | None,
 ) -> None:
-    """how: see `_run`; sampling: see `_loader`."""
+    """how: see `_run`; sampling: see `_loader`; on_ray: see `interpolate_folder`."""
+    if on_ray is not None:  # workers start in a folder of their own
+        source, target, model = source.absolute(), target.absolute(), None if model is None else model.absolute()
     videos = videos_below(source, target, None if suffix is None else _check(parse_suffix, suffix))
     _check(check_codecs, videos, how["codec"], how["quality"])
     processes = launched()
-    loaded = _loader(model, processes=processes, **sampling)
 
-    def make(one: Path, made: Path) -> dict[str, Any]:
-        progress = Progress(as_json)
-        try:
-            forecast = Forecast(partial(foretell, made, progress))
-            here = {"progress": progress, "survey_progress": Progress(as_json, LOOKING), "forecast": forecast}
-            return _run(one, made, interpolator=lazily(loaded), **here, **how).as_dict()
-        finally:
-            progress.close()
+    def load() -> "Make":
+        loaded = _loader(model, processes=processes, **sampling)
+        loaded()
+        return partial(_one_of_many, loaded, as_json, how)
 
     from vidcm.cli.folder import interpolate_folder
 
     settings = {name: repr(value) for name, value in {**how, **sampling}.items() if name != "device"}
-    failed = interpolate_folder(videos, target, make, loaded, settings, model, processes, as_json)
-    if failed:
+    if interpolate_folder(videos, target, load, settings, model, processes, as_json, on_ray):
         ctx.exit(2)
+
+
+def _one_of_many(
+    loaded: "Callable[[], Interpolator]", as_json: bool, how: dict[str, Any], source: Path, target: Path
+) -> dict[str, Any]:
+    progress = Progress(as_json)
+    try:
+        forecast = Forecast(partial(foretell, target, progress))
+        here = {"progress": progress, "survey_progress": Progress(as_json, LOOKING), "forecast": forecast}
+        return _run(source, target, interpolator=lazily(loaded), **here, **how).as_dict()
+    finally:
+        progress.close()
 
 
 def _check(judge: Callable[..., T], *values: Any) -> T:
@@ -288,7 +305,6 @@ def _run(source: Path, target: Path, *, find_cuts: bool, **how: Any) -> "Report"
     from vidcm.interpolation.stream import interpolate_file
     from vidcm.media.info import MediaWarning
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     detector = _detector() if find_cuts else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MediaWarning)  # the report has them

@@ -1,12 +1,35 @@
 """Kinds of option values that several commands share, judged without torch."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import click
 
 from vidcm.core.devices import DEVICES
+from vidcm.core.errors import UserError
+from vidcm.core.processes import launched
 
 DEVICE = click.Choice(DEVICES)
+PLACE = click.Choice(("here", "ray"))
+PLACE_HELP = "Where a list of jobs is made: here, in this process or those of torchrun, or on a Ray cluster."
+WORKERS_HELP = "Models at work at once, with --on ray.  [default: one for each GPU, or node without any]"
+
+
+def check_place(place: str, workers: int | None, many: str | None) -> None:
+    """place: one of PLACE. many: the option that would make a list of jobs, where there is none.
+
+    Raises UserError or click.UsageError for what does not go together, and where Ray is not installed.
+    """
+    if place == "here":
+        if workers is not None:
+            raise click.UsageError(f"--workers {workers} is for --on ray: give that too, or start with torchrun")
+        return
+    if many is not None:
+        raise click.UsageError(f"--on ray is for many jobs: give {many}")
+    if launched().count > 1:
+        raise UserError("--on ray starts workers of its own: start the command once, without torchrun")
+    if find_spec("ray") is None:
+        raise UserError('--on ray needs Ray, which is not installed: pip install "vidcm[cluster]"')
 
 
 class Temperature(click.ParamType):

@@ -1,0 +1,43 @@
+"""What holds for jobs of any kind; folders of videos and manifests of clips have tests of their own."""
+
+import json
+
+import pytest
+
+from vidcm.work.batch import as_json, make_all, read
+
+from .jobs import Notes
+
+
+def test_a_job_is_known_as_begun_before_it_is_made(tmp_path):
+    class Killed(Notes):
+        def make(self, job, record):
+            raise KeyboardInterrupt
+
+    killed = Killed(tmp_path / "out", tmp_path / "trace")
+    with pytest.raises(KeyboardInterrupt):
+        make_all(killed, ["one"])
+    assert read(killed, "one").status == "begun"
+    killed.target("one").write_text("renamed into place, and nobody noted it")
+    records = make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["one"])
+    assert records[0].status == "done"
+    assert killed.target("one").read_text() == "one"
+
+
+def test_a_record_that_cannot_be_read_still_says_that_the_file_is_ours(tmp_path):
+    notes = Notes(tmp_path / "out", tmp_path / "trace")
+    make_all(notes, ["one", "two"])
+    notes.place("one").write_text("{")
+    notes.place("two").unlink()
+    assert [record.status for record in make_all(notes, ["one", "two"])] == ["done", "failed"]
+    assert notes.seen("end") == ["one", "two", "one"]
+
+
+def test_a_full_disk_ends_the_run(tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["full", "one"])
+
+
+def test_names_that_are_no_utf_8_can_be_told():
+    assert json.loads(as_json({"name": "a\udcff é"})) == {"name": "a\udcff é"}
+    assert "é" in as_json({"name": "é"}).decode()

@@ -1,0 +1,195 @@
+"""A list of jobs into a folder: what is finished is kept, what fails is told and the next one made.
+
+Each job has a record, saved before it is begun and when it has ended, under a fingerprint of all that decides what is
+made: another fingerprint, and it is made again. A file there that no record knows is never written over.
+"""
+
+import errno
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes
+from vidcm.data.arrays import write_aside
+
+SUMMARY = "summary.json"
+UNREADABLE = "unreadable"  # the fingerprint of a record that is there and cannot be read: the file is ours
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What became of a job. status: "begun", "done", "failed", or "kept" from an earlier run.
+
+    fingerprint: empty while no run has begun it; file: what was made, below the folder; bytes, mtime_ns: of it;
+    tries: how often a worker of a cluster has begun it.
+    """
+
+    status: str
+    fingerprint: str = ""
+    file: str | None = None
+    bytes: int = 0
+    mtime_ns: int = 0
+    tries: int = 0
+    error: str | None = None
+
+
+J = TypeVar("J")
+R = TypeVar("R", bound=Record)
+
+
+class Batch(ABC, Generic[J, R]):
+    """One kind of jobs, made into one folder. Workers of a cluster get it pickled.
+
+    smaller: what helps a job that runs out of memory.
+    """
+
+    smaller = "try a smaller one"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @abstractmethod
+    def target(self, job: J) -> Path:
+        """The file to make."""
+
+    @abstractmethod
+    def place(self, job: J) -> Path:
+        """The file of its record."""
+
+    @abstractmethod
+    def record(self, job: J, /, **known: Any) -> R:
+        """One of this job. known: values of its fields."""
+
+    @abstractmethod
+    def fingerprint(self, job: J) -> str:
+        """Of all that decides what is made. Raises OSError where the job cannot be read."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """What all jobs need, once. What it raises ends the run."""
+
+    @abstractmethod
+    def make(self, job: J, record: R) -> None:
+        """The target, whole or not at all; the record is told how. Raises UserError if it cannot be made."""
+
+    @abstractmethod
+    def summary(self, records: Sequence[R]) -> dict[str, Any]:
+        """For scripts: what is there, and what is not."""
+
+
+Tell = Callable[[R, J, int, int], None]  # record, job, how many are behind us, of how many
+
+
+def make_all(
+    batch: Batch[J, R],
+    jobs: Sequence[J],
+    *,
+    processes: Processes = ALONE,
+    tell: Tell[R, J] = lambda record, job, done, count: None,
+) -> list[R]:
+    """This process's share of the jobs. Returns the records of all, of every process.
+
+    A job that fails is recorded and the next one made; interrupts and a full disk end the run.
+    """
+    batch.folder.mkdir(exist_ok=True)
+    mine, is_loaded = processes.share(jobs), False
+    for number, job in enumerate(mine, start=1):
+        record = judge(batch, job)
+        if record.status == "begun":
+            if not is_loaded:
+                batch.load()
+                is_loaded = True
+            attempt(batch, job, record)
+        if record.status != "kept":
+            save(batch, job, record)
+        tell(record, job, number, len(mine))
+    processes.wait()
+    return sum_up(batch, jobs, is_first=processes.is_first)
+
+
+def sum_up(batch: Batch[J, R], jobs: Sequence[J], *, is_first: bool = True) -> list[R]:
+    """The records of all jobs, as they are saved; the first process writes the summary."""
+    records = [read(batch, job) for job in jobs]
+    if is_first:
+        write_aside(batch.folder / SUMMARY, as_json(batch.summary(records)))
+    return records
+
+
+def judge(batch: Batch[J, R], job: J) -> R:
+    """What is to be done: "kept" is finished, "failed" cannot be begun, "begun" is next."""
+    before, target = read(batch, job), batch.target(job)
+    file = target.relative_to(batch.folder).as_posix()
+    try:
+        fingerprint = batch.fingerprint(job)
+    except OSError as error:
+        told = f"{error.filename} cannot be read: {error.strerror}"
+        return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told)
+    if before.fingerprint == fingerprint and is_made(before, target):
+        before.status = "kept"
+        return before
+    if target.exists() and not before.fingerprint:
+        told = f"{target} is there already, and not from such a run: move it, or choose another output folder"
+        return batch.record(job, status="failed", file=file, error=told)
+    return batch.record(job, status="begun", fingerprint=fingerprint, file=file)
+
+
+def attempt(batch: Batch[J, R], job: J, record: R) -> None:
+    """Changes the record into what became of the job. Interrupts and a full disk end the run."""
+    save(batch, job, record)
+    target, record.status = batch.target(job), "failed"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        batch.make(job, record)
+    except UserError as refused:
+        record.error = str(refused)
+    except Exception as unexpected:
+        if isinstance(unexpected, OSError) and unexpected.errno in NO_ROOM:
+            raise  # the next job would meet it too
+        is_memory = isinstance(unexpected, MemoryError) or "OutOfMemory" in type(unexpected).__name__
+        hint = f"; out of memory: {batch.smaller}" if is_memory else ""
+        record.error = f"unexpected {type(unexpected).__name__}: {' '.join(str(unexpected).split())}{hint}"
+    else:
+        record.status = "done"
+        record.bytes, record.mtime_ns = stamp(target)
+
+
+def is_made(record: Record, target: Path) -> bool:
+    """Whether the file is the one that the record tells of."""
+    return record.status == "done" and stamp(target) == (record.bytes, record.mtime_ns)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size and age of a file; of none, what no file has."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def save(batch: Batch[J, R], job: J, record: R) -> None:
+    place = batch.place(job)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(place, as_json(asdict(record)))
+
+
+def read(batch: Batch[J, R], job: J) -> R:
+    """What is saved of a job; "failed" where nothing is, or nothing that can be read."""
+    try:
+        return batch.record(job, **json.loads(batch.place(job).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return batch.record(job, status="failed", error="was not made")
+    except (OSError, ValueError, TypeError):
+        return batch.record(job, status="failed", fingerprint=UNREADABLE, error="was not made")
+
+
+def as_json(value: Any) -> bytes:
+    try:
+        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # the name of a file that is no UTF-8
+        return (json.dumps(value, indent=2) + "\n").encode()
