@@ -134,6 +134,16 @@ def test_samples_are_compared_in_the_number_of_the_half_that_they_stand_for():
     assert set(seen) == {(20, 20)}
 
 
+def test_paired_samples_never_meet_the_clip_that_they_were_told():
+    seen = []
+    numbered = torch.arange(20.0)[:, None]
+    judged(
+        lambda a, b: seen.append((a.flatten().tolist(), b.flatten().tolist())) or 0.0, numbered, numbered, paired=True
+    )
+    for samples, held in seen:
+        assert sorted([*samples, *held]) == list(range(20))
+
+
 def test_groups_that_differ_raise_the_floor():
     shift = torch.arange(12).repeat_interleave(10)
     reference = normal(120) + (shift % 5)[:, None]

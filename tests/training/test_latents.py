@@ -170,3 +170,12 @@ def test_the_key_is_short_and_stable(family):
 
 def test_nothing_to_encode_opens_no_stream(tmp_path):
     encode_shards(tmp_path, range(0), 2, None, None)
+
+
+def test_runs_of_other_seeds_share_what_is_encoded_with_one_seed(settings, family):
+    shared = replace(settings, latents=replace(settings.latents, seed=0))
+    first, second = (opened(replace(shared, seed=seed), family) for seed in (0, 5))
+    assert len(list((Path(settings.out).parent / "latents").iterdir())) == 1
+    assert not torch.equal(first.batch(0)["x0"], second.batch(0)["x0"])  # in another order
+    opened(replace(settings, seed=5), family)
+    assert len(list((Path(settings.out).parent / "latents").iterdir())) == 2

@@ -32,17 +32,20 @@ def judged(
     reference: Tensor,
     *,
     groups: Sequence[object] | None = None,
+    paired: bool = False,
     splits: int = SPLITS,
     seed: int = 0,
 ) -> Judged:
     """metric(samples, reference) and its floor, means over random halves of the reference [M, D], M at least 4.
 
-    For each split samples [N, D] that are more than the half they stand for are thinned to its size, at random.
+    For each split samples [N, D] that are more than the half they stand for are thinned to its size, at random; paired:
+    sample i was made from held-out clip i, and only those of the half they stand for are taken: none of them has seen
+    a clip that it is compared with.
     """
     generator = torch.Generator().manual_seed(seed)
     values, floors = [], []
     for one, other in halves(len(reference), groups, splits, seed):
-        chosen = torch.randperm(len(samples), generator=generator)[: len(other)]
+        chosen = other if paired else torch.randperm(len(samples), generator=generator)[: len(other)]
         values.append(metric(samples[chosen], reference[one]))
         floors.append(metric(reference[other], reference[one]))
     spread = torch.tensor(floors, dtype=torch.float64)

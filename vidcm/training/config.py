@@ -54,6 +54,7 @@ class LatentsConfig:
 
     samples: int = 0  # how many augmented samples to encode
     dir: str | None = None  # default: `latents` beside the run's folder; runs of one VAE on one data config share it
+    seed: int | None = None  # of what is encoded; default: the run's; runs of several seeds may share one cache by it
     shard: int = 1024  # samples per shard; an interrupted encoding continues at the last whole shard
     batch_size: int | None = None  # per process in training; default: the data's
 

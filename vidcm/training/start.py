@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -183,10 +184,11 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     batches: of the data, for one process alone; `clips` identifies what they are drawn from.
     """
     wanted, size = config.latents, config.data.batch_size
+    seed = config.seed if wanted.seed is None else wanted.seed
     per_shard = max(1, wanted.shard // size)
     shards = -(-wanted.samples // (per_shard * size))
     data = {name: value for name, value in as_mapping(config.data).items() if name not in WHERE_DATA_LIES}
-    facts = {"data": data, "clips": clips, "seed": config.seed, "per_shard": per_shard, "precision": config.precision}
+    facts = {"data": data, "clips": clips, "seed": seed, "per_shard": per_shard, "precision": config.precision}
     facts |= {"prompt": config.prompt} if config.prompt else {}
     facts |= {"captions": list(family.captions)} if any(getattr(family, "captions", ())) else {}
     facts |= {"networks": "bf16"} if dtype_of(config) == torch.bfloat16 else {}
@@ -195,7 +197,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     folder = Path(wanted.dir or Path(config.out).parent / "latents") / key
     rank, world = accelerator.process_index, accelerator.num_processes
     family.to(accelerator.device)
-    encode = partial(encode_batch, config, family, accelerator.device)
+    encode = partial(encode_batch, replace(config, seed=seed), family, accelerator.device)
     share = range(shards * rank // world, shards * (rank + 1) // world)
     encode_shards(folder, share, per_shard, batches, encode)
     accelerator.wait_for_everyone()
