@@ -14,7 +14,7 @@ from torch import Tensor
 from vidcm import families
 from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError
-from vidcm.core.guidance import guided
+from vidcm.core.guidance import guided, guided_in_two
 from vidcm.core.noise import keyed_noise
 from vidcm.core.solvers import euler
 from vidcm.families.stock import pipeline_of, read_index
@@ -128,6 +128,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         num_inference_steps: int | None = None,
         sampler: str | None = None,
         guidance_scale: float | None = None,
+        guidance_scale_2: float | None = None,
         temperature: float | None = None,
         seed: int | list[int] = 0,
         generator: Generators = None,
@@ -143,7 +144,8 @@ class VideoGenerationPipeline(DiffusionPipeline):
         frame_rate: what the model is told of it (LTX); by default its usual one.
         sampler: "consistency" in `num_inference_steps` evaluations (2), or "ode", the diffusion model (50), which is
         the teacher where the weights come with one; by default what the weights are: tuned or not.
-        guidance_scale: 1 is none and the default of consistency sampling, whose weights hold it already.
+        guidance_scale: 1 is none and the default of consistency sampling, whose weights hold it already;
+        guidance_scale_2: of the second network of Wan 2.2 A14B, by default the same.
         temperature: scale of the noise of consistency sampling; None takes the one stored with the weights.
         seed: of the whole call, its clips counted; or one for each clip, which is then what it would be alone.
         generator (one, or one a clip) replaces it, and `latents` replaces the first noise, [B, C, T, h, w].
@@ -157,7 +159,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         first, last = (as_frames(given, family.device) for given in (image, last_image))
         shape = clip_shape(family, first, last, num_frames, height, width)
         prompts, negative, batch = batched(prompt, negative_prompt, first, last)
-        scale = guidance_scale if guidance_scale is not None else family.GUIDANCE if sampler == "ode" else 1.0
+        scales = two_scales(family, guidance_scale, guidance_scale_2, family.GUIDANCE if sampler == "ode" else 1.0)
 
         rate = frame_rate or family.RATE
         given = family.images(*(spread(frame, batch) for frame in (first, last)), shape, batch, rate)
@@ -165,7 +167,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         size = family.latent_shape(*shape)
         draw = self._noise((batch, *size), seed, generator, latents)
         network = self.teacher if sampler == "ode" else None
-        denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scale, network)
+        denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scales, network)
         x0 = self._sample(denoise, sampler, steps, size, temperature, draw, callback_on_step_end)
         if output_type == "latent":
             frames = x0
@@ -216,10 +218,15 @@ class VideoGenerationPipeline(DiffusionPipeline):
 
     @staticmethod
     def _denoiser(
-        family: VideoFamily, condition: Condition, without: Condition, scale: float, network: Any
+        family: VideoFamily, condition: Condition, without: Condition, scales: tuple[float, float], network: Any
     ) -> Denoiser:
         conditional = family.denoiser(condition, network)
-        return conditional if scale == 1 else guided(conditional, family.denoiser(without, network), scale)
+        if scales == (1, 1):
+            return conditional
+        unconditional = family.denoiser(without, network)
+        if family.boundary is None:
+            return guided(conditional, unconditional, scales[0])
+        return guided_in_two(conditional, unconditional, scales, family.boundary)
 
     def _sample(
         self,
@@ -263,6 +270,16 @@ def shown(frames: Tensor, output_type: str) -> Any:
         return frames
     made = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
     return made if output_type == "np" else [DiffusionPipeline.numpy_to_pil(clip) for clip in made]
+
+
+def two_scales(family: VideoFamily, first: float | None, second: float | None, usual: float) -> tuple[float, float]:
+    """Of guidance, for the noisier part of the way and for the rest."""
+    if second is not None and family.boundary is None:
+        raise UserError(
+            f"guidance_scale_2 is for a model of two networks, and this one has one: got {second}, leave it out"
+        )
+    scale = usual if first is None else first
+    return scale, scale if second is None else second
 
 
 def as_frames(given: Any, device: torch.device) -> Tensor | None:

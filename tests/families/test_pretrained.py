@@ -63,13 +63,13 @@ def noise_for(family, variant: Variant) -> torch.Tensor:
     return torch.randn(1, *family.latent_shape(*variant.shape), generator=torch.Generator().manual_seed(3))
 
 
-def stock_run(variant: Variant, folder: Path, family, scale: float, output_type: str):
+def stock_run(variant: Variant, folder: Path, family, scale: float, output_type: str, **more):
     """What the stock pipeline makes of the noise, and (input, timestep, output) of each call of its networks."""
     pipe, noise = stock(variant, folder), noise_for(family, variant)
     frames, height, width = variant.shape
     given = pictures(variant.images, height, width)
     options = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "num_frames": frames, "height": height, "width": width}
-    options |= {"num_inference_steps": STEPS, "guidance_scale": scale, "output_type": output_type}
+    options |= {"num_inference_steps": STEPS, "guidance_scale": scale, "output_type": output_type, **more}
     images = VideoGenerationPipeline.numpy_to_pil(torch.cat(given).permute(0, 2, 3, 1).numpy()) if given else []
     if variant.rate:
         options["frame_rate"] = variant.rate
@@ -195,6 +195,18 @@ def test_of_two_networks_each_answers_for_its_own_noise_levels_within_a_batch(fo
     for i in range(3):
         alone = family.denoiser({name: value[i : i + 1] for name, value in condition.items()})
         torch.testing.assert_close(alone(x[i : i + 1], angles[i : i + 1]), together[i : i + 1], atol=1e-5, rtol=1e-5)
+
+
+def test_each_of_two_networks_has_a_scale_of_its_own(folders):
+    name = "wan 2.2 t2v, two networks"
+    variant, pipe = VARIANTS[name], ours(folders(name))
+    wanted, _ = stock_run(variant, folders(name), pipe.family, 4.0, "latent", guidance_scale_2=1.5)
+    frames, height, width = variant.shape
+    options = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": STEPS}
+    options |= {"negative_prompt": NEGATIVE, "latents": noise_for(pipe.family, variant), "output_type": "latent"}
+    made = pipe(PROMPT, guidance_scale=4.0, guidance_scale_2=1.5, **options).frames
+    torch.testing.assert_close(made, wanted, atol=2e-4, rtol=2e-4)
+    assert not torch.allclose(made, pipe(PROMPT, guidance_scale=4.0, **options).frames, atol=1e-2)
 
 
 def test_a_decoder_that_denoises_is_told_its_time_and_given_noise(tmp_path):

@@ -62,6 +62,17 @@ def shard_lost(folder):
     (part / WEIGHTS).unlink()
 
 
+def shard_cut(folder):
+    """Both shards are there, the second cut short in the copying."""
+    shard_lost(folder)
+    part = folder / "transformer"
+    placed = json.loads((part / f"{WEIGHTS}.index.json").read_text())["weight_map"]
+    short = {name: torch.zeros(3) for name, file in placed.items() if file.endswith("2.safetensors")}
+    save_file(short, part / "model-00002.safetensors", metadata={"format": "pt"})
+    whole = (part / "model-00002.safetensors").read_bytes()
+    (part / "model-00002.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
 BROKEN = {
     "no directory": (shutil.rmtree, "does not exist"),
     "no index": (lambda folder: (folder / "model_index.json").unlink(), r"model_index\.json is missing"),
@@ -78,6 +89,7 @@ BROKEN = {
     "no folder of a part": (lambda folder: shutil.rmtree(folder / "vae"), "vae/ is missing"),
     "a truncated file": (truncate, "cannot be read as WanTransformer3DModel"),
     "a lost shard": (shard_lost, "cannot be read as WanTransformer3DModel"),
+    "a truncated shard": (shard_cut, "cannot be read as WanTransformer3DModel"),
     "pickles": (pickle_instead, "pickle files such as"),
     "a config that is no JSON": (lambda f: (f / "vae" / "config.json").write_text("{"), "vae cannot be read"),
     "a missing key": (lambda f: edit_weights(f, lambda t: t.pop("proj_out.bias")), r"missing proj_out\.bias"),

@@ -1,6 +1,7 @@
 """`vidcm generate` on tiny checkpoints."""
 
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -137,6 +138,27 @@ def test_a_batch_takes_the_model_that_fits_each_job(clip_model, tmp_path):
     )
     assert [maker(job).settings["model"] for job in (one, two, one)] == ["clip", "motion", "clip"]
     assert set(maker.makers) == {"clip", "motion"}
+
+
+def test_what_the_model_cannot_make_is_told_in_one_line_and_leaves_nothing(model, tmp_path):
+    other = shutil.copytree(model, tmp_path / "models" / "other")
+    index = json.loads((other / "model_index.json").read_text())
+    (other / "model_index.json").write_text(json.dumps({**index, "_class_name": "FluxPipeline"}))
+    (tmp_path / "out").mkdir()
+    wrong = {
+        "num_frames must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (model, "--num-frames", "7"),
+        "multiples of 16 for this model, got 50x32 (try 48x32)": (model, "--size", "50x32"),
+        "guidance_scale_2 is for a model of two networks": (model, "--guidance-2", "3"),
+        "other holds a FluxPipeline, which no family here generates with": (other, "--seed", "1"),
+    }
+    for told, (folder, *words) in wrong.items():
+        done = vidcm(
+            "-o", tmp_path / "out" / "a.mp4", "--model", folder, "--prompt", "x", "--size", "48x32", *CLIP, *words
+        )
+        assert done.exit_code == 1
+        assert told in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):

@@ -154,6 +154,7 @@ WRONG = {
     "image of 8 bits": ({"image": 255 * torch.ones(1, 3, 32, 48)}, r"in 0\.\.1"),
     "counts": ({"prompt": ["a", "b", "c"], "negative_prompt": ["x", "y"]}, "2 negative prompts for 3 clips"),
     "seeds": ({"seed": [1, 2]}, "seed must be one, or one for each of the 1 clips"),
+    "a second scale": ({"guidance_scale_2": 2.0}, "for a model of two networks"),
     "latents": ({"latents": torch.zeros(1, 4, 1, 4, 6)}, r"latents must be \[1, 4, 2, 4, 6\]"),
     "sampler": ({"sampler": "ddim"}, "sampler must be one of"),
     "steps": ({"num_inference_steps": 0}, "must be 1 to 1000"),

@@ -27,6 +27,19 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: Tensor | float
     return denoise
 
 
+def guided_in_two(
+    conditional: Denoiser, unconditional: Denoiser, scales: tuple[float, float], level: float
+) -> Denoiser:
+    """The first scale from the noise level s = sin / (cos + sin) on, the second below it; all samples at one angle."""
+    noisy, clean = (conditional if scale == 1 else guided(conditional, unconditional, scale) for scale in scales)
+
+    def denoise(x: Tensor, angle: Tensor) -> Tensor:
+        s = angle.sin() / (angle.cos() + angle.sin())
+        return (noisy if s.min() >= level else clean)(x, angle)
+
+    return denoise
+
+
 def is_embedded(interval: Interval) -> bool:
     """Whether scales differ between samples, so that the student must be told them."""
     return interval[0] < interval[1]

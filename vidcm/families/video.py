@@ -176,6 +176,11 @@ class VideoFamily(ABC):
         return one_or_list(self.networks) if self.adapter is None else self.adapter
 
     @property
+    def boundary(self) -> float | None:
+        """Noise level s from which on the first of two networks answers; None where there is one."""
+        return None
+
+    @property
     def networks(self) -> list[Any]:
         """What answers at one noise level or another."""
         return [self.transformer] if self.transformer_2 is None else [self.transformer, self.transformer_2]

@@ -49,7 +49,6 @@ class WanFamily(VideoFamily):
 
     @property
     def boundary(self) -> float | None:
-        """s of the rectified flow from which on the first network answers."""
         return self.index.get("boundary_ratio")
 
     @property

@@ -26,6 +26,7 @@ class Job:
     """One clip. None: what is usual for the model.
 
     image, last_image: first and last frame. size: WxH in pixels. fit: what is done to an image of another aspect.
+    guidance_2: scale of a second network.
     """
 
     prompt: str | None = None
@@ -38,6 +39,7 @@ class Job:
     steps: int | None = None
     sampler: str | None = None
     guidance: float | None = None
+    guidance_2: float | None = None
     temperature: float | None = None
     seed: int = 0
     fit: str = "crop"
@@ -67,7 +69,7 @@ def check(job: Job) -> Job:
     for key, known in choices.items():
         if (value := getattr(job, key)) not in known:
             raise UserError(f"{key} must be one of {', '.join(filter(None, known))}, got {value!r}")
-    lowest = {"num_frames": 1, "steps": 1, "guidance": 0, "temperature": 0}
+    lowest = {"num_frames": 1, "steps": 1, "guidance": 0, "guidance_2": 0, "temperature": 0}
     for key, low in lowest.items():
         value = getattr(job, key)
         if value is not None and not (low <= value and math.isfinite(value)):

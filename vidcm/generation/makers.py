@@ -124,6 +124,7 @@ class ClipMaker:
                 num_inference_steps=steps,
                 sampler=sampler,
                 guidance_scale=job.guidance,
+                guidance_scale_2=job.guidance_2,
                 temperature=job.temperature,
                 seed=job.seed,
                 output_type="np",

@@ -36,7 +36,7 @@ def check_shipped(job: Job, name: str | None = None) -> None:
         raise UserError("the shipped motion model goes by images: give --image, or choose --model clip")
     if name == "motion" and job.image is None:
         raise UserError("the shipped motion model wants a first image: give --image, or choose --model clip")
-    for key in ("sampler", "guidance") if name == "motion" else ():
+    for key in ("sampler", "guidance", "guidance_2") if name == "motion" else ():
         if getattr(job, key) is not None:
             raise UserError(f"the shipped motion model has no {key}: leave it out, or choose --model clip")
     if name == "clip" and job.guidance not in (None, 1):
