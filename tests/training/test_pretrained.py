@@ -12,10 +12,14 @@ from click.testing import CliRunner
 from tests.families.tiny_video import VARIANTS, pictures, write
 from vidcm.cli.main import cli
 from vidcm.core.circle import per_sample
+from vidcm.core.cost import Operations
 from vidcm.core.errors import UserError
 from vidcm.data.clips import Clip, ClipCache
 from vidcm.families.wan import WanFamily
 from vidcm.pipelines import VideoGenerationPipeline
+from vidcm.settings import from_mapping
+from vidcm.training.config import RunConfig
+from vidcm.training.start import settle_teacher
 
 TUNED = ("wan 2.1 t2v", "wan 2.2 i2v", "ltx, text", "cogvideox 5b")
 
@@ -102,6 +106,37 @@ def test_each_clip_is_told_by_its_own_caption(tmp_path):
     torch.testing.assert_close(condition["text"], wanted)
     _, one_for_all = family.encode({**ends, **here}, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(one_for_all["text"], family.text(["grey sand"] * 2)[0]["text"])
+
+
+@pytest.mark.parametrize(("stage", "copies"), [("ect", 0), ("ict", 0), ("cd", 1)])
+def test_only_an_objective_that_asks_for_a_teacher_has_a_copy_of_the_network(stage, copies, tmp_path):
+    family = WanFamily.load(write("wan 2.1 t2v", tmp_path / "stock"))
+    settle_teacher(from_mapping(RunConfig, {"stage": stage, "family": "wan"}), family)
+    networks = [module for module in family.modules() if type(module) is type(family.transformer)]
+    assert len(networks) == 1 + copies
+    family.save(tmp_path / "tuned")
+    assert WanFamily.load(tmp_path / "tuned").consistency is not None
+
+
+def test_checkpointing_and_bf16_lower_memory_and_keep_the_gradient(tmp_path):
+    """Of a forward and a backward pass, as their storages live and die."""
+    folder = write("wan 2.1 t2v", tmp_path / "stock")
+    shape, found = (17, 96, 128), {}
+    for bf16, checkpointing in ((False, False), (False, True), (True, True)):
+        family = WanFamily.load(folder)
+        if checkpointing:
+            family.checkpoint_gradients()
+        network = family.trainable("ect").requires_grad_(True).train()
+        condition = {name: value.clone() for name, value in family.said("a red ball", 1).items()}
+        x = torch.randn(1, *family.latent_shape(*shape), generator=torch.Generator().manual_seed(0))
+        with Operations() as seen, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            family.denoiser(condition)(x, per_sample(1.0, x)).float().square().mean().backward()
+        found[bf16, checkpointing] = seen.peak, torch.cat([weight.grad.flatten() for weight in network.parameters()])
+    (plain, gradient), (kept, same), (half, close) = found.values()
+    torch.testing.assert_close(same, gradient, rtol=1e-4, atol=1e-6)
+    assert (close - gradient).norm() < 0.05 * gradient.norm()
+    assert kept < 0.8 * plain
+    assert half < kept
 
 
 WRONG = {

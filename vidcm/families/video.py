@@ -12,58 +12,22 @@ from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError
-from vidcm.families.adapter import (
-    Adapter,
-    Bare,
-    Laid,
-    attach,
-    fill,
-    merge,
-    one_or_list,
-    read_adapter,
-    save_adapter,
-)
+from vidcm.families.adapter import Laid, fill, one_or_list, read_adapter, save_adapter
 from vidcm.families.checkpoint import load_component
+from vidcm.families.grid import Grid
 from vidcm.families.stock import load_part, pipeline_of, read_index, save_parts
 from vidcm.families.text import embed
+from vidcm.families.tunable import Condition, Tunable
 from vidcm.models.scheduler import ConsistencyScheduler
 
-Condition = dict[str, Tensor]
-TEXTS_KEPT = 64  # encoded prompts: a few hundred MiB of the largest
 TRANSFORMERS = {
     "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     "text_encoder": ("T5EncoderModel", "UMT5EncoderModel"),
 }
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Which clips a model can take: 1 + a multiple of `time` frames, sides that are multiples of `side` pixels."""
-
-    time: int
-    side: int
-
-    def check(self, num_frames: int, height: int, width: int) -> None:
-        """Raises UserError naming the nearest clip that fits."""
-        if num_frames < 1 or (num_frames - 1) % self.time:
-            below = 1 + max(0, (num_frames - 1) // self.time) * self.time
-            near = f"{below} or {below + self.time}" if num_frames > 0 else "1"
-            raise UserError(
-                f"num_frames must be 1 + a multiple of {self.time} for this VAE, got {num_frames} (try {near})"
-            )
-        if height < 1 or width < 1 or height % self.side or width % self.side:
-            fitting = "x".join(str(self.nearest(side)) for side in (width, height))
-            raise UserError(
-                f"width and height must be multiples of {self.side} for this model, got {width}x{height} "
-                f"(try {fitting})"
-            )
-
-    def nearest(self, side: float) -> int:
-        return max(1, round(side / self.side)) * self.side
-
-
 @dataclass
-class VideoFamily(ABC):
+class VideoFamily(Tunable, ABC):
     """A pretrained model whose parts a diffusers pipeline names. A subclass says how its network sees the circle.
 
     index: model_index.json as it was read. consistency: where few-step sampling goes, None for weights that were not
@@ -138,15 +102,14 @@ class VideoFamily(ABC):
     def save(self, folder: str | Path) -> None:
         """In the layout it was read in, which the stock pipeline loads too; weights keep their dtype.
 
-        A network that has a teacher was tuned from it, and is saved with where few-step sampling goes. Of a network
-        with an adapter, the adapter alone is written."""
-        tuned = ConsistencyScheduler() if self.consistency is None and self.teacher is not None else self.consistency
+        Tuned weights are saved with where few-step sampling goes. Of a network with an adapter, the adapter alone is
+        written."""
         if self.base:
-            save_adapter(folder, self.networks, self.base, tuned)
+            save_adapter(folder, self.networks, self.base, self.consistency)
             return
         names = [name for name in self.PARTS if getattr(self, name) is not None]
         parts = {name: getattr(self, name) for name in names}
-        save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": tuned})
+        save_parts(folder, self.index or self.default_index(parts), {**parts, "consistency": self.consistency})
 
     def default_index(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """model_index.json for parts that were put together in memory."""
@@ -184,74 +147,6 @@ class VideoFamily(ABC):
     def networks(self) -> list[Any]:
         """What answers at one noise level or another."""
         return [self.transformer] if self.transformer_2 is None else [self.transformer, self.transformer_2]
-
-    def adapt(self, rank: int, base: str) -> None:
-        """Train adapters of that rank, and nothing else. base: the directory that the weights were read from."""
-        for network in self.networks:
-            attach(network, rank)
-        self.adapter, self.base = one_or_list(map(Adapter, self.networks)), base
-
-    def bare(self) -> nn.Module:
-        """The networks with their adapters off, without a copy."""
-        return one_or_list(map(Bare, self.networks))
-
-    def merge(self) -> "VideoFamily":
-        """Add the adapters to the weights: what `save` then writes is a whole directory."""
-        for network in self.networks if self.base else ():
-            merge(network)
-        self.base, self.adapter = "", None
-        return self
-
-    def checkpoint_gradients(self) -> None:
-        """Compute activations of the networks twice instead of keeping them."""
-        for network in self.networks:
-            network.enable_gradient_checkpointing()
-
-    def vae_loss(self, *_: Any, **__: Any) -> Any:
-        raise UserError("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
-
-    decoder_loss = vae_loss
-
-    # Training -------------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def encode(self, batch: Mapping[str, Tensor], *, generator: torch.Generator) -> tuple[Tensor, Condition]:
-        """x0 [B, C, T, h, w] of whole clips, both ends and all between, and what the network is told of them."""
-        if not (batch["first_present"].all() and batch["last_present"].all()):
-            raise UserError("data.absent must be 0 for this family: it is trained on whole clips")
-        clip = torch.cat((batch["first"][:, :, None], batch["frames"], batch["last"][:, :, None]), dim=2)
-        shape, size = tuple(clip.shape[2:]), len(clip)
-        self.grid.check(*shape)
-        given = self.images(*self.given(clip), shape, size, float(self.RATE))
-        return self.encode_frames(clip, generator), {**self.captioned(batch.get("caption"), size), **given}
-
-    def given(self, clip: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
-        return None, None
-
-    def unconditional(self, condition: Condition) -> Condition:
-        """Without the prompt."""
-        return {**condition, **self.said("", len(condition["text"]))}
-
-    def captioned(self, places: Tensor | None, batch: int) -> Condition:
-        """What the network is told of clips by their captions, int64 [B]; of those without one by the prompt."""
-        if places is None or not self.captions:
-            return self.said(self.prompt, batch)
-        each = [self.said(self.captions[place] or self.prompt, 1) for place in places.tolist()]
-        return {name: torch.cat([one[name] for one in each]) for name in each[0]}
-
-    @torch.no_grad()
-    def said(self, prompt: str, batch: int) -> Condition:
-        """What the network is told of one prompt for all; encoded once, as long as it is used."""
-        if prompt in self.texts:
-            self.texts[prompt] = self.texts.pop(prompt)  # the last to go
-        else:
-            self.texts[prompt] = self.text([prompt])[0]
-            if len(self.texts) > TEXTS_KEPT:
-                del self.texts[next(iter(self.texts))]
-        return {
-            name: value.to(self.device).expand(batch, *value.shape[1:]) for name, value in self.texts[prompt].items()
-        }
 
     # Clips and prompts ----------------------------------------------------------------------------------------------
 

@@ -121,14 +121,27 @@ def refuse_untaught(stage: str) -> None:
 
 
 def settle_teacher(config: RunConfig, family: Any) -> None:
-    """Tuning keeps the diffusion model that it starts from as the teacher; a diffusion model in training has none.
+    """Tuning starts from a diffusion model, the teacher; a diffusion model in training has none.
 
-    An adapter switched off gives it back: no copy."""
+    It is copied for objectives that ask for it, and for families that save it beside the tuned network; an adapter
+    switched off gives it back without a copy."""
     if config.stage == "diffusion":
         family.teacher = None
-    elif config.stage not in VAE_STAGES and family.teacher is None:
-        adapted = getattr(family, "adapter", None) is not None
-        family.teacher = family.bare() if adapted else copy.deepcopy(family.trainable("diffusion"))
+    if config.stage == "diffusion" or config.stage in VAE_STAGES:
+        return
+    if hasattr(family, "mark_tuned"):
+        family.mark_tuned()
+    if family.teacher is not None:
+        return
+    if getattr(family, "adapter", None) is not None:
+        family.teacher = family.bare()
+    elif saves_teacher(family) or losses.asked_by(losses.get(config.stage)) & {"teacher", "unguided"}:
+        family.teacher = copy.deepcopy(family.trainable("diffusion"))
+
+
+def saves_teacher(family: Any) -> bool:
+    """Whether the family's directory has a place for it, as ours have; those of diffusers have none."""
+    return "teacher" in getattr(family, "PARTS", ("teacher",))
 
 
 def part_to_train(stage: str, family: Any, device: torch.device) -> nn.Module:
