@@ -1,6 +1,7 @@
 """`--repair` from file to file."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
@@ -70,9 +71,56 @@ def test_what_is_done_is_told_while_the_file_is_looked_at(make_video, crossfade,
     assert told == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6), (6, 6)]
 
 
+def test_frames_that_a_recorder_dropped_are_made(make_video, crossfade, tmp_path):
+    there = [index for index in range(40) if index not in (7, 15, 16, 30)]
+    source, target = make_video(instants=[Fraction(index, 24) for index in there]), tmp_path / "out.mp4"
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade}
+    report = interpolate_file(source, target, repair=frozenset({"dropped"}), **how)
+    assert [instant for instant, _ in frames(target)] == [Fraction(index, 48) for index in range(80)]
+    assert (report.rate, report.frames_in, report.frames_out) == ("48", 40, 80)
+    assert report.filled == [round(index / 24, 6) for index in (7, 15, 16, 30)]
+    assert (14, [1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6]) in [
+        (call[0] + 1, pytest.approx(call[4])) for call in crossfade.calls
+    ]
+    without = interpolate_file(source, target, **how)
+    assert (without.rate, without.frames_out, without.filled) == (None, 72, [])
+
+
+def test_a_pause_is_no_loss(make_video, crossfade, tmp_path):
+    source = make_video(instants=[Fraction(index, 24) for index in (*range(10), *range(20, 30))])
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade, "repair": frozenset({"dropped"})}
+    report = interpolate_file(source, tmp_path / "out.mp4", **how)
+    assert (report.filled, report.rate, report.frames_in) == ([], None, 20)
+
+
+def damaged(source: Path, target: Path, *numbers: int) -> set[Fraction]:
+    """A copy in which packets `numbers`, in decoding order, lack their second half. Returns their instants."""
+    with av.open(str(source)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        data = bytearray(source.read_bytes())
+        for packet in (packets[number] for number in numbers):
+            data[packet.pos + packet.size // 2 : packet.pos + packet.size] = bytes(packet.size - packet.size // 2)
+        target.write_bytes(data)
+        return {packets[number].pts * packets[number].time_base for number in numbers}
+
+
+@pytest.mark.filterwarnings("ignore::vidcm.media.info.MediaWarning")
+def test_damaged_frames_are_made_from_their_neighbours_and_listed(make_video, crossfade, tmp_path):
+    source, broken, target = make_video(count=30, size=(320, 192)), tmp_path / "broken.mp4", tmp_path / "out.mkv"
+    hit = damaged(source, broken, 12, 13)
+    how = {"rule": Rate(Fraction(24)), "interpolator": crossfade, "codec": "ffv1"}
+    report = interpolate_file(broken, target, repair=frozenset({"damaged"}), **how)
+    assert set(report.filled) >= {round(float(instant), 6) for instant in hit}
+    assert (report.frames_in, report.frames_out) == (30, 30)
+    assert [instant for instant, _ in frames(target)] == [Fraction(index, 24) for index in range(30)]
+    assert report.frames_made == len(report.filled)  # not held
+    before = interpolate_file(broken, tmp_path / "as_it_is.mkv", **how)
+    assert (before.filled, before.frames_made) == ([], 30 - before.frames_in)
+
+
 def test_only_what_can_be_repaired_is_asked_for(make_video, tmp_path):
-    with pytest.raises(UserError, match="--repair must be duplicates, got 'scratches'"):
+    with pytest.raises(UserError, match=r"--repair must be duplicates, dropped, .* got 'scratches'"):
         parse_repair("duplicates, scratches")
     run = CliRunner().invoke(command, [str(make_video()), "-o", str(tmp_path / "o.mp4"), "--fps", "24", "--repair", ""])
     assert run.exit_code == 2
-    assert "--repair must be duplicates, got ''" in run.output
+    assert "--repair must be" in run.output

@@ -103,8 +103,9 @@ if TYPE_CHECKING:
 @click.option("--allow-truncated", is_flag=True, help="Take what is there of a file that is cut short.")
 @click.option(
     "--repair",
-    metavar="duplicates",
-    help="Repeated frames (animation on twos, recordings, 24 fps shown at 30) give way to in-betweens of the others.",
+    metavar="WHAT,...",
+    help="Put in-betweens in the place of duplicates (animation on twos, 24 fps shown at 30), dropped or damaged "
+    "frames; all is all three.",
 )
 @click.option(
     "--report",

@@ -36,8 +36,9 @@ def tell(report: "Report", as_json: bool) -> None:
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
     slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
     repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
+    filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
-        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{cuts}, in {clock_time(report.wall_s)}"
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}, in {clock_time(report.wall_s)}"
     )

@@ -80,7 +80,7 @@ class Rendered(NamedTuple):
 @dataclass
 class Tally:
     """What has been done so far. cuts: the source frames that start a new shot; repeats: those that gave way
-    to in-betweens; end: of the last one seen, seconds.
+    to in-betweens; filled: instants of those that were damaged or missing; end: of the last one seen, seconds.
 
     note: is told of every output frame, in order.
     """
@@ -90,6 +90,7 @@ class Tally:
     frames_made: int = 0  # frames_out less the source frames shown
     cuts: list[int] = field(default_factory=list)
     repeats: int = 0
+    filled: list[Fraction] = field(default_factory=list)
     end: Fraction = Fraction(0)
     note: Callable[[Rendered], None] = lambda rendered: None
 
@@ -188,12 +189,13 @@ class Renderer:
             step = step._replace(planned=tuple(each for each in step.planned if self._is_wanted(each.instant)))
             if self.stop is not None and step.slots[0].start >= self.stop and not step.planned:
                 return
-            tally.frames_in, tally.repeats = tally.frames_in + len(slots), tally.repeats + len(step.slots) - 1
+            tally.frames_in += len(slots)
+            tally.repeats += sum(slot.start in self.retiming.repeats for slot in step.slots[1:])
             tally.end = max([tally.end, *(slot.end for slot in slots)])
             if step.planned:
                 yield Work(step, before, following, len(tally.cuts), step.planned)
-            if step.is_cut:
-                tally.cuts.append(step.first.frame.index + 1)
+            if step.is_cut and step.last is not None:
+                tally.cuts.append(step.last.frame.index)
             before = None if step.is_cut else step.first
             step.first.instant = step.gap.start  # what it shows may have been earlier than when it was shown
 

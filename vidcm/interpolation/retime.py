@@ -21,12 +21,18 @@ NEAR = Fraction(1, 16)  # of a gap: so near to a source frame whose instant was 
 class Retiming:
     """What is known of the source frames of a file, by their instants.
 
-    repeats: those that show the one before again; moments: when what a frame shows took place, seconds, not after it
-    was first shown; frames without one show what was when they begin.
+    repeats: those that show the one before again; lost: those that do so because they are damaged or missing; moments:
+    when what a frame shows took place, seconds, not after it was first shown; frames without one show what was when
+    they begin.
     """
 
     repeats: frozenset[Fraction] = frozenset()
+    lost: frozenset[Fraction] = frozenset()
     moments: Mapping[Fraction, Fraction] = field(default_factory=dict)
+
+    def gives_way(self, instant: Fraction) -> bool:
+        """Whether the frame there is replaced, if it can be."""
+        return instant in self.repeats or instant in self.lost
 
     def __call__(self, steps: "Iterable[Step]") -> "Iterator[Step]":
         """Steps from each source frame to the next -> steps between distinct ones, with the same output instants."""
@@ -37,7 +43,7 @@ class Retiming:
             if step.last is None or step.is_cut:
                 yield from self._as_they_are(run, carried)
                 run, carried = [], []
-            elif step.last.instant not in self.repeats:
+            elif not self.gives_way(step.last.instant):
                 merged, carried = self._merged(run, carried)
                 yield merged
                 run = []

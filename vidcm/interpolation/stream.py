@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain, count, takewhile
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.preview import SideBySide, doubled, stretch_of
-from vidcm.interpolation.repair import DUPLICATES, NOTHING
+from vidcm.interpolation.repair import NOTHING
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.choice import choose
@@ -31,6 +31,7 @@ from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
+    from vidcm.interpolation.mending import Mending
     from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
     from vidcm.interpolation.survey import Seen
 
@@ -54,6 +55,7 @@ class Report:
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
     repeats: int  # source frames that showed the one before again, and gave way to in-betweens
+    filled: list[float]  # where damaged or missing ones did so, or the nearest is held; seconds from the first frame on
     cuts: list[int]  # the frames that start a new shot
     codec: str
     pix_fmt: str
@@ -112,20 +114,22 @@ def interpolate_file(
         choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
         work = _work(reader, rule, span, preview, allow_truncated)
         known = cuts.indices(reader) if cuts else frozenset()
+        from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop, doubt), Tally()
-        if DUPLICATES in repair:
-            seen = _survey(work, detector, known, interlaced, survey_progress)
-            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming)
-            if work.begin is not None:
-                renderer = replace(renderer, start=work.begin)
-                work = _with_lead(work, reader, seen.retiming.repeats)
+        if repair:
+            mending = Mending(reader, repair, interlaced, work.begin, work.stop)
+            seen = mending.look_ahead(detector, known, survey_progress)
+            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=work.begin)
+            work = _mended(work, mending, seen)
         if ledger is not None:
             tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
         expected = rule.count(work.count, work.info.average_rate)
         pace = Pace(rule.stretch, sound)
         frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
+        if repair:
+            frames = mending.filled(frames, tally.filled)
         rendered = _rendered(renderer, frames, tally, work, is_preview=preview is not None)
         info = work.info if preview is None else doubled(work.info)
         with claimed(target), _writer(target, replace(work, info=info), rule, codec, quality, pace) as writer:
@@ -153,35 +157,11 @@ class Work:
     begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
 
 
-def _survey(
-    work: Work, detector: "CutDetector | None", known: frozenset[int], interlaced: str, progress: Progress
-) -> "Seen":
-    """Looks at what is to be done, and some frames beside it."""
-    from vidcm.interpolation.survey import MARGIN, survey
-
-    with open_reader(work.info.path, rotate=False) as reader:
-        reader.info, margin = replace(work.info, start=reader.info.start), MARGIN / work.info.average_rate
-        frames: Iterable[VideoFrame] = reader
-        if work.begin is not None:
-            frames = chain([reader.seek(work.begin - margin)], reader)
-        if work.stop is not None:
-            end = work.stop + margin
-            frames = takewhile(lambda frame: frame.instant < end, frames)
-        whole, seen = whole_pictures(frames, work.info, interlaced, []), count(1)
-        found = survey(whole, 1 / work.info.average_rate, detector, known, lambda: progress(next(seen), work.count))
-        progress(work.count, work.count)
-        return found
-
-
-def _with_lead(work: Work, reader: VideoReader, repeats: frozenset[Fraction]) -> Work:
-    """From the frame on that the first one repeats."""
-    assert work.begin is not None
-    index = reader.index_at(work.begin)
-    while index and reader.timeline.instants[index] in repeats:
-        index -= 1
-    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
-    first = reader.seek(reader.timeline.instants[index])
-    return replace(work, frames=chain([first], reader), lead_in=lead_in)
+def _mended(work: Work, mending: "Mending", seen: "Seen") -> Work:
+    """The same with what `--repair` changes in it."""
+    lead_in, frames = mending.opened(seen.retiming)
+    info = mending.evenly_timed(work.info)
+    return replace(work, info=info, frames=frames, lead_in=lead_in, count=max(work.count, mending.count))
 
 
 def _rendered(
@@ -231,6 +211,7 @@ def _report(
         frames_out=tally.frames_out,
         frames_made=tally.frames_made,
         repeats=tally.repeats,
+        filled=[round(float(instant - info.start + info.skipped), 6) for instant in tally.filled],
         cuts=tally.cuts,
         codec=writer.choice.codec,
         pix_fmt=writer.choice.pix_fmt,

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from vidcm.interpolation.cadence import moments
+from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.retime import Retiming
 from vidcm.media.reader import VideoFrame
 from vidcm.media.repeats import RepeatFinder
@@ -55,23 +56,35 @@ def survey(
     frame_s: Fraction,
     detector: "CutDetector | None",
     known: frozenset[int] = frozenset(),
+    *,
+    find_repeats: bool = True,
     progress: Callable[[], None] = lambda: None,
 ) -> Seen:
-    """frames: of a file, or of a part and its margin; frame_s: seconds that one usually lasts; known: cuts.
+    """frames: of a file, or of a part and its margin, see `filled`; frame_s: seconds that one usually lasts.
 
-    progress: called after each frame.
+    known: cuts; progress: called after each frame.
     """
-    cuts, repeats, taken = set(known), set[Fraction](), dict[Fraction, Fraction]()
-    for shot in _shots(frames, detector, cuts, progress):
-        told = shot.retiming(frame_s)
-        repeats |= told[0]
-        taken |= told[1]
-    return Seen(frozenset(cuts), Retiming(frozenset(repeats), taken))
+    cuts, repeats, lost, taken = set(known), set[Fraction](), set[Fraction](), dict[Fraction, Fraction]()
+    sound = _sound(frames, lost, progress)
+    for shot in _shots(sound, detector, cuts):
+        if find_repeats:
+            told = shot.retiming(frame_s)
+            repeats |= told[0]
+            taken |= told[1]
+    return Seen(frozenset(cuts), Retiming(frozenset(repeats), frozenset(lost), taken))
 
 
-def _shots(
-    frames: Iterable[VideoFrame], detector: "CutDetector | None", cuts: set[int], progress: Callable[[], None]
-) -> Iterator[Shot]:
+def _sound(frames: Iterable[VideoFrame], lost: set[Fraction], progress: Callable[[], None]) -> Iterator[VideoFrame]:
+    """Without those that stand in for others, which `lost` is told of."""
+    for frame in frames:
+        if isinstance(frame, StandIn):
+            lost.add(frame.instant)
+        else:
+            yield frame
+        progress()
+
+
+def _shots(frames: Iterable[VideoFrame], detector: "CutDetector | None", cuts: set[int]) -> Iterator[Shot]:
     """Each one when it has ended. cuts: is told of those found."""
     shot, last = Shot(), None
     for frame in frames:
@@ -82,5 +95,4 @@ def _shots(
             shot = Shot()
         shot.add(frame)
         last = frame
-        progress()
     yield shot

@@ -72,7 +72,9 @@ def _deinterlaced(frames: Iterable[VideoFrame], info: VideoInfo) -> Iterator[Vid
 def _made_whole(frame: VideoFrame, native: av.VideoFrame, converter: Converter, info: VideoInfo) -> VideoFrame:
     """`frame` with another picture, in coded orientation."""
     deep = (lambda: converter.to_deep_rgb(native)) if info.bit_depth > 8 else None
-    return VideoFrame(frame.index, frame.instant, frame.duration, lambda: converter.to_rgb(native), native, deep)
+    made = VideoFrame(frame.index, frame.instant, frame.duration, lambda: converter.to_rgb(native), native, deep)
+    made.is_damaged = frame.is_damaged
+    return made
 
 
 def _graph(first: av.VideoFrame) -> Graph:

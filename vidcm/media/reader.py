@@ -32,6 +32,7 @@ class VideoFrame:
 
     index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
     orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits.
+    is_damaged: whether the decoder had to make up a part of it.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class VideoFrame:
     ) -> None:
         self.index, self.instant, self.duration, self.native = index, instant, duration, native
         self._picture, self._deep = picture, deep
+        self.is_damaged = native is not None and native.is_corrupt
 
     @cached_property
     def rgb(self) -> np.ndarray:
