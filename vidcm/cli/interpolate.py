@@ -28,6 +28,7 @@ from vidcm.interpolation.span import parse_preview, parse_range
 from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 from vidcm.media.pace import SOUNDS, STRETCH
+from vidcm.media.sequence import find_sequence, is_sequence
 
 T = TypeVar("T")
 LOOKING = "looking ahead"
@@ -51,6 +52,11 @@ if TYPE_CHECKING:
 )
 @click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")
+@click.option(
+    "--input-fps",
+    metavar="RATE",
+    help="Of numbered pictures: IN is a folder of them, or a pattern such as shots/f_%04d.png.",
+)
 @click.option(
     "--slow-motion",
     "slower",
@@ -137,6 +143,7 @@ def command(
     target: Path,
     factor: str | None,
     fps: str | None,
+    input_fps: str | None,
     slower: str | None,
     sound: str | None,
     model: Path | None,
@@ -160,6 +167,7 @@ def command(
     """Add frames to IN. Sound, colour, timing of cuts and duration stay; an OUT that is there is replaced.
 
     If IN is a folder, so is OUT: it gets every video of IN, in the same tree. Run again, it keeps what is finished.
+    With --input-fps, IN is numbered pictures: shots/f_%04d.png, or their folder.
 
     One of --factor, --fps and --slow-motion says how many: `--factor 2`, `--fps 60`, `--slow-motion 4`. With a whole
     factor every source frame is kept, at its own instant, and goes to the encoder as it was decoded.
@@ -167,6 +175,7 @@ def command(
     rule = _check(_rule, factor, fps, slower)
     if sound is not None and slower is None:
         raise click.UsageError(f"--sound {sound} says what slow motion does to it: give --slow-motion too")
+    source = _check(_source, source, input_fps)
     if source.is_dir():
         check_folders(source, target)
         _refuse_single(reports, preview, cuts)
@@ -208,6 +217,17 @@ def command(
         for report in reports:
             write_report(report, done.as_dict(), ledger)
     tell(done, as_json)
+
+
+def _source(source: Path, input_fps: str | None) -> Path:
+    """What IN means, with the rate of numbered pictures."""
+    if input_fps is not None and not is_sequence(source):
+        raise UserError(f"--input-fps {input_fps} is for numbered pictures, which {source} is not: leave it out")
+    if input_fps is not None:
+        return find_sequence(source, parse_rate(input_fps, "--input-fps").rate)
+    if not source.is_dir() and is_sequence(source):
+        raise UserError(f"{source} holds no times: say how many pictures a second there are with --input-fps")
+    return source
 
 
 def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.sequence import ImageSequence
 
 REPORTS = (".json", ".html", ".htm", ".edl")
 
@@ -12,7 +13,7 @@ def check_paths(source: Path, target: Path) -> None:
     """Raises UserError unless source is a file with something in it and target is another one that can be written."""
     check_source(source)
     check_target(target)
-    if target.exists() and os.path.samefile(source, target):
+    if target.exists() and source.exists() and os.path.samefile(source, target):
         raise UserError(f"{target} is the input itself: choose another name for the output")
 
 
@@ -27,6 +28,8 @@ def check_report(report: Path, source: Path, target: Path) -> None:
 
 
 def check_source(source: Path) -> None:
+    if isinstance(source, ImageSequence):
+        return
     if source.is_dir():
         raise UserError(f"{source} is a folder, not a video: name a file in it")
     if not source.exists():

@@ -180,9 +180,9 @@ def parse_factor(text: str) -> Factor:
     return Factor(number(text, "--factor", "2 or 5/2"))
 
 
-def parse_rate(text: str) -> Rate:
+def parse_rate(text: str, option: str = "--fps") -> Rate:
     """`60`, `24000/1001`, or a rounded NTSC name such as `23.976` or `29.97`, which is taken for the exact rate."""
-    return Rate(exact_rate(number(text, "--fps", "60, 23.976 or 24000/1001"), decimals=len(text.partition(".")[2])))
+    return Rate(exact_rate(number(text, option, "60, 23.976 or 24000/1001"), decimals=len(text.partition(".")[2])))
 
 
 def exact_rate(rate: Fraction, decimals: int) -> Fraction:

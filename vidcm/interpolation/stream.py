@@ -26,6 +26,7 @@ from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
 from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
+from vidcm.media.sequence import as_path
 from vidcm.media.timeline import common_time_base
 from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
@@ -106,7 +107,7 @@ def interpolate_file(
     forecast: with what it needs to tell how long it will take. Raises UserError if it cannot, and leaves nothing
     behind, nor when interrupted.
     """
-    source, target, started = Path(source), Path(target), time.monotonic()
+    source, target, started = as_path(source), Path(target), time.monotonic()
     check_paths(source, target)
     with open_reader(source, rotate=False) as reader:
         check_interlaced(reader.info, interlaced)

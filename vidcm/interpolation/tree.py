@@ -8,6 +8,7 @@ from vidcm.core.errors import UserError
 from vidcm.data.splits import SUFFIXES
 from vidcm.interpolation.check import check_target
 from vidcm.media.encoders import CONTAINERS, check_codec
+from vidcm.media.sequence import is_sequence
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def videos_below(source: Path, target: Path, suffix: str | None = None) -> list[
     shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     files = sorted((name for name in shown if (source / name).is_file()), key=Path.as_posix)
     if not files:
-        raise UserError(f"{source} holds no video: name a folder with files such as a.mp4 (known: {_listed(SUFFIXES)})")
+        told = f"{source} holds no video: name a folder with files such as a.mp4 (known: {_listed(SUFFIXES)})"
+        raise UserError(told + ("; of numbered pictures say the rate with --input-fps" if is_sequence(source) else ""))
     videos: dict[str, Video] = {}
     for name in files:
         goal = target / (name.with_suffix(suffix) if suffix else name)

@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from vidcm.media.sequence import ImageSequence
+
 # Of MP4 and MOV, at the outermost level; anything else behind them is no box, whatever length its bytes spell.
 BOXES = b"ftyp moov mdat moof free skip wide uuid sidx ssix styp meta mfra pnot udta emsg prft pdin".split()
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -18,6 +20,8 @@ MARK, MARKS = 0x47, 5  # so many packets in a row must begin with it
 
 def cut_short(path: Path) -> str | None:
     """What to say of a file that does not have all its bytes; None of one that has, or does not say."""
+    if isinstance(path, ImageSequence):
+        return None
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         announced = announced_size(file, size)

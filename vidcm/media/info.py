@@ -23,6 +23,7 @@ from vidcm.media.hdr import Hdr
 from vidcm.media.instants import Instants, Timestamps
 from vidcm.media.orientation import Orientation
 from vidcm.media.packets import Times, demux
+from vidcm.media.sequence import ImageSequence
 from vidcm.media.timeline import Clock, common_time_base, recognise, settle
 
 SAMPLE = 300  # packets from whose timestamps the rate is recognised
@@ -145,6 +146,10 @@ def check_exists(path: Path) -> None:
 
 def open_container(path: Path) -> InputContainer:
     """An opened file. Raises UserError for anything that is not a media file."""
+    if isinstance(path, ImageSequence):
+        options = {"framerate": str(path.rate), "start_number": str(path.first)}
+        with readable(path):
+            return av.open(path.ffmpeg_name, format="image2", options=options)
     check_exists(path)
     with readable(path):
         return av.open(ffmpeg_name(path), metadata_errors="replace")

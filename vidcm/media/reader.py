@@ -22,6 +22,7 @@ import numpy as np
 from vidcm.core.errors import UserError
 from vidcm.media.info import VideoInfo, timestamps
 from vidcm.media.instants import Instants
+from vidcm.media.sequence import as_path
 from vidcm.media.timeline import Timeline
 
 BACKENDS = {"pyav": "vidcm.media.reader_pyav:PyAVReader", "decord": "vidcm.media.reader_decord:DecordReader"}
@@ -118,7 +119,7 @@ def open_reader(path: str | Path, backend: str = "pyav", *, rotate: bool = True)
     if backend not in BACKENDS:
         raise UserError(f"unknown video backend {backend!r} (known: {', '.join(BACKENDS)})")
     module, name = BACKENDS[backend].split(":")
-    reader: VideoReader = getattr(importlib.import_module(module), name)(Path(path), rotate=rotate)
+    reader: VideoReader = getattr(importlib.import_module(module), name)(as_path(path), rotate=rotate)
     return reader
 
 

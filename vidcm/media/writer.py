@@ -30,6 +30,7 @@ from vidcm.media.info import VideoInfo, ffmpeg_name
 from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux
+from vidcm.media.sequence import as_path
 from vidcm.media.sizes import Sizes
 from vidcm.media.target import check_target, reserve
 from vidcm.media.window import Window
@@ -94,7 +95,7 @@ class VideoWriter:
                 )
                 self._stream = self._add_video(rate or info.average_rate, options or {})
                 if copy_from:
-                    self._remux = Remux(Path(copy_from), info, self._output, window, pace)
+                    self._remux = Remux(as_path(copy_from), info, self._output, window, pace)
                 self._output.start_encoding()
         except BaseException:
             self._abort()
