@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.place import check_vacant
 from vidcm.media.sequence import ImageSequence
 
 REPORTS = (".json", ".html", ".htm", ".edl")
@@ -46,6 +47,7 @@ def check_target(target: Path) -> None:
         raise UserError(f"{target} is a folder: name a file in it, such as {target / 'out.mp4'}")
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: create it first, or write elsewhere")
+    check_vacant(target)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
 

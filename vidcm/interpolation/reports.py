@@ -10,7 +10,7 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.ledger import Entry, Ledger
 from vidcm.interpolation.markers import markers
 from vidcm.interpolation.page import page
-from vidcm.media.target import reserve
+from vidcm.media.place import reserve
 
 Report = Mapping[str, Any]
 Writer = Callable[[Report, Ledger], Iterable[str]]

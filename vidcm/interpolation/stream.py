@@ -21,6 +21,7 @@ from vidcm.interpolation.repair import NOTHING
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.choice import choose
+from vidcm.media.encoders import check_steady
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
@@ -114,6 +115,7 @@ def interpolate_file(
         shape = reader.info if preview is None else doubled(reader.info)
         choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
         work = _work(reader, rule, span, preview, allow_truncated)
+        check_steady(target, rule.output_rate(work.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file

@@ -69,7 +69,7 @@ def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
     Alpha is left out. RGB and palettes become 4:2:0, which every player knows, but for lossless codecs. H.264 and HEVC
     refuse odd sizes with shared chroma samples; those become 4:4:4.
     """
-    known = {each.name: each for each in av.Codec(encoder.name, "w").video_formats or () if not has_alpha(each.name)}
+    known = {each.name: each for each in _formats(encoder) if not has_alpha(each.name)}
     if isinstance(encoder.levels, Mapping):
         known = {name: each for name, each in known.items() if name in encoder.levels}
     if not encoder.odd_sizes:
@@ -82,6 +82,12 @@ def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
     if wanted.startswith("gray") and wanted not in known:
         wanted = wanted.replace("gray", "yuv420p")
     return wanted if wanted in known else _nearest(list(known), wanted)
+
+
+def _formats(encoder: Encoder) -> list[av.VideoFormat]:
+    if encoder.formats is not None:
+        return [av.VideoFormat(name) for name in encoder.formats]
+    return list(av.Codec(encoder.name, "w").video_formats or ())
 
 
 def _nearest(known: list[str], wanted: str) -> str:

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of, rgb_of, yuv_of
 
 UNKNOWN = 2  # "unspecified" in ITU-T H.273, for matrix, primaries and transfer alike
-BT709, BT470BG, BT601, BT2020 = 1, 5, 6, 9
+RGB, BT709, BT470BG, BT601, BT2020 = 0, 1, 5, 6, 9
 LIMITED, FULL = 1, 2
 
 # H.273 matrix code -> libswscale's name for it
@@ -102,7 +102,7 @@ class Converter:
         if frame.format.name == pix_fmt:
             return frame
         to_rgb = av.VideoFormat(pix_fmt).is_rgb
-        if frame.format.is_rgb and not to_rgb and depth_of(frame.format.name) > 8:
+        if frame.format.is_rgb != to_rgb and depth_of(frame.format.name) > 8:
             return self.from_rgb(self.to_deep_rgb(frame), pix_fmt)
         return self._tagged(self._reformat(self._from_rgb, frame, pix_fmt))
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.sequence import pattern_of
 
 QUALITIES = ("low", "medium", "high", "best")
 HIGH = QUALITIES.index("high")
@@ -33,6 +34,7 @@ class Encoder:
     limited_only: bool = False
     matrices: tuple[int, ...] | None = None
     tag: str | None = None  # in MP4 and MOV
+    formats: tuple[str, ...] | None = None  # pixel formats that are written; None: all that the encoder names
 
     def options_for(self, pix_fmt: str, quality: str | None) -> dict[str, str]:
         levels = self.levels[pix_fmt] if isinstance(self.levels, Mapping) else self.levels
@@ -43,19 +45,28 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Container:
-    """An FFmpeg muxer, the codecs it may hold, the one for who does not ask first, and its options."""
+    """An FFmpeg muxer, the codecs it may hold, the one for who does not ask first, and its options.
+
+    alone: it holds pictures at one constant rate, and nothing else.
+    """
 
     format: str
     codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
 
     @property
     def is_mp4(self) -> bool:
         """Of the QuickTime family."""
         return self.format in ("mp4", "mov")
 
-    def options_for(self, time_base: Fraction) -> dict[str, str]:
-        """With MP4's and MOV's clock for late starts, else milliseconds, made fine enough for pictures and sound."""
+    def options_for(self, time_base: Fraction, first: int = 1) -> dict[str, str]:
+        """With MP4's and MOV's clock for late starts, else milliseconds, made fine enough for pictures and sound.
+
+        first: number of the first picture, where they are numbered.
+        """
+        if self.format == "image2":
+            return {**self.options, "start_number": str(first)}
         if not self.is_mp4:
             return dict(self.options)
         ticks = time_base.denominator
@@ -96,6 +107,7 @@ ENCODERS = {
         matrices=(1,),
     ),
     "ffv1": Encoder("ffv1", None, {"level": "3", "slicecrc": "1"}),
+    "png": Encoder("png", None, formats=("rgb24", "rgb48be", "gray", "gray16be")),
 }
 # Matroska's muxer has no name for DNxHR, MOV's none for FFV1 and AV1.
 CONTAINERS = {
@@ -106,13 +118,27 @@ CONTAINERS = {
     ".webm": Container("webm", ("vp9", "av1"), {"avoid_negative_ts": "disabled"}),
 }
 
+SEQUENCES = {".png": Container("image2", ("png",), alone=True)}
+
 
 def container_for(path: Path) -> Container:
     """By the extension. AVI is not among them: it holds neither exact instants nor orientation nor colour tags."""
     suffix = path.suffix.lower()
+    if suffix in SEQUENCES:
+        if pattern_of(path) is None:
+            example = path.with_name(f"{path.stem}_%04d{suffix}")
+            raise UserError(f"{path}: is one picture, or there: number new ones, such as {example}")
+        return SEQUENCES[suffix]
     if suffix not in CONTAINERS:
-        raise UserError(f"{path}: cannot write {suffix or 'a file without extension'} (use {', '.join(CONTAINERS)})")
+        known = ", ".join([*CONTAINERS, *(f"_%04d{suffix}" for suffix in SEQUENCES)])
+        raise UserError(f"{path}: cannot write {suffix or 'a file without extension'} (use {known})")
     return CONTAINERS[suffix]
+
+
+def check_steady(path: Path, rate: Fraction | None) -> None:
+    """Raises UserError where pictures of a variable rate (None) would lose their times."""
+    if rate is None and container_for(path).alone:
+        raise UserError(f"{path}: holds no times, and the input's rate is variable: give a constant one with --fps")
 
 
 def check_codec(path: Path, codec: str | None, quality: str | None = None) -> None:

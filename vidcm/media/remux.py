@@ -239,6 +239,16 @@ class Remux:
         self._copies.append(copy)
 
 
+def left_behind(path: Path, info: VideoInfo) -> list[str]:
+    """All of `path` but its main video's pictures, for a target that holds nothing else: what `Remux.dropped` is."""
+    why = "the output holds pictures alone"
+    lost = [f"{each.type} stream {each.index} ({each.codec}): {why}" for each in info.others]
+    with open_container(path) as source:
+        lost += [f"{len(source.chapters())} chapters: {why}"] if source.chapters() else []
+        words = carry.words(source.metadata)
+    return lost + ([f"metadata {', '.join(sorted(words))}: {why}"] if words else [])
+
+
 def _moved(chapter: "Chapter", origin: Fraction) -> "Chapter":
     shift = round(origin / (chapter["time_base"] or 1))
     moved = chapter.copy()

@@ -47,9 +47,9 @@ class Pattern:
 
     def numbers(self, names: Iterable[str]) -> list[int]:
         """Those of the names that are of this pattern, rising."""
-        pattern = re.compile(f"{re.escape(self.before)}([0-9]+){re.escape(self.after)}")
-        found = (int(match[1]) for name in names if (match := pattern.fullmatch(name)))
         known = set(names)
+        pattern = re.compile(f"{re.escape(self.before)}([0-9]+){re.escape(self.after)}")
+        found = (int(match[1]) for name in known if (match := pattern.fullmatch(name)))
         return sorted({number for number in found if self.name(number) in known})
 
 
@@ -93,6 +93,13 @@ def escaped(folder: Path, pattern: Pattern) -> str:
     return f"{before if pattern.before else before + '/'}{pattern.place}{after}"
 
 
+def pattern_of(path: Path) -> Pattern | None:
+    """What the last part of a path says, unless there is a file that bears this very name."""
+    if path.suffix.lower() not in PICTURES or path.exists():
+        return None
+    return Pattern.of(path.name)
+
+
 def as_path(path: str | Path) -> Path:
     """A path of the kind it is: `Path` itself would make a plain one of numbered pictures."""
     return path if isinstance(path, Path) else Path(path)
@@ -102,7 +109,7 @@ def is_sequence(path: Path) -> bool:
     """Whether it can mean numbered pictures: a pattern that is no file itself, or a folder with pictures in it."""
     if path.is_dir():
         return any(map(_is_picture, path.iterdir()))
-    return Pattern.of(path.name) is not None and not path.exists()
+    return pattern_of(path) is not None
 
 
 def find_sequence(path: Path, rate: Fraction) -> ImageSequence:
@@ -111,7 +118,7 @@ def find_sequence(path: Path, rate: Fraction) -> ImageSequence:
     if not folder.is_dir():
         raise UserError(f"{path}: the folder {folder} does not exist: check the path")
     names = sorted(each.name for each in folder.iterdir())
-    pattern = _only_pattern(folder, names) if path.is_dir() else Pattern.of(path.name)
+    pattern = _only_pattern(folder, names) if path.is_dir() else pattern_of(path)
     assert pattern is not None
     numbers = pattern.numbers(names)
     if not numbers:

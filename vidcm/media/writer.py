@@ -24,15 +24,18 @@ from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.choice import choose
-from vidcm.media.colour import Colour, Converter
+from vidcm.media.colour import FULL, RGB, Colour, Converter
+from vidcm.media.encoders import container_for
 from vidcm.media.hdr import lost, with_hdr
-from vidcm.media.info import VideoInfo, ffmpeg_name
+from vidcm.media.info import VideoInfo
+from vidcm.media.orientation import Orientation
 from vidcm.media.pace import AS_IT_IS, Pace
+from vidcm.media.place import discard, first_number, opened_as, publish, reserve
 from vidcm.media.reader import VideoFrame
-from vidcm.media.remux import Remux
+from vidcm.media.remux import Remux, left_behind
 from vidcm.media.sequence import as_path
 from vidcm.media.sizes import Sizes
-from vidcm.media.target import check_target, reserve
+from vidcm.media.target import check_target
 from vidcm.media.window import Window
 
 
@@ -75,6 +78,8 @@ class VideoWriter:
         window: Window | None = None,
         pace: Pace = AS_IT_IS,
     ) -> None:
+        self._turn = info.orientation if container_for(Path(path)).alone else Orientation()
+        info = info if self._turn.is_upright else info.upright()  # pictures alone cannot say how to turn them
         self.path, self.info, self.pace, self.sizes = Path(path), info, pace, Sizes()
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
         self.choice = choose(self.path, info, codec, quality)
@@ -84,17 +89,20 @@ class VideoWriter:
         self._held: Held | None = None
         self._last: int | None = None
         self._remux: Remux | None = None
+        self._left: list[str] = []
         self._temporary = reserve(self.path)
         try:
             with self._telling():
                 self._output: OutputContainer = av.open(
-                    ffmpeg_name(self._temporary),
+                    opened_as(self.path, self._temporary),
                     "w",
                     format=container.format,
-                    options=container.options_for(self.time_base),
+                    options=container.options_for(self.time_base, first_number(info.path)),
                 )
                 self._stream = self._add_video(rate or info.average_rate, options or {})
-                if copy_from:
+                if copy_from and container.alone:
+                    self._left = left_behind(as_path(copy_from), info)
+                elif copy_from:
                     self._remux = Remux(as_path(copy_from), info, self._output, window, pace)
                 self._output.start_encoding()
         except BaseException:
@@ -105,7 +113,7 @@ class VideoWriter:
     def dropped(self) -> list[str]:
         """What the target does not get, of the pictures and of `copy_from`, one line each with the reason."""
         pictures = [*self.choice.notes, *lost(self.choice.encoder.name, self.info.hdr)]
-        return pictures + (self._remux.dropped if self._remux else [])
+        return pictures + (self._remux.dropped if self._remux else self._left)
 
     def write(self, frame: VideoFrame | np.ndarray, instant: Fraction, duration: Fraction | None = None) -> None:
         """Show `frame` from `instant` on, in seconds on the source's clock, rising from call to call.
@@ -137,7 +145,7 @@ class VideoWriter:
                 self._remux.advance(None)
                 self._remux.close()
             self._output.close()
-            os.replace(self._temporary, self.path)
+            publish(self.path, self._temporary)
 
     def __enter__(self) -> Self:
         return self
@@ -170,16 +178,20 @@ class VideoWriter:
         return stream
 
     def _tags(self) -> Colour:
-        """The source's colour tags; where RGB turned into YUV, the matrix it was done with."""
+        """The source's colour tags; where RGB turned into YUV, the matrix it was done with; the other way, RGB's."""
         colour, known = self.info.colour, self.info.colour.resolved(self.info.width, self.info.height)
         was_rgb, is_rgb = (av.VideoFormat(name).is_rgb for name in (self.info.pix_fmt, self.choice.pix_fmt))
-        return replace(colour, matrix=known.matrix, range=known.range) if was_rgb and not is_rgb else colour
+        if was_rgb == is_rgb:
+            return colour
+        matrix, range_ = (RGB, FULL) if is_rgb else (known.matrix, known.range)
+        return replace(colour, matrix=matrix, range=range_)
 
     def _picture(self, frame: VideoFrame | np.ndarray) -> av.VideoFrame:
         """As the encoder takes it. A source frame in the encoder's format is passed on itself, not a copy."""
-        if isinstance(frame, VideoFrame) and frame.native is not None:
+        if isinstance(frame, VideoFrame) and frame.native is not None and self._turn.is_upright:
             return self._converter.convert(frame.native, self.choice.pix_fmt)
         rgb = frame.samples if isinstance(frame, VideoFrame) else frame
+        rgb = rgb if self._turn.is_upright else self._turn.upright(rgb)
         if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype not in (np.uint8, np.float32):
             wanted = f"uint8 or float32 [{self.info.height}, {self.info.width}, 3]"
             raise ValueError(f"frames of {self.path} must be {wanted}, got {rgb.dtype} {list(rgb.shape)}")
@@ -211,7 +223,7 @@ class VideoWriter:
             self._remux.close()
         with suppress(av.error.FFmpegError, OSError, AttributeError):
             self._output.close()
-        self._temporary.unlink(missing_ok=True)
+        discard(self._temporary)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

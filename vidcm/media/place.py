@@ -1,0 +1,68 @@
+"""What an output is called while it grows: a hidden file beside it, a hidden folder for numbered pictures.
+
+`reserve` it, have FFmpeg open it under `opened_as`, then `publish` or `discard` it.
+"""
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from vidcm.core.errors import UserError
+from vidcm.media.sequence import ImageSequence, escaped, pattern_of
+
+
+def reserve(path: Path) -> Path:
+    """An empty file, or folder, beside `path`, to be renamed to it."""
+    pattern = pattern_of(path)
+    name, suffix = (pattern.before, "") if pattern else (path.stem, path.suffix)
+    temporary = path.with_name(f".{name}.{secrets.token_hex(4)}.part{suffix}")
+    try:
+        temporary.mkdir() if pattern else temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write in {path.parent}: {error.strerror}; write to another folder") from error
+    return temporary
+
+
+def opened_as(path: Path, temporary: Path) -> str:
+    """What FFmpeg is to open, so that it takes it for a file whatever it is called."""
+    pattern = pattern_of(path)
+    return f"file:{escaped(temporary, pattern) if pattern else temporary}"
+
+
+def publish(path: Path, temporary: Path) -> None:
+    """Give what is whole its name. Pictures take theirs one after the other, in their order."""
+    if pattern_of(path) is None:
+        os.replace(temporary, path)
+        return
+    for picture in sorted(temporary.iterdir()):
+        os.replace(picture, path.with_name(picture.name))
+    temporary.rmdir()
+
+
+def discard(temporary: Path) -> None:
+    """Does nothing where it was published."""
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def check_vacant(path: Path) -> None:
+    """Raises UserError where pictures of an earlier run would get mixed up with new ones."""
+    pattern = pattern_of(path)
+    if pattern is None or not path.parent.is_dir():
+        return
+    numbers = pattern.numbers(each.name for each in path.parent.iterdir())
+    if numbers:
+        raise UserError(
+            f"{path}: {len(numbers)} such pictures are there, {pattern.name(numbers[0])} for one: remove them, or "
+            "choose another folder"
+        )
+
+
+def first_number(source: Path) -> int:
+    """Of the pictures written: that of numbered pictures read, else 1."""
+    return source.first if isinstance(source, ImageSequence) else 1
