@@ -6,22 +6,20 @@ from typing import Any
 
 import pytest
 
-from vidcm import families, losses
+from vidcm import families
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.run import check_methods
 from vidcm.settings import from_mapping, read_yaml
+from vidcm.training.checks import check_objective
 from vidcm.training.config import load_config
-from vidcm.training.step import VAE_STAGES
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def check_run(path: Path) -> None:
     config = load_config(path)
-    assert config.stage in (*VAE_STAGES, *losses.available())
     assert config.family in families.available()
-    if config.stage not in VAE_STAGES:
-        from_mapping(losses.get(config.stage), config.objective, "objective")
+    check_objective(config)
 
 
 def check_evaluation(path: Path) -> None:

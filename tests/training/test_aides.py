@@ -208,3 +208,11 @@ def test_an_objective_that_asks_for_nothing_has_no_aides():
     family = TinyFamily.create({})
     aides = Aides(losses.get("ect")(), family, family.dit)
     assert (aides.trainable(), aides.state_dict()) == ([], {})
+
+
+def test_a_consistency_model_without_its_diffusion_model_has_nothing_to_distil(config, run):
+    family = TinyFamily.create({})
+    family.consistency = object()
+    with pytest.raises(UserError, match="stage cd distils a diffusion model, and init=None is a consistency model"):
+        run(config(stage="cd"), family=family)
+    run(config(stage="ect"), family=family)  # goes on from where it was

@@ -12,7 +12,16 @@ def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
 
     Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130.
     """
+    from vidcm.cli.main import WrongUse
+    from vidcm.core.errors import UserError
+    from vidcm.training.checks import check_objective
     from vidcm.training.config import load_config
+
+    settings = load_config(config, overrides)
+    try:
+        check_objective(settings)
+    except UserError as error:
+        raise WrongUse(click.UsageError(str(error))) from error
     from vidcm.training.loop import train
 
-    click.echo(train(load_config(config, overrides), resume=resume))
+    click.echo(train(settings, resume=resume))

@@ -16,9 +16,8 @@ from vidcm import losses
 from vidcm.core.circle import Denoiser
 from vidcm.core.derivative import STEP, discrete, exact
 from vidcm.core.dropout import shared_dropout
-from vidcm.core.errors import UserError
-from vidcm.core.guidance import UNGUIDED, is_embedded
 from vidcm.models.attention import attention_backend
+from vidcm.training.checks import check_guidance
 from vidcm.training.metrics import say
 
 Logs = dict[str, float]
@@ -131,17 +130,6 @@ def plain_arithmetic(device: torch.device) -> Iterator[None]:
     """Attention as matrix products, ours and that of other libraries' networks; no half precision."""
     with attention_backend("math"), sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, enabled=False):
         yield
-
-
-def check_guidance(objective: Any, family: Any) -> None:
-    """Guidance needs a condition that can be left out; scales that differ, a network that can be told them."""
-    interval = getattr(objective, "guidance", UNGUIDED)
-    if interval != UNGUIDED and not hasattr(family, "unconditional"):
-        raise UserError(f"guidance {list(interval)} needs a family with an unconditional form: here only [1, 1] can be")
-    if is_embedded(interval) and not getattr(family, "embeds_guidance", False):
-        raise UserError(
-            f"this family's network cannot be told a scale: guidance must be one value, not {list(interval)}"
-        )
 
 
 def in_float32(denoiser: Callable[..., Tensor]) -> Denoiser:

@@ -184,7 +184,7 @@ class Run:
         if outcome.bad:
             for buffer, before in buffers:
                 buffer.copy_(before)
-            self.skip(total, norm)
+            self.skip(total, norm, logs.read())
         else:
             self.apply(outcome.loss, self.config.curriculum_stage(self.step * samples))
             self.meter.add({"loss": outcome.loss, "grad_norm": norm, **logs.read()})
@@ -228,10 +228,11 @@ class Run:
         self.bad_in_row = 0
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
 
-    def skip(self, loss: float, norm: float) -> None:
+    def skip(self, loss: float, norm: float, logs: dict[str, float]) -> None:
         """Leave the weights as they are; give up when it goes on."""
         self.bad_in_row, self.bad_total = self.bad_in_row + 1, self.bad_total + 1
-        key = f"(seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index}{self.clips()})"
+        place = f"seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index}"
+        key = f"({place}{blame(logs)}{self.clips()})"
         say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}")
         if self.bad_in_row >= self.config.max_bad_steps:
             raise UserError(
@@ -321,3 +322,11 @@ class Run:
         for name in COUNTERS:
             setattr(self, name, found.state[name])
         say(f"resuming after step {self.step}, {clock(self.seconds)} of training")
+
+
+def blame(logs: dict[str, float]) -> str:
+    """Which samples of a batch had a loss that is not finite, where it was not the gradient alone."""
+    if "bad_sample" not in logs:
+        return ""
+    angle = f" at angle {logs['bad_angle']:.4f}" if "bad_angle" in logs else ""
+    return f", {logs['bad_samples']:.0f} of its samples, the first number {logs['bad_sample']:.0f}{angle}"

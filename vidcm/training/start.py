@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
-from vidcm import families, losses
+from vidcm import families
 from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
@@ -25,10 +25,11 @@ from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
 from vidcm.families.adapter import check_installed
 from vidcm.settings import as_mapping
+from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
 from vidcm.training.metrics import say
-from vidcm.training.step import VAE_STAGES, keyed_seed, to_device
+from vidcm.training.step import keyed_seed, to_device
 
 WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does not change a batch
 
@@ -114,12 +115,6 @@ def dtype_of(config: RunConfig) -> torch.dtype:
     return torch.bfloat16 if config.lora and config.precision == "bf16" else torch.float32
 
 
-def refuse_untaught(stage: str) -> None:
-    """A new model has no teacher to distil."""
-    if stage in losses.available() and "teacher" in losses.asked_by(losses.get(stage)):
-        raise UserError(f"stage {stage} distils a teacher: init= must name a model trained with stage=diffusion")
-
-
 def settle_teacher(config: RunConfig, family: Any) -> None:
     """Tuning starts from a diffusion model, the teacher; a diffusion model in training has none.
 
@@ -129,13 +124,18 @@ def settle_teacher(config: RunConfig, family: Any) -> None:
         family.teacher = None
     if config.stage == "diffusion" or config.stage in VAE_STAGES:
         return
+    if family.teacher is None and asks_for_teacher(config.stage) and getattr(family, "consistency", None) is not None:
+        raise UserError(
+            f"stage {config.stage} distils a diffusion model, and init={config.init} is a consistency model without "
+            "the one that it was tuned from: start from that one"
+        )
     if hasattr(family, "mark_tuned"):
         family.mark_tuned()
     if family.teacher is not None:
         return
     if getattr(family, "adapter", None) is not None:
         family.teacher = family.bare()
-    elif saves_teacher(family) or losses.asked_by(losses.get(config.stage)) & {"teacher", "unguided"}:
+    elif saves_teacher(family) or asks_for_teacher(config.stage):
         family.teacher = copy.deepcopy(family.trainable("diffusion"))
 
 
