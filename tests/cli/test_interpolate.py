@@ -492,6 +492,35 @@ def test_an_interrupted_run_leaves_nothing(running: subprocess.Popen[str], out: 
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: Path, out: Path, model: Path) -> None:
+    import signal
+
+    write_video(source, 61)
+    asked = [source, "--factor", "8", "--steps", "0", "--model", model, "--cuts", "off"]
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "interpolate", *asked, "-o", out]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not (parts := [*out.parent.glob(".*/000000.json")]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=300)
+    assert parts
+    assert process.returncode == 130
+    expected = f"Interrupted. ({out}: what is whole of it is kept, the same command with --resume goes on there)"
+    assert stderr.splitlines()[-1:] == [expected]
+    refused = interpolate(*asked, "-o", out, "--resume", "--seed", "3")
+    assert f"{out}: --resume cannot go on, the interrupted run was another one: --seed was 0, now 3" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    run = interpolate(*asked, "-o", out, "--resume")
+    assert run.stdout.startswith(f"{out}: 488 frames from 61 (420 made), 240 of them there before"), run.stderr
+    assert list(out.parent.iterdir()) == [out]
+    whole = out.with_name("whole.mp4")
+    interpolate(*asked, "-o", whole)
+    assert whole.read_bytes() == out.read_bytes()
+
+
 def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: Path) -> None:
     source = tmp_path / "source.mp4"
     cut_short(write_video(source, 60, container_options={"movflags": "+faststart"}), 0.6)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vidcm.cli.identity import Identity, options_of
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.cli.outcome import foretell, tell
 from vidcm.core.devices import own_device
@@ -18,6 +19,7 @@ from vidcm.interpolation.check import check_model, check_paths, check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
 from vidcm.interpolation.doubt import FALLBACKS, Doubt
 from vidcm.interpolation.estimate import Forecast
+from vidcm.interpolation.journal import ANEW, GO_ON, IF_IT_FITS
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.plan import Rule, parse_factor, parse_rate
 from vidcm.interpolation.progress import Progress
@@ -132,6 +134,7 @@ if TYPE_CHECKING:
     type=click.Choice(FALLBACKS),
     help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
 )
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same command.")
 @click.option("--suffix", metavar=".EXT", help="Of a folder's outputs, such as .mp4.  [default: each input's own]")
 @click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
 @click.option("--workers", metavar="N", type=click.IntRange(min=1), help=WORKERS_HELP)
@@ -158,6 +161,7 @@ def command(
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
+    resume: bool,
     suffix: str | None,
     place: str,
     workers: int | None,
@@ -178,7 +182,7 @@ def command(
     source = _check(_source, source, input_fps)
     if source.is_dir():
         check_folders(source, target)
-        _refuse_single(reports, preview, cuts)
+        _refuse_single(reports, preview, cuts, resume)
     else:
         check_paths(source, target)
     part = None if span is None else _check(parse_range, span)
@@ -211,6 +215,7 @@ def command(
             told = ledger if reports else None
             how |= {"progress": progress, "survey_progress": Progress(as_json, LOOKING)}
             how |= {"forecast": Forecast(partial(foretell, target, progress))}
+            how |= {"settings": Identity(options_of(ctx), source, model), "resume": GO_ON if resume else ANEW}
             done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
@@ -230,12 +235,14 @@ def _source(source: Path, input_fps: str | None) -> Path:
     return source
 
 
-def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str) -> None:
+def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str, resume: bool) -> None:
     """What says something of one video has no place where there are many."""
     if reports:
         raise click.UsageError(f"--report {reports[0]} is for one video: OUT/summary.json tells of each in a folder")
     if preview is not None:
         raise click.UsageError("--preview is for one video: name one of the folder")
+    if resume:
+        raise click.UsageError("--resume is for one video: a folder goes on by itself where it was interrupted")
     if cuts not in ("auto", "off"):
         raise click.UsageError(f"--cuts {cuts} is for one video: give auto or off, or name one of the folder")
 
@@ -258,10 +265,12 @@ def _folder(
     _check(check_codecs, videos, how["codec"], how["quality"])
     processes = launched()
 
+    options = options_of(ctx)
+
     def load() -> "Make":
         loaded = _loader(model, processes=processes, **sampling)
         loaded()
-        return partial(_one_of_many, loaded, as_json, how)
+        return partial(_one_of_many, loaded, as_json, how, options, model)
 
     from vidcm.cli.folder import interpolate_folder
 
@@ -271,12 +280,20 @@ def _folder(
 
 
 def _one_of_many(
-    loaded: "Callable[[], Interpolator]", as_json: bool, how: dict[str, Any], source: Path, target: Path
+    loaded: "Callable[[], Interpolator]",
+    as_json: bool,
+    how: dict[str, Any],
+    options: dict[str, str],
+    model: Path | None,
+    source: Path,
+    target: Path,
 ) -> dict[str, Any]:
+    """A run that was interrupted in it goes on."""
     progress = Progress(as_json)
     try:
         forecast = Forecast(partial(foretell, target, progress))
         here = {"progress": progress, "survey_progress": Progress(as_json, LOOKING), "forecast": forecast}
+        here |= {"settings": Identity(options, source, model), "resume": IF_IT_FITS}
         return _run(source, target, interpolator=lazily(loaded), **here, **how).as_dict()
     finally:
         progress.close()

@@ -88,15 +88,15 @@ class LazyGroup(click.Group):
         try:
             with wrong_use_in_one_line():
                 return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted.", err=True)
+        except (KeyboardInterrupt, click.Abort) as error:
+            click.echo(f"Interrupted.{notes_of(error)}", err=True)
             ctx.exit(130)
         except BrokenPipeError:  # the reader of our output left; click ends quietly
             raise
         except (UserError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            raise click.ClickException(one_line(str(error))) from error
+            raise click.ClickException(one_line(str(error)) + notes_of(error)) from error
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -110,11 +110,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def notes_of(error: BaseException) -> str:
+    """What a command added to an error on its way."""
+    return "".join(f" ({one_line(note)})" for note in getattr(error, "__notes__", ()))
+
+
 def unexpected(error: Exception) -> str:
     """What is said of an error that nobody foresaw. Out of memory is told by its name: torch need not be there."""
     is_memory = isinstance(error, MemoryError) or "OutOfMemoryError" in [kind.__name__ for kind in type(error).__mro__]
     hint = "; try a smaller file, or another --device" if is_memory else ""
-    return f"vidcm: unexpected {type(error).__name__}: {one_line(str(error))}{hint}; run with -v for the traceback"
+    told = f"{one_line(str(error))}{notes_of(error)}{hint}"
+    return f"vidcm: unexpected {type(error).__name__}: {told}; run with -v for the traceback"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

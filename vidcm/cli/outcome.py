@@ -21,7 +21,7 @@ def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
         emit("estimate", target=str(target), left_s=round(estimate.left_s, 1), size=estimate.size, free=free)
         return
     size = "" if estimate.size is None else f", about {estimate.size / 2**20:.0f} MiB of pictures"
-    tight = f", and only {free / 2**20:.0f} MiB are free" if (estimate.size or 0) > free else ""
+    tight = f", and only {free / 2**20:.0f} MiB are free" if 2 * (estimate.size or 0) > free else ""  # parts, and all
     progress.close()
     click.echo(f"{target}: about {clock_time(estimate.left_s)} for {estimate.frames} frames{size}{tight}", err=True)
 
@@ -35,10 +35,11 @@ def tell(report: "Report", as_json: bool) -> None:
     average = f"{float(report.frames_out / report.duration_s):.6g} fps on average" if report.duration_s else "?"
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
     slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
+    kept = f", {report.frames_kept} of them there before" if report.frames_kept else ""
     repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
     filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
-        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made), "
+        f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
         f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}, in {clock_time(report.wall_s)}"
     )

@@ -88,8 +88,14 @@ def text_digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def write_aside(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: it has its old content or its new one at any moment."""
+def write_aside(path: Path, content: bytes, *, flush: bool = False) -> None:
+    """Replace a file as a whole: it has its old content or its new one at any moment.
+
+    flush: even after a power failure."""
     aside = path.with_suffix(".partial")
-    aside.write_bytes(content)
+    with aside.open("wb") as file:
+        file.write(content)
+        if flush:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(aside, path)

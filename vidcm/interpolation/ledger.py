@@ -3,14 +3,17 @@
 So a report of ten hours of video needs no more memory than one of a minute.
 """
 
+import base64
 import heapq
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from vidcm.interpolation.doubt import CROSSFADE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 WORST = 24  # pictures
 THUMBNAIL = 320, 240  # pixels they fit into
 DOUBTFUL = 0.5  # score below which a frame is worth a look where nobody says otherwise
+MADE = ("made", CROSSFADE)  # kinds that are no source frame
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Entry:
     kind: str
     score: float | None
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it is no source frame."""
+        return self.kind in MADE
+
 
 @dataclass(order=True)
 class Picture:
@@ -48,17 +57,94 @@ class Picture:
     jpeg: bytes = field(compare=False)
 
 
-class Ledger:
-    """Give `note` to a `Tally`; it is a context, and forgets everything at its end.
+class Worst:
+    """The pictures of the lowest scores, at most `count`."""
 
-    doubtful: the score below which frames are counted and marked; worst: so many pictures are kept, one a source pair.
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heap: list[Picture] = []
+
+    def admits(self, doubt: float) -> bool:
+        """Whether such a picture might be among them."""
+        least = self._heap[0].doubt if self._heap and len(self._heap) == self._count else -1.0
+        return bool(self._count) and doubt > least
+
+    def add(self, picture: Picture) -> None:
+        heapq.heappush(self._heap, picture)
+        if len(self._heap) > self._count:
+            heapq.heappop(self._heap)
+
+    def sorted(self) -> list[Picture]:
+        """The lowest score first."""
+        return sorted(self._heap, reverse=True)
+
+
+class Notes:
+    """What is remembered of a stretch of output frames. It begins with a source pair and ends with one.
+
+    worst: so many pictures are kept, one of each source pair.
+    """
+
+    def __init__(self, worst: int = 0) -> None:
+        self.entries: list[Entry] = []
+        self._worst = Worst(worst)
+        self._candidate: Picture | None = None
+
+    def note(self, index: int, first: int, rendered: "Rendered", info: "VideoInfo", stretch: Fraction) -> None:
+        """index: of the output frame; first: the source frame that it follows, in the file; info: of the source, from
+        the first frame that is shown on; stretch: how much longer the output lasts."""
+        planned, score = rendered.planned, rendered.score
+        instant = (planned.instant - info.origin) * stretch
+        entry = Entry(index, instant, first, first + planned.span, planned.tau, rendered.kind, score)
+        self.entries.append(entry)
+        if score is not None:
+            self._consider(entry, score, rendered, info)
+
+    def worst(self) -> list[Picture]:
+        self._keep_candidate()
+        return self._worst.sorted()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        pictures = [[p.entry.index, base64.b64encode(p.jpeg).decode("ascii")] for p in self.worst()]
+        return {"entries": [_fields(entry) for entry in self.entries], "pictures": pictures}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> "Notes":
+        notes = cls(len(told["pictures"]))
+        notes.entries = [_entry(fields) for fields in told["entries"]]
+        by_index = {entry.index: entry for entry in notes.entries}
+        for index, data in told["pictures"]:
+            entry = by_index[index]
+            notes._worst.add(Picture(-(entry.score or 0.0), -index, entry, base64.b64decode(data)))
+        return notes
+
+    def _consider(self, entry: Entry, score: float, rendered: "Rendered", info: "VideoInfo") -> None:
+        """Make a picture of it if it may be among the worst: one of each source pair."""
+        before = self._candidate
+        if before is not None and before.entry.first != entry.first:
+            self._keep_candidate()
+            before = None
+        if self._worst.admits(-score) and (before is None or -score > before.doubt):
+            shown = rendered.shown
+            samples = shown.rgb if hasattr(shown, "rgb") else shown
+            self._candidate = Picture(-score, -entry.index, entry, thumbnail(info.orientation.upright(samples)))
+
+    def _keep_candidate(self) -> None:
+        candidate, self._candidate = self._candidate, None
+        if candidate is not None:
+            self._worst.add(candidate)
+
+
+class Ledger:
+    """Notes on a whole file. It is a context, and forgets everything at its end.
+
+    doubtful: the score below which frames are counted and marked; worst: so many pictures are kept.
     """
 
     def __init__(self, doubtful: float = DOUBTFUL, worst: int = WORST) -> None:
-        self.doubtful, self.doubtful_count = doubtful, 0
-        self._worst, self._count, self._shift = worst, 0, 0
-        self._pictures: list[Picture] = []
-        self._candidate: Picture | None = None
+        self.doubtful, self.doubtful_count, self.pictures = doubtful, 0, worst
+        self._worst = Worst(worst)
         self._lines = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed with the ledger)
 
     def __enter__(self) -> Self:
@@ -69,51 +155,32 @@ class Ledger:
     ) -> None:
         self._lines.close()
 
-    def note(self, rendered: "Rendered", info: "VideoInfo", stretch: Fraction) -> None:
-        """info: of the source, from the first frame that is shown on; stretch: how much longer the output lasts."""
-        planned, score = rendered.planned, rendered.score
-        if not self._count:  # a plan counts from where it begins: a part of a file does so in its middle
-            self._shift = getattr(rendered.shown, "index", planned.source) - planned.source
-        instant = (planned.instant - info.origin) * stretch
-        first = planned.source + self._shift
-        entry = Entry(self._count, instant, first, first + planned.span, planned.tau, rendered.kind, score)
-        self._count += 1
-        fields = [str(instant), first, entry.last, str(planned.tau), rendered.kind, score]
-        print(json.dumps(fields), file=self._lines)
-        if score is not None:
-            self.doubtful_count += score < self.doubtful
-            self._consider(entry, score, rendered, info)
+    def take(self, notes: Notes) -> None:
+        """They come in order."""
+        for entry in notes.entries:
+            print(json.dumps(_fields(entry)), file=self._lines)
+            self.doubtful_count += entry.score is not None and entry.score < self.doubtful
+        for picture in notes.worst():
+            self._worst.add(picture)
 
     def entries(self) -> Iterator[Entry]:
         """All of them, in order."""
         self._lines.seek(0)
-        for index, line in enumerate(self._lines):
-            instant, first, last, tau, kind, score = json.loads(line)
-            yield Entry(index, Fraction(instant), first, last, Fraction(tau), kind, score)
+        for line in self._lines:
+            yield _entry(json.loads(line))
 
     def worst(self) -> list[Picture]:
         """Pictures of the lowest scores, the lowest first."""
-        self._keep_candidate()
-        return sorted(self._pictures, reverse=True)
+        return self._worst.sorted()
 
-    def _consider(self, entry: Entry, score: float, rendered: "Rendered", info: "VideoInfo") -> None:
-        """Make a picture of it if it may be among the worst: one of each source pair."""
-        before = self._candidate
-        if before is not None and before.entry.first != entry.first:
-            self._keep_candidate()
-            before = None
-        threshold = self._pictures[0].doubt if len(self._pictures) == self._worst else -1.0
-        if -score > max(threshold, -1.0 if before is None else before.doubt):
-            shown = rendered.shown
-            samples = shown.rgb if hasattr(shown, "rgb") else shown
-            self._candidate = Picture(-score, -entry.index, entry, thumbnail(info.orientation.upright(samples)))
 
-    def _keep_candidate(self) -> None:
-        candidate, self._candidate = self._candidate, None
-        if candidate is not None:
-            heapq.heappush(self._pictures, candidate)
-            if len(self._pictures) > self._worst:
-                heapq.heappop(self._pictures)
+def _fields(entry: Entry) -> list[Any]:
+    return [entry.index, str(entry.instant), entry.first, entry.last, str(entry.tau), entry.kind, entry.score]
+
+
+def _entry(fields: list[Any]) -> Entry:
+    index, instant, first, last, tau, kind, score = fields
+    return Entry(index, Fraction(instant), first, last, Fraction(tau), kind, score)
 
 
 def thumbnail(rgb: "np.ndarray") -> bytes:

@@ -101,21 +101,17 @@ class Tally:
 
 
 class Picture:
-    """A source frame, with its tensor once somebody asks."""
+    """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something."""
 
     def __init__(self, frame: VideoFrame) -> None:
         self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
+        self.is_deep = frame.samples.dtype != np.uint8  # converted here and now, in the thread that decodes
 
     @cached_property
     def tensor(self) -> Tensor:
         """float32 RGB 0..1 [3, H, W]"""
         samples = torch.from_numpy(self.frame.samples).permute(2, 0, 1)
         return samples.contiguous() if self.is_deep else samples.to(torch.float32).div_(255)
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether eight bits would lose something."""
-        return self.frame.samples.dtype != np.uint8
 
 
 class Step(NamedTuple):

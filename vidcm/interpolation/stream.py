@@ -1,43 +1,44 @@
-"""File to file: read, plan, interpolate, write; any length in bounded memory, all or nothing."""
+"""File to file: read, plan, interpolate, write; any length in bounded memory, all or nothing.
+
+Three stages at once: one thread decodes and finds cuts, one makes the in-betweens, and the caller's encodes.
+"""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidcm.core.ahead import ahead
 from vidcm.core.errors import UserError
+from vidcm.interpolation.assembly import Assembly
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.estimate import Forecast
+from vidcm.interpolation.job import Job, Progress, job_of
+from vidcm.interpolation.journal import ANEW, Journal, Settings, journal_of
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
-from vidcm.interpolation.preview import SideBySide, doubled, stretch_of
+from vidcm.interpolation.preview import SideBySide, doubled
 from vidcm.interpolation.repair import NOTHING
-from vidcm.interpolation.span import Span, part_of
-from vidcm.interpolation.whole import check_gaps, check_whole
+from vidcm.interpolation.segments import Begin, length_for, numbered, rendered
+from vidcm.interpolation.span import Span
 from vidcm.media.choice import choose
-from vidcm.media.encoders import check_steady
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
 from vidcm.media.pace import STRETCH, Pace
-from vidcm.media.reader import VideoFrame, VideoReader, open_reader
+from vidcm.media.reader import open_reader
 from vidcm.media.sequence import as_path
 from vidcm.media.timeline import common_time_base
-from vidcm.media.window import Window
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.mending import Mending
-    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Renderer, Shown, Tally
-    from vidcm.interpolation.survey import Seen
+    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Shown, Tally
 
-Progress = Callable[[int, int], None]
+FRAMES_AHEAD = 2  # rendered ones that wait to be encoded
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Report:
     frames_made: int  # frames_out less the source frames shown
     repeats: int  # source frames that showed the one before again, and gave way to in-betweens
     filled: list[float]  # where damaged or missing ones did so, or the nearest is held; seconds from the first frame on
+    frames_kept: int  # of frames_out, those that an interrupted run had made
     cuts: list[int]  # the frames that start a new shot
     codec: str
     pix_fmt: str
@@ -92,6 +94,8 @@ def interpolate_file(
     progress: Progress = lambda done, expected: None,
     survey_progress: Progress = lambda done, expected: None,
     forecast: Forecast | None = None,
+    settings: Settings | None = None,
+    resume: str = ANEW,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
@@ -105,8 +109,11 @@ def interpolate_file(
     `repair.REPAIRS`; the file is then looked at once ahead, and survey_progress called with the frames seen so far and
     those expected. doubt: what is shown instead of in-betweens that score low, for an interpolator that scores;
     ledger: is told of every output frame. progress: called with the output frames written so far and those expected;
-    forecast: with what it needs to tell how long it will take. Raises UserError if it cannot, and leaves nothing
-    behind, nor when interrupted.
+    forecast: with what it needs to tell how long it will
+    take. settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings
+    too, by the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what
+    becomes of what an earlier run left: see `journal`. Raises UserError if it cannot, and leaves nothing behind without
+    settings, nor when interrupted.
     """
     source, target, started = as_path(source), Path(target), time.monotonic()
     check_paths(source, target)
@@ -114,91 +121,60 @@ def interpolate_file(
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
         choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
-        work = _work(reader, rule, span, preview, allow_truncated)
-        check_steady(target, rule.output_rate(work.info.rate))
+        job = job_of(reader, rule, span, preview, allow_truncated)
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, work.stop, doubt), Tally()
+        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, job.stop, doubt), Tally()
         if repair:
-            mending = Mending(reader, repair, interlaced, work.begin, work.stop)
+            mending = Mending(reader, repair, interlaced, job.begin, job.stop)
             seen = mending.look_ahead(detector, known, survey_progress)
-            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=work.begin)
-            work = _mended(work, mending, seen)
-        if ledger is not None:
-            tally.note = partial(ledger.note, info=work.info, stretch=rule.stretch)
-        expected = rule.count(work.count, work.info.average_rate)
-        pace = Pace(rule.stretch, sound)
-        frames = whole_pictures(work.frames, work.info, interlaced, reader.problems)
+            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
+            job = job.mended(mending, seen)
+        expected = rule.count(job.count, job.info.average_rate)
+        frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
-        rendered = _rendered(renderer, frames, tally, work, is_preview=preview is not None)
-        info = work.info if preview is None else doubled(work.info)
-        with claimed(target), _writer(target, replace(work, info=info), rule, codec, quality, pace) as writer:
-            for shown, instant, duration in _timed(rendered, tally):
-                writer.write(shown, instant, duration)
-                progress(tally.frames_out, max(expected, tally.frames_out))
+        beside = None if preview is None else SideBySide(job.info)
+        shown = replace(job, info=job.info if beside is None else doubled(job.info))
+        works = renderer.works(beside.watch(frames) if beside else frames, tally, job.lead_in)
+        begins = ahead(numbered(works, length_for(shown.info)))
+        with (
+            claimed(target),
+            journal_of(target, settings, resume) as journal,
+            _writer(target, shown, rule, codec, quality, Pace(rule.stretch, sound), journal) as writer,
+            Assembly(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
+            closing(ahead(rendered(begins, renderer, lambda index: index not in journal.done), FRAMES_AHEAD)) as made,
+        ):
+            for each in made:
+                if isinstance(each, Begin):
+                    assembly.begin(each)
+                    continue
+                assembly.add(each)
+                counts = assembly.frames_out, max(expected, assembly.frames_out)
+                progress(*counts)
                 if forecast is not None:
-                    forecast(tally.frames_out, tally.frames_made, max(expected, tally.frames_out), writer.sizes)
-            if tally.frames_in < min(2, work.count):
+                    forecast(counts[0], assembly.frames_made, counts[1], assembly.sizes)
+            assembly.end(tally.end)
+            if tally.frames_in < min(2, job.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
-        return _report(source, writer, info, rule, tally, reader.problems, time.monotonic() - started)
+        return _report(source, writer, shown.info, rule, tally, assembly, reader.problems, time.monotonic() - started)
 
 
-@dataclass(frozen=True)
-class Work:
-    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file;
-    lead_in: the frame before it, if any: the first pair of a part sees what it sees in the whole."""
-
-    info: VideoInfo
-    frames: Iterable[VideoFrame]
-    count: int
-    lead_in: VideoFrame | None = None
-    stop: Fraction | None = None
-    window: Window | None = None
-    begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
-
-
-def _mended(work: Work, mending: "Mending", seen: "Seen") -> Work:
-    """The same with what `--repair` changes in it."""
-    lead_in, frames = mending.opened(seen.retiming)
-    info = mending.evenly_timed(work.info)
-    return replace(work, info=info, frames=frames, lead_in=lead_in, count=max(work.count, mending.count))
-
-
-def _rendered(
-    renderer: "Renderer", frames: Iterable[VideoFrame], tally: "Tally", work: Work, *, is_preview: bool
-) -> "Iterator[tuple[PlannedFrame, Shown]]":
-    beside = SideBySide(work.info) if is_preview else None
-    for planned, shown, *_ in renderer(beside.watch(frames) if beside else frames, tally, work.lead_in):
-        yield planned, beside.put(planned, shown) if beside else shown
-
-
-def _work(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction | None, allow_truncated: bool) -> Work:
-    """Raises UserError for a file that is not whole, and a span that is not in it."""
-    found = check_whole(reader.info, allow_truncated=allow_truncated)
-    reader.info = found.info
-    reader.problems += [found.short] if found.short else []
-    if preview is not None:
-        span = stretch_of(reader, span, preview)
-    if span is None:
-        check_gaps(found, rule, found.info.start, None)
-        return Work(found.info, reader, found.frames)
-    part = part_of(span, reader)
-    check_gaps(found, rule, part.start, part.stop)
-    window = Window(None if part.stop is None else part.stop - part.start)
-    index = reader.index_at(part.start)
-    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
-    first = reader.seek(part.start)
-    if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
-        lead_in = None
-    frames = chain([first], reader)
-    return Work(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window, part.start)
+def _as_it_is(planned: "PlannedFrame", shown: "Shown") -> "Shown":
+    return shown
 
 
 def _report(
-    source: Path, writer: VideoWriter, info: VideoInfo, rule: Rule, tally: "Tally", problems: list[str], wall_s: float
+    source: Path,
+    writer: VideoWriter,
+    info: VideoInfo,
+    rule: Rule,
+    tally: "Tally",
+    assembly: Assembly,
+    problems: list[str],
+    wall_s: float,
 ) -> Report:
     return Report(
         source=str(source),
@@ -211,10 +187,11 @@ def _report(
         duration_s=float((tally.end - info.start) * rule.stretch),
         times_slower=str(rule.stretch),
         frames_in=tally.frames_in,
-        frames_out=tally.frames_out,
-        frames_made=tally.frames_made,
+        frames_out=assembly.frames_out,
+        frames_made=assembly.frames_made,
         repeats=tally.repeats,
         filled=[round(float(instant - info.start + info.skipped), 6) for instant in tally.filled],
+        frames_kept=assembly.frames_kept,
         cuts=tally.cuts,
         codec=writer.choice.codec,
         pix_fmt=writer.choice.pix_fmt,
@@ -224,9 +201,11 @@ def _report(
     )
 
 
-def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: str | None, pace: Pace) -> VideoWriter:
+def _writer(
+    target: Path, job: Job, rule: Rule, codec: str | None, quality: str | None, pace: Pace, journal: Journal
+) -> VideoWriter:
     """With a time base that holds every planned instant, and the end."""
-    info = work.info
+    info = job.info
     steps = (span for step in info.clock.steps for span in rule.steps(step))
     return VideoWriter(
         target,
@@ -236,22 +215,10 @@ def _writer(target: Path, work: Work, rule: Rule, codec: str | None, quality: st
         codec=codec,
         quality=quality,
         copy_from=info.path,
-        window=work.window,
+        window=job.window,
         pace=pace,
+        grow_in=journal.folder,
     )
-
-
-def _timed(
-    rendered: "Iterable[tuple[PlannedFrame, Shown]]", tally: "Tally"
-) -> "Iterator[tuple[Shown, Fraction, Fraction | None]]":
-    """(picture, instant, duration); only the last one's duration is known, and needed: up to the end of the source."""
-    waiting: tuple[Shown, Fraction] | None = None
-    for planned, shown in rendered:
-        if waiting is not None:
-            yield *waiting, None
-        waiting = shown, planned.instant
-    if waiting is not None:
-        yield *waiting, tally.end - waiting[1]
 
 
 def _text(rate: Fraction | None) -> str | None:

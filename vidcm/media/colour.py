@@ -5,6 +5,7 @@ where a file has none, serve both directions: a picture that goes to RGB and ret
 """
 
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import av
 import numpy as np
@@ -62,7 +63,7 @@ class Colour:
 
 
 class Converter:
-    """Frames of one stream to RGB and back. Not for two threads at once.
+    """Frames of one stream to RGB and back.
 
     colour: tags as the stream has them; width, height: in pixels, coded orientation.
     """
@@ -71,6 +72,7 @@ class Converter:
         self.colour = colour.resolved(width, height)
         self._tags = colour
         self._to_rgb, self._from_rgb = VideoReformatter(), VideoReformatter()
+        self._turn = Lock()  # a reformatter is not for two threads at once
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> uint8 RGB [H, W, 3], coded orientation."""
@@ -108,16 +110,17 @@ class Converter:
 
     def _reformat(self, through: VideoReformatter, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         matrix, known = MATRICES[self.colour.matrix], ColorRange(self.colour.range)
-        return through.reformat(
-            frame,
-            format=pix_fmt,
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=ColorRange.JPEG if frame.format.is_rgb else known,
-            dst_color_range=ColorRange.JPEG if av.VideoFormat(pix_fmt).is_rgb else known,
-            interpolation=QUALITY,
-            threads=1,
-        )
+        with self._turn:
+            return through.reformat(
+                frame,
+                format=pix_fmt,
+                src_colorspace=matrix,
+                dst_colorspace=matrix,
+                src_color_range=ColorRange.JPEG if frame.format.is_rgb else known,
+                dst_color_range=ColorRange.JPEG if av.VideoFormat(pix_fmt).is_rgb else known,
+                interpolation=QUALITY,
+                threads=1,
+            )
 
     def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
         """With the stream's primaries and transfer: some encoders (ProRes) read them from each frame."""

@@ -75,7 +75,12 @@ class Container:
 
 ENCODERS = {
     "h264": Encoder(
-        "libx264", ("23", "19", "16", "10"), {"preset": "medium", "rc-lookahead": "20"}, odd_sizes=False, usual_depth=8
+        "libx264",
+        ("23", "19", "16", "10"),
+        # cpu-independent: the same bytes on every processor; with AVX-512 they even differ from run to run
+        {"preset": "medium", "rc-lookahead": "20", "x264-params": "cpu-independent=1"},
+        odd_sizes=False,
+        usual_depth=8,
     ),
     "hevc": Encoder(
         "libx265",
@@ -109,13 +114,15 @@ ENCODERS = {
     "ffv1": Encoder("ffv1", None, {"level": "3", "slicecrc": "1"}),
     "png": Encoder("png", None, formats=("rgb24", "rgb48be", "gray", "gray16be")),
 }
+# Without bitexact its identifiers are random, and no two files of one video the same.
+MATROSKA = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
 # Matroska's muxer has no name for DNxHR, MOV's none for FFV1 and AV1.
 CONTAINERS = {
     ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), {"movflags": "+faststart"}),
     ".m4v": Container("mp4", ("h264", "hevc", "av1"), {"movflags": "+faststart"}),
     ".mov": Container("mov", ("h264", "hevc", "prores", "dnxhr"), {"movflags": "+faststart"}),
-    ".mkv": Container("matroska", ("h264", "hevc", "av1", "vp9", "prores", "ffv1"), {"avoid_negative_ts": "disabled"}),
-    ".webm": Container("webm", ("vp9", "av1"), {"avoid_negative_ts": "disabled"}),
+    ".mkv": Container("matroska", ("h264", "hevc", "av1", "vp9", "prores", "ffv1"), MATROSKA),
+    ".webm": Container("webm", ("vp9", "av1"), MATROSKA),
 }
 
 SEQUENCES = {".png": Container("image2", ("png",), alone=True)}

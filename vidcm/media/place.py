@@ -13,11 +13,11 @@ from vidcm.core.errors import UserError
 from vidcm.media.sequence import ImageSequence, escaped, pattern_of
 
 
-def reserve(path: Path) -> Path:
-    """An empty file, or folder, beside `path`, to be renamed to it."""
+def reserve(path: Path, folder: Path | None = None) -> Path:
+    """An empty file, or folder, beside `path` or in `folder`, to be renamed to it."""
     pattern = pattern_of(path)
     name, suffix = (pattern.before, "") if pattern else (path.stem, path.suffix)
-    temporary = path.with_name(f".{name}.{secrets.token_hex(4)}.part{suffix}")
+    temporary = (folder or path.parent) / f".{name}.{secrets.token_hex(4)}.part{suffix}"
     try:
         temporary.mkdir() if pattern else temporary.touch(exist_ok=False)
     except OSError as error:
@@ -32,8 +32,12 @@ def opened_as(path: Path, temporary: Path) -> str:
 
 
 def publish(path: Path, temporary: Path) -> None:
-    """Give what is whole its name. Pictures take theirs one after the other, in their order."""
+    """Give what is whole its name. Pictures take theirs one after the other, in their order.
+
+    A video is on the disk before, so that its name never stands for less than all of it."""
     if pattern_of(path) is None:
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
         return
     for picture in sorted(temporary.iterdir()):

@@ -1,0 +1,109 @@
+"""A short run that is killed with SIGKILL at every n-th of its events, and resumed: the file that is left in the end.
+
+Events are pictures made and whatever touches the disk. Each run is a child forked before anything was computed.
+
+    python killing.py FOLDER EVERY
+"""
+
+import itertools
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from vidcm.interpolation import segments
+from vidcm.interpolation.journal import ANEW, GO_ON, folder_of
+from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.parts import PartWriter
+from vidcm.media.writer import VideoWriter
+
+EVENTS = [
+    (os, "replace"),
+    (os, "fsync"),
+    (Path, "mkdir"),
+    (Path, "unlink"),
+    (shutil, "rmtree"),
+    (PartWriter, "add"),
+    (PartWriter, "finish"),
+    (VideoWriter, "add_part"),
+    (VideoWriter, "finish"),
+]
+
+
+def die_at(event: int) -> None:
+    """Kill this process before its `event`-th event, counted from 0."""
+    number = itertools.count()
+
+    def counted(original: Callable) -> Callable:
+        def call(*args, **kwargs):
+            if next(number) == event:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args, **kwargs)
+
+        return call
+
+    for owner, name in EVENTS:
+        setattr(owner, name, counted(getattr(owner, name)))
+
+
+def fade(first, last, taus, **_):
+    return torch.stack([torch.lerp(first, last, tau) for tau in taus], dim=1)
+
+
+def run(source: Path, target: Path, *, kill: int = -1, resume: str = ANEW) -> bool:
+    """Returns whether it came to its end."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            sys.stderr = open(target.with_suffix(".log"), "a")  # noqa: SIM115
+            die_at(kill)
+            how = {"rule": Factor(Fraction(2)), "interpolator": fade, "settings": lambda: {"IN": "this"}}
+            interpolate_file(source, target, resume=resume, **how)
+            code = 0
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise SystemExit(f"a run failed: {target.with_suffix('.log').read_text()}")
+    return os.WIFEXITED(status)
+
+
+def write_source(path: Path) -> None:
+    random = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(10):
+            frame = av.VideoFrame.from_ndarray(random.integers(0, 256, (48, 64, 3), dtype=np.uint8), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    segments.FRAMES = segments.LEAST_FRAMES = 8
+    write_source(source := folder / "in.mp4")
+    run(source, whole := folder / "whole.mp4")
+    for kill in itertools.count(0, int(sys.argv[2])):
+        target = folder / f"killed-{kill}.mp4"
+        if run(source, target, kill=kill):
+            break  # past the last event
+        for again in (kill + 5, -1):  # killed once more, elsewhere, if it gets that far
+            if not target.exists() or (folder_of(target) / "journal.json").exists():
+                run(source, target, resume=GO_ON, kill=again)
+        if target.read_bytes() != whole.read_bytes():
+            raise SystemExit(f"killed at event {kill}: another file than without")
+        target.unlink()
+    print(len(list(folder.glob("killed-*.log"))))

@@ -1,0 +1,67 @@
+"""What makes an output what it is, by the names of the options: what `--resume` compares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidcm import __version__
+
+# Where it is made and written, and what is said of it; the model and IN count by their content.
+NO_MATTER = ("source", "target", "model", "device", "place", "workers", "reports", "suffix", "resume", "as_json")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Called when it is first needed: hashes are slow, and torch is there by then. options: see `options_of`."""
+
+    options: Mapping[str, str]
+    source: Path
+    model: Path | None
+
+    def __call__(self) -> dict[str, str]:
+        import av
+
+        from vidcm.cli.folder import model_digest
+        from vidcm.data.arrays import file_digest, text_digest
+        from vidcm.media.sequence import ImageSequence
+        from vidcm.pipelines.frame_interpolation import shipped_model
+
+        codecs = ".".join(map(str, av.library_versions["libavcodec"]))
+        files = self.source.files if isinstance(self.source, ImageSequence) else [self.source]
+        return {
+            "IN": _short(text_digest(" ".join(map(file_digest, files)))),
+            **self.options,
+            "--model": _short(model_digest(self.model or shipped_model())),
+            "vidcm": __version__,
+            "libavcodec": codecs,
+        }
+
+
+def options_of(ctx: click.Context) -> dict[str, str]:
+    """Option -> value, as text. A file counts by what it says; of reports, whether there are any."""
+    told = {_name(param): ctx.params[param.name] for param in ctx.command.params if param.name not in NO_MATTER}
+    found = {name: _text(value) for name, value in told.items()}
+    cuts = Path(ctx.params["cuts"])
+    if ctx.params["cuts"] not in ("auto", "off"):
+        from vidcm.data.arrays import text_digest
+
+        found["--cuts"] = _short(text_digest(cuts.read_text(encoding="utf-8", errors="replace")))
+    return {**found, "--report": "given" if ctx.params["reports"] else "not given"}
+
+
+def _name(param: click.Parameter) -> str:
+    return max(param.opts, key=len)
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "given" if value else "not given"
+    return str(value)
+
+
+def _short(digest: str) -> str:
+    """As much of a hash as a person reads."""
+    return digest[:12]

@@ -1,0 +1,63 @@
+"""What of a file is to be done: all of it, or a part with what lies around it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from vidcm.interpolation.plan import Rule
+from vidcm.interpolation.preview import stretch_of
+from vidcm.interpolation.span import Span, part_of
+from vidcm.interpolation.whole import check_gaps, check_whole
+from vidcm.media.info import VideoInfo
+from vidcm.media.reader import VideoFrame, VideoReader
+from vidcm.media.window import Window
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.mending import Mending
+    from vidcm.interpolation.survey import Seen
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file;
+    lead_in: the frame before it, if any: the first pair of a part sees what it sees in the whole."""
+
+    info: VideoInfo
+    frames: Iterable[VideoFrame]
+    count: int
+    lead_in: VideoFrame | None = None
+    stop: Fraction | None = None
+    window: Window | None = None
+    begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
+
+    def mended(self, mending: "Mending", seen: "Seen") -> "Job":
+        """The same with what `--repair` changes in it."""
+        lead_in, frames = mending.opened(seen.retiming)
+        info, count = mending.evenly_timed(self.info), max(self.count, mending.count)
+        return replace(self, info=info, frames=frames, lead_in=lead_in, count=count)
+
+
+def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction | None, allow_truncated: bool) -> Job:
+    """Raises UserError for a file that is not whole, and a span that is not in it."""
+    found = check_whole(reader.info, allow_truncated=allow_truncated)
+    reader.info = found.info
+    reader.problems += [found.short] if found.short else []
+    if preview is not None:
+        span = stretch_of(reader, span, preview)
+    if span is None:
+        check_gaps(found, rule, found.info.start, None)
+        return Job(found.info, reader, found.frames)
+    part = part_of(span, reader)
+    check_gaps(found, rule, part.start, part.stop)
+    window = Window(None if part.stop is None else part.stop - part.start)
+    index = reader.index_at(part.start)
+    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
+    first = reader.seek(part.start)
+    if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
+        lead_in = None
+    frames = chain([first], reader)
+    return Job(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window, part.start)

@@ -1,0 +1,148 @@
+"""What is whole of an output that is not finished: segments in a folder beside it, each with a record, written last.
+
+    .out.mp4.parts/journal.json      what made it: the input's hash and the settings
+    .out.mp4.parts/000003.pictures   a segment's encoded pictures
+    .out.mp4.parts/000003.json       its size and hash, and what is noted of its frames
+
+A segment counts when its record is there and its pictures are those of the record. So a run may end anywhere, at a
+power failure too, and the next one knows what it has. The folder goes when the output is whole.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.ledger import Notes
+from vidcm.media.place import discard
+
+ANEW, GO_ON, IF_IT_FITS = "anew", "go on", "if it fits"  # what to do with an interrupted run's segments
+HEAD, FORMAT = "journal.json", "vidcm interpolation 1"
+Settings = Callable[[], Mapping[str, str]]
+
+
+class Journal:
+    """See the module. done: the segments that are whole."""
+
+    def __init__(self, target: Path, settings: Settings | None) -> None:
+        self.folder, self._target, self._settings = folder_of(target), target, settings
+        self.done: set[int] = set()
+
+    def begin(self, how: str) -> None:
+        """how: ANEW, GO_ON (raises UserError where there is nothing to go on with) or IF_IT_FITS."""
+        before = None if how == ANEW else read_head(self.folder)
+        if how == GO_ON and before is None and self._target.exists():
+            self.remove()
+            raise UserError(
+                f"{self._target} is there, and nothing of it is unfinished: leave --resume out to make it again"
+            )
+        if before is not None and self._fits(before, is_asked=how == GO_ON):
+            self.done = {index for index in self._recorded() if self._is_whole(index)}
+            for file in self.folder.iterdir():
+                if not file.stem.isdecimal() and file.name != HEAD:
+                    discard(file)
+            return
+        self.remove()
+        self.folder.mkdir()
+
+    def part(self, index: int) -> Path:
+        """A segment's encoded pictures."""
+        return self.folder / f"{index:06}.pictures"
+
+    @property
+    def unfinished(self) -> Path:
+        """Where a segment grows."""
+        return self.folder / "segment.growing"
+
+    def commit(self, index: int, digest: str, notes: Notes) -> None:
+        """The segment that grew is whole."""
+        from vidcm.data.arrays import write_aside
+
+        if self._settings is not None and not (self.folder / HEAD).exists():
+            head = {"format": FORMAT, "settings": dict(self._settings())}
+            write_aside(self.folder / HEAD, json.dumps(head, indent=2).encode(), flush=True)
+        os.replace(self.unfinished, self.part(index))
+        size = self.part(index).stat().st_size
+        record = {"bytes": size, "digest": digest, "notes": notes.as_dict()}
+        write_aside(self._record(index), json.dumps(record).encode(), flush=True)
+        self.done.add(index)
+
+    def notes(self, index: int) -> Notes:
+        return Notes.from_dict(json.loads(self._record(index).read_bytes())["notes"])
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether another run could go on with what is there."""
+        return self._settings is not None and bool(self.done)
+
+    def remove(self) -> None:
+        """All of it. Without its head nothing of the rest counts."""
+        (self.folder / HEAD).unlink(missing_ok=True)
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+    def _fits(self, before: Mapping[str, str], *, is_asked: bool) -> bool:
+        """Whether the interrupted run would have made the same. Raises UserError where it has to."""
+        now = dict(self._settings()) if self._settings is not None else {}
+        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        if differing and is_asked:
+            told = "; ".join(f"{name} was {before.get(name, 'unknown')}, now {now.get(name)}" for name in differing)
+            raise UserError(
+                f"{self._target}: --resume cannot go on, the interrupted run was another one: {told}; give the same as "
+                "then, or leave --resume out to start anew"
+            )
+        return not differing
+
+    def _recorded(self) -> Iterator[int]:
+        return (int(file.stem) for file in self.folder.glob("*.json") if file.stem.isdecimal())
+
+    def _is_whole(self, index: int) -> bool:
+        """What is damaged is made again."""
+        from vidcm.data.arrays import file_digest  # brings OpenCV, which wrong use need not wait for
+
+        try:
+            record = json.loads(self._record(index).read_bytes())
+            return bool(file_digest(self.part(index)) == record["digest"] and Notes.from_dict(record["notes"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _record(self, index: int) -> Path:
+        return self.folder / f"{index:06}.json"
+
+
+def folder_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.parts")
+
+
+def read_head(folder: Path) -> dict[str, str] | None:
+    """The settings of an interrupted run, None where there is none that can be gone on with."""
+    try:
+        head: dict[str, Any] = json.loads((folder / HEAD).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return dict(head["settings"]) if head.get("format") == FORMAT else None
+
+
+@contextmanager
+def journal_of(target: Path, settings: Settings | None, how: str) -> Iterator[Journal]:
+    """settings: what makes the output what it is, by the names a user knows; without it nothing outlives a failure."""
+    journal = Journal(target, settings)
+    try:
+        journal.begin(how)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot write in {target.parent}: {error.strerror}; write to another folder"
+        ) from error
+    try:
+        yield journal
+    except BaseException as error:
+        if journal.is_kept:
+            error.add_note(f"{target}: what is whole of it is kept, the same command with --resume goes on there")
+        else:
+            journal.remove()
+        raise
+    journal.remove()

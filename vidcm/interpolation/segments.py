@@ -1,0 +1,52 @@
+"""The work in segments, each encoded by itself: what is whole stays whole, whatever happens to the rest.
+
+A segment is gaps of the plan until it has frames enough, so where it ends is told by the plan alone: not by the clock,
+nor by where an earlier run ended. Every run takes the same way, and an interrupted one ends as if it had not been.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from vidcm.media.info import VideoInfo
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import Rendered, Renderer, Work
+
+FRAMES = 240  # output frames: as many as encoders put between two key frames anyway, so that it costs next to nothing
+LEAST_FRAMES = 60
+LARGE = 2**22  # pixels: what is larger takes longer to make, and gets shorter segments
+
+
+class Begin(NamedTuple):
+    """A gap's frames begin. segment: which one it is of; index: output frames before it."""
+
+    segment: int
+    index: int
+    work: "Work"
+
+
+def length_for(info: VideoInfo) -> int:
+    """Output frames that fill a segment."""
+    return max(LEAST_FRAMES, min(FRAMES, FRAMES * LARGE // (info.width * info.height)))
+
+
+def numbered(works: "Iterable[Work]", length: int) -> Iterator[Begin]:
+    """A segment ends with the gap that fills it."""
+    segment = index = begun = 0
+    for work in works:
+        if index - begun >= length:
+            segment, begun = segment + 1, index
+        yield Begin(segment, index, work)
+        index += len(work.planned)
+
+
+def rendered(
+    begins: Generator[Begin, None, None], renderer: "Renderer", is_wanted: Callable[[int], bool]
+) -> "Iterator[Begin | Rendered]":
+    """Each gap's beginning, and its frames where its segment is wanted."""
+    with closing(begins):
+        for begin in begins:
+            yield begin
+            if is_wanted(begin.segment):
+                yield from renderer.render(begin.work)

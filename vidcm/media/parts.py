@@ -1,0 +1,109 @@
+"""Encoded pictures in files of their own, a part of a video each, to be joined without encoding anew.
+
+A part is what one encoder made from its first picture to its last: it begins with a key frame, and refers to nothing
+outside. So parts follow one another in a container as groups of pictures do.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from av.packet import Packet
+
+MAGIC = b"vidcm pictures 1\n"
+HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it stands alone, bytes that follow
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When a packet's picture is shown and decoded, in ticks."""
+
+    pts: int
+    dts: int
+
+
+class PartWriter:
+    """A context; what it is told last is on the disk when `finish` returns. digest: of all that was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.bytes, self._digest = 0, hashlib.blake2b(digest_size=16)
+        self._file = path.open("wb")
+        self._write(MAGIC)
+
+    def add(self, packets: Iterable[Packet]) -> None:
+        for packet in packets:
+            data = bytes(packet)
+            pts = packet.pts or 0
+            dts = pts if packet.dts is None else packet.dts
+            self._write(HEAD.pack(pts, dts, packet.duration or 0, packet.is_keyframe, len(data)) + data)
+
+    def finish(self) -> str:
+        """Flush it to the disk. Returns the digest."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self.bytes += len(data)
+
+
+def stamps(path: Path) -> list[Stamp]:
+    """Of a part's packets, in their order; the pictures are not read."""
+    found = []
+    with path.open("rb") as file:
+        file.seek(len(MAGIC))
+        while head := file.read(HEAD.size):
+            pts, dts, _, _, size = HEAD.unpack(head)
+            found.append(Stamp(pts, dts))
+            file.seek(size, os.SEEK_CUR)
+    return found
+
+
+def packets(path: Path, time_base: Fraction) -> Iterator[Packet]:
+    """A part's packets, one at a time."""
+    with path.open("rb") as file:
+        file.seek(len(MAGIC))
+        while head := file.read(HEAD.size):
+            pts, dts, duration, is_key, size = HEAD.unpack(head)
+            packet = Packet(file.read(size))
+            packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, duration, time_base
+            packet.is_keyframe = bool(is_key)
+            yield packet
+
+
+class DecodingOrder:
+    """Gives packets of parts that follow one another decoding times that rise all along.
+
+    An encoder that shows pictures in another order than it codes them starts the clock of decoding so many pictures
+    early; where instants are uneven, the next part's early ones would fall before the last part's. Decoding times are
+    the instants themselves, so many places later: the same as the encoder's at an even rate.
+    """
+
+    def __init__(self) -> None:
+        self._before: list[int] | None = None
+
+    def times(self, part: list[Stamp]) -> list[int]:
+        """Decoding times of the next part's packets."""
+        shown = sorted(stamp.pts for stamp in part)
+        if self._before is None:
+            self._before = [stamp.dts for stamp in part if stamp.dts < shown[0]]
+        times = [*self._before, *shown]
+        self._before = times[len(part) :]
+        return times[: len(part)]
