@@ -26,6 +26,7 @@ from vidcm.interpolation.repair import NOTHING
 from vidcm.interpolation.segments import Begin, length_for, numbered, rendered
 from vidcm.interpolation.span import Span
 from vidcm.media.choice import choose
+from vidcm.media.encoders import check_steady
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
@@ -122,6 +123,7 @@ def interpolate_file(
         shape = reader.info if preview is None else doubled(reader.info)
         choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
         job = job_of(reader, rule, span, preview, allow_truncated)
+        check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file

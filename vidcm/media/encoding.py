@@ -41,7 +41,7 @@ class Encoding:
     rate: Fraction
     pace: Pace
     options: Mapping[str, str]
-    turn: Orientation = Orientation()
+    turn: Orientation
 
     def set_up(self, context: VideoCodecContext) -> None:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr by itself: errors only
