@@ -107,11 +107,12 @@ class Whole(TinyBatches):
 
 
 def test_two_accumulated_batches_are_one_of_double_size(config):
-    family = TinyFamily.create({}).without_chance()
+    """Noise included."""
+    family = TinyFamily.create({}).without_dropout()
     double = gradient(config(), family, Whole(size=8))
     family.vae.zero_grad()
     parts = gradient(config(grad_accumulation=2), family, Whole(size=4))
-    torch.testing.assert_close(parts, double, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(parts, double, rtol=1e-6, atol=1e-7)
 
 
 def test_the_gradient_is_clipped_to_its_largest_norm(config, run, monkeypatch):
@@ -141,7 +142,7 @@ def test_samples_seen_drive_the_curriculum(config, run, monkeypatch):
     assert stages == [0, 0, 1, 1, 1, 1]
 
 
-def test_noise_is_keyed_by_seed_step_part_and_rank():
+def test_seeds_are_of_their_whole_key():
     keys = [(0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (0, 10, 0, 0), (0, 1, 0, 10), (-1, 0, 0, 0)]
     seeds = [keyed_seed(*key) for key in keys]
     assert len(set(seeds)) == len(keys)

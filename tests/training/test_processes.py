@@ -33,12 +33,12 @@ if at == "save" and os.environ["RANK"] == "0":
 batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2, before=lambda n: kill() if at == str(n) else None)
 config = from_mapping(RunConfig, {"steps": 6, "save_every": 2, "log_every": 1, "precision": "fp32", "device": "cpu",
                                   "processes": 2, "out": sys.argv[2], "stage": sys.argv[3]})
-train(config, family=tiny.TinyFamily.create({}).without_chance(), batches=batches, resume=at == "resume")
+train(config, family=tiny.TinyFamily.create({}).without_dropout(), batches=batches, resume=at == "resume")
 """
 
 
-def train_together(out: Path, stage: str, at: str = "") -> None:
-    """Two gloo processes; a failure of either is shown.
+def train_together(out: Path, stage: str, at: str = "") -> list[str]:
+    """Two gloo processes; a failure of either is shown. Returns what they said.
 
     at: "resume"; or where they are killed: the number of a batch, or "save", in which only the first one dies."""
     with socket.socket() as free:
@@ -48,27 +48,55 @@ def train_together(out: Path, stage: str, at: str = "") -> None:
     command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(out), stage, at]
     ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
     workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
+    words = []
     for worker in workers:
         _, said = worker.communicate(timeout=300)
+        words.append(said)
         if at in ("", "resume"):
             assert worker.returncode == 0, said
         else:
             assert worker.returncode != 0
+    return words
+
+
+def assert_close(one: Path, two: Path) -> None:
+    """Weights and averages after six steps, but for the order of sums in float32."""
+    for name in ("params", "ema"):
+        file = f"checkpoints/step-00000006/{name}.safetensors"
+        first, second = load_file(one / file), load_file(two / file)
+        for key in first:
+            if key != "power":  # a running statistic of the first process's share of the batch
+                torch.testing.assert_close(second[key], first[key], rtol=1e-4, atol=1e-6)
+
+
+def train_alone(config, run, stage: str, **options) -> Path:
+    torch.manual_seed(0)
+    alone = config("alone", stage=stage, steps=6, save_every=2, log_every=1, optimizer={}, ema={})
+    run(alone, family=TinyFamily.create({}).without_dropout(), batches=TinyBatches(4), **options)
+    return Path(alone.out)
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp_path):
-    torch.manual_seed(0)
-    alone = config("alone", steps=6, save_every=2, log_every=1, optimizer={}, ema={})
-    run(alone, family=TinyFamily.create({}).without_chance(), batches=TinyBatches(4))
-    together = tmp_path / "together"
-    train_together(together, "vae")
-    for name in ("params", "ema"):
-        file = f"checkpoints/step-00000006/{name}.safetensors"
-        one, two = load_file(Path(alone.out) / file), load_file(together / file)
-        for key in one:
-            if key != "power":  # a running statistic of the first process's share of the batch
-                torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("stage", ["vae", "ect"])
+def test_two_processes_train_as_one_with_batches_of_double_size(config, run, tmp_path, stage):
+    """Noise included: it belongs to the samples."""
+    train_together(tmp_path / "together", stage)
+    assert_close(train_alone(config, run, stage), tmp_path / "together")
+
+
+@pytest.mark.slow
+def test_a_run_begun_in_one_process_goes_on_in_two(config, run, tmp_path):
+    whole = train_alone(config, run, "ect").rename(tmp_path / "whole")
+    begun = train_alone(config, run, "ect", watch=lambda step: step == 4)
+    train_together(begun, "ect", "resume")
+    assert_close(whole, begun)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_left_alone_says_so_in_one_line(tmp_path):
+    """The first one dies in its save; the other waits for it."""
+    said = train_together(tmp_path, "vae", "save")
+    assert "UserError: another process has ended, or has not answered" in said[1].splitlines()[-1]
 
 
 @pytest.mark.slow

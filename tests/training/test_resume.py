@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 from vidcm import losses
 from vidcm.core.errors import UserError
 from vidcm.training import checkpoint
+from vidcm.training.config import record_run
 from vidcm.training.loop import Interrupted
+from vidcm.training.start import same_batches
 
 from .tiny import TinyBatches
 
@@ -176,3 +179,26 @@ def test_minutes_are_counted_across_resumptions(config, run, monkeypatch):
     run(settings, resume=True)
     stopped = checkpoint.newest(Path(settings.out) / "checkpoints", print).state["seconds"]
     assert 0 < used < 120 <= stopped < 150
+
+
+def test_as_many_clips_a_step_in_another_number_of_processes(config, tmp_path, capsys):
+    """Unless the config asks for others."""
+
+    def found(clips: int) -> checkpoint.Checkpoint:
+        return checkpoint.Checkpoint(tmp_path, 4, {"samples_per_step": clips})
+
+    settings = config(data={"batch_size": 8}, grad_accumulation=2)
+    assert same_batches(settings, found(16), 2) == settings  # nothing is known of how it began
+    record_run(settings, Path(settings.out))
+    assert same_batches(settings, None, 2) == settings
+    assert same_batches(settings, found(16), 1) == settings
+    assert same_batches(settings, found(16), 2) == replace(settings, data=replace(settings.data, batch_size=4))
+    assert "4 clips in each batch instead of 8, so that a step stays 16 clips" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"a step of this run is 16 clips, which 6 batches \(3 processes"):
+        same_batches(settings, found(16), 3)
+    other = replace(settings, data=replace(settings.data, batch_size=6))
+    assert same_batches(other, found(16), 2) == other
+    cached = config("cached", data={"batch_size": 8}, latents={"samples": 64})
+    record_run(cached, Path(cached.out))
+    shared = same_batches(cached, found(8), 4)
+    assert (shared.latents.batch_size, shared.data.batch_size) == (2, 8)  # what is encoded stays as it was

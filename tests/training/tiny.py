@@ -26,8 +26,12 @@ class TinyFamily:
         self.vae, self.dit, self.teacher, self.noise = vae, dit, None, 0.1
 
     def without_chance(self) -> "TinyFamily":
-        """Neither noise nor dropout: the loss of the vae stage is a function of the batch alone."""
+        """The loss of the vae stage is a function of the batch alone."""
         self.noise = 0.0
+        return self.without_dropout()
+
+    def without_dropout(self) -> "TinyFamily":
+        """What is left to chance is drawn from the generator of the step."""
         self.vae.encoder[1].p = self.dit[1].p = 0.0
         return self
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcm.cli.options import DEVICE
+from vidcm.core.processes import launched
 from vidcm.finetuning.config import PARTS, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
@@ -64,6 +65,8 @@ def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: A
     from vidcm.finetuning.run import finetune
 
     done = finetune(dataset, run, resume=resume, **given)
+    if not launched().is_first:
+        return
     if as_json:
         emit("done", **facts(done))
     else:

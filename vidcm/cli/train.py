@@ -2,6 +2,8 @@
 
 import click
 
+from vidcm.core.processes import launched
+
 
 @click.command("train", short_help="Train or tune a model, as a YAML file says.")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False))
@@ -24,4 +26,6 @@ def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
         raise WrongUse(click.UsageError(str(error))) from error
     from vidcm.training.loop import train
 
-    click.echo(train(settings, resume=resume))
+    model = train(settings, resume=resume)
+    if launched().is_first:
+        click.echo(model)

@@ -20,6 +20,8 @@ from vidcm.data.config import DataConfig, distribution
 from vidcm.data.pool import ClipPool, keyed_rng
 from vidcm.data.samples import draw_sample
 
+PATIENCE_S = 1800.0  # for a batch; a disk that has gone away would be waited for without end
+
 
 def frames_between(config: DataConfig, step: int) -> int:
     """How many in-between frames the batches of a step have: the same on every rank."""
@@ -57,9 +59,13 @@ def draw_ahead(
         steps = itertools.count(start)
         waiting = deque(pool.submit(_draw, next(steps), rank, world) for _ in range(2 * workers + 2))
         while True:
-            arrays = waiting.popleft().result()
+            arrays = waiting.popleft().result(PATIENCE_S)
             waiting.append(pool.submit(_draw, next(steps), rank, world))
             yield arrays
+    except TimeoutError as error:
+        raise UserError(
+            f"no batch in {PATIENCE_S / 60:g} minutes: is the disk of {folder} still there? Then go on with --resume"
+        ) from error
     except BrokenProcessPool as error:
         raise UserError(
             f"one of {workers} data workers ended, as happens when memory runs out: free some, or take fewer workers "

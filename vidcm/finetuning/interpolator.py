@@ -49,7 +49,7 @@ class MotionSubject(Subject):
         self.windows, self.aims = total(self.sets), tuple(self.sets)
 
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
-        return run_config(part, self.config, self.cache, start, out, steps)
+        return run_config(part, self.config, self.cache, start, out, steps, processes.count)
 
     def judge(self, model: Path, tell: Tell) -> Judgement:
         return judge(load_interpolator(model, self.config.device), self.sets, tell)

@@ -27,7 +27,9 @@ WORKERS = max(1, min(4, (os.cpu_count() or 2) // 2))  # processes that make batc
 AVERAGED = 50  # steps that the kept weights are averaged over, at most a tenth of the run
 
 
-def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, out: str, steps: int) -> RunConfig:
+def run_config(
+    part: str, config: FinetuneConfig, cache: ClipCache, start: str, out: str, steps: int, processes: int = 1
+) -> RunConfig:
     """The training of one part: from the model directory `start`, in the folder `out`."""
     device = present_device(config.device)
     check_objective(config.objective)
@@ -56,7 +58,7 @@ def run_config(part: str, config: FinetuneConfig, cache: ClipCache, start: str, 
                 "final": 0.05,
             },
             "ema": {"kind": "fixed", "decay": 1 - 1 / max(1, min(AVERAGED, steps // 10))},
-            "data": data(config, cache, device),
+            "data": data(config, cache, device, processes),
         },
     )
 
@@ -67,7 +69,7 @@ def check_objective(name: str) -> None:
         raise UserError(f"unknown objective {name!r}, known: {', '.join(known)}")
 
 
-def data(config: FinetuneConfig, cache: ClipCache, device: str) -> dict[str, Any]:
+def data(config: FinetuneConfig, cache: ClipCache, device: str, processes: int = 1) -> dict[str, Any]:
     """Batches of the dataset's training clips. Raises UserError where it has none that can be learned from."""
     clips = [clip for clip in cache.split("train") if clip.length >= 3]
     if not clips:
@@ -86,7 +88,7 @@ def data(config: FinetuneConfig, cache: ClipCache, device: str) -> dict[str, Any
     return {
         "cache": str(cache.folder),
         "seed": config.seed,
-        "batch_size": config.batch_size or batch_size(device),
+        "batch_size": config.batch_size or max(1, batch_size(device) // processes),
         "crop": [crop, crop],
         "between": {1: 0.9, 3: 0.1} if several and all(clip.length >= 5 for clip in clips) else {1: 1.0},
         "gaps": {gap: weight for gap, weight in GAPS.items() if gap < longest},

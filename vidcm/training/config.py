@@ -76,6 +76,7 @@ class RunConfig:
     minutes: float | None = None  # stop after so much training time, counted across resumptions
     device: str = "auto"  # auto, cpu, cuda, mps
     processes: int | None = None  # abort unless exactly so many were started
+    patience_minutes: float = 30.0  # how long one process waits for another that trains, before it gives up
     precision: Literal["bf16", "fp32"] = "bf16"  # of the networks; weights, losses and times are float32
     grad_clip: float = 1.0  # largest norm of the gradient; 0: no clipping
     grad_accumulation: int = 1  # batches per step
@@ -97,6 +98,8 @@ class RunConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.lora is not None and self.lora < 1:
             raise ValueError(f"lora must be a rank of at least 1, or null to train all weights, got {self.lora}")
+        if not 0 < self.patience_minutes < float("inf"):
+            raise ValueError(f"patience_minutes must be a number above 0, got {self.patience_minutes}")
         if self.samples_per_stage is not None and self.samples_per_stage < 1:
             raise ValueError(f"samples_per_stage must be at least 1 or null, got {self.samples_per_stage}")
 

@@ -21,6 +21,7 @@ from vidcm.core.processes import launched
 from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig, record_run
 from vidcm.training.disk import room_in
+from vidcm.training.draws import SampleDraws
 from vidcm.training.metrics import Meter, MetricsFile, clear, clock, live, progress_line, say
 from vidcm.training.signals import StopRequest
 from vidcm.training.start import (
@@ -28,8 +29,10 @@ from vidcm.training.start import (
     frozen_checksum,
     open_batches,
     open_family,
+    others_answer,
     part_to_train,
     refuse_to_mix,
+    same_batches,
     settle_teacher,
     start_average,
     start_processes,
@@ -40,7 +43,7 @@ from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
 SMOOTHING = 0.99  # of the smoothed loss
 NAMED = 8  # clips of a bad batch
 Watch = Callable[[int], bool]
-COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss")  # kept in checkpoints
+COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss", "samples_per_step")  # kept in checkpoints
 
 
 class Interrupted(KeyboardInterrupt):
@@ -60,22 +63,25 @@ def train(
     accelerator = start_processes(config)
     out = Path(config.out)
     refuse_to_mix(out, resume)
+    found = checkpoint.newest(out / "checkpoints", say) if resume else None
+    asked, config = config, same_batches(config, found, accelerator.num_processes)
     family = family if family is not None else open_family(config)
     settle_teacher(config, family)
     batches = batches if batches is not None else open_batches(config, family, accelerator)
     run = Run(config, accelerator, family, batches, watch)
     with ExitStack() as stack:
         stack.enter_context(room_in(out, "go on with --resume from the last checkpoint, which is whole"))
+        stack.enter_context(others_answer(config))
         if accelerator.is_main_process:
             stack.enter_context(alone_in(out))
             refuse_to_mix(out, resume)
         accelerator.wait_for_everyone()
         if resume:
-            run.restore(checkpoint.newest(out / "checkpoints", say))
+            run.restore(found)
         if accelerator.is_main_process:
             if resume:
-                tell_changes(config, out)
-            record_run(config, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
+                tell_changes(asked, out)
+            record_run(asked, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
             run.metrics = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", run.step)))
         stack.callback(clear)
         request = stack.enter_context(StopRequest())
@@ -195,15 +201,18 @@ class Run:
 
     def backward(self, batch: dict[str, Any], part: int) -> tuple[Tensor, dict[str, float]]:
         """Loss [B] of one batch, after adding its mean's gradient to the weights'."""
-        accelerator, parts = self.accelerator, self.config.grad_accumulation
-        seed = keyed_seed(self.config.seed, self.step, part, accelerator.process_index)
-        torch.manual_seed(seed)  # for dropout
-        generator = torch.Generator(accelerator.device).manual_seed(seed)
+        accelerator, config, parts = self.accelerator, self.config, self.config.grad_accumulation
+        rank, world = accelerator.process_index, accelerator.num_processes
+        torch.manual_seed(keyed_seed(config.seed, self.step, part, rank))  # for dropout
+        generator = torch.Generator(accelerator.device).manual_seed(keyed_seed(config.seed, self.step))
         batch = to_device(batch, accelerator.device)
         size = next(len(value) for value in batch.values() if isinstance(value, Tensor))
-        seen = self.step * parts * size * accelerator.num_processes  # batches have one size: a function of the step
+        seen = self.step * parts * size * world  # batches have one size: a function of the step
+        first = seen + (part * world + rank) * size
+        draws = SampleDraws(generator, size, lambda sample, draw: keyed_seed(config.seed, first + sample, draw))
         with nullcontext() if part == parts - 1 else accelerator.no_sync(self.loss):
-            loss, logs = self.loss(batch, generator, samples_seen=seen, stage=self.config.curriculum_stage(seen))
+            with draws:
+                loss, logs = self.loss(batch, generator, samples_seen=seen, stage=config.curriculum_stage(seen))
             (loss.mean() / parts).backward()
         return loss, logs
 
@@ -233,7 +242,8 @@ class Run:
         self.bad_in_row, self.bad_total = self.bad_in_row + 1, self.bad_total + 1
         place = f"seed {self.config.seed}, step {self.step}, rank {self.accelerator.process_index}"
         key = f"({place}{blame(logs)}{self.clips()})"
-        say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}")
+        is_mine = not (abs(loss) < float("inf") and norm < float("inf"))
+        say(f"step {self.step} skipped: loss {loss}, gradient norm {norm}, batch {key}", everywhere=is_mine)
         if self.bad_in_row >= self.config.max_bad_steps:
             raise UserError(
                 f"{self.bad_in_row} steps in a row had a loss or gradient that is not finite, the last with batch {key}"
@@ -319,7 +329,7 @@ class Run:
         except (RuntimeError, KeyError, FileNotFoundError) as error:  # other names or shapes
             raise UserError(f"{found.path} is of another model than the config's: {str(error)[:200]}") from error
         self.step = self.saved_at = found.step
-        for name in COUNTERS:
+        for name in found.state.keys() & set(COUNTERS):
             setattr(self, name, found.state[name])
         say(f"resuming after step {self.step}, {clock(self.seconds)} of training")
 

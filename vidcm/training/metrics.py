@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from vidcm.core.processes import launched
+
 try:
     import resource
 except ImportError:  # Windows keeps no such count
@@ -54,10 +56,12 @@ class MetricsFile:
 _shown = 0  # characters of the live line on the terminal
 
 
-def say(text: str) -> None:
-    """A notice on standard error, in the place of the live line if there is one."""
-    clear()
-    print(text, file=sys.stderr, flush=True)
+def say(text: str, *, everywhere: bool = False) -> None:
+    """A notice on standard error, in the place of the live line if there is one. Of several processes the first one's
+    is enough, unless it is about this one: everywhere."""
+    if everywhere or launched().is_first:
+        clear()
+        print(text, file=sys.stderr, flush=True)
 
 
 def live(text: str) -> None:

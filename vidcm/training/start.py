@@ -3,17 +3,17 @@
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
 from vidcm import families
@@ -21,11 +21,13 @@ from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError
 from vidcm.core.locks import held
+from vidcm.core.processes import launched
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
 from vidcm.families.adapter import check_installed
 from vidcm.settings import as_mapping
 from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
+from vidcm.training.checkpoint import Checkpoint
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
 from vidcm.training.metrics import say
@@ -39,12 +41,13 @@ def start_processes(config: RunConfig) -> Accelerator:
     if config.device not in DEVICES:
         raise UserError(f"device must be one of {', '.join(DEVICES)}, got {config.device!r}")
     handler = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
-    accelerator = Accelerator(cpu=config.device == "cpu", kwargs_handlers=[handler])
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    wanted = config.processes or launched
-    if not accelerator.num_processes == launched == wanted:
+    patience = InitProcessGroupKwargs(timeout=timedelta(minutes=config.patience_minutes))
+    accelerator = Accelerator(cpu=config.device == "cpu", kwargs_handlers=[handler, patience])
+    started = launched().count
+    wanted = config.processes or started
+    if not accelerator.num_processes == started == wanted:
         raise UserError(
-            f"{wanted} processes asked for, {launched} launched, {accelerator.num_processes} working together: "
+            f"{wanted} processes asked for, {started} launched, {accelerator.num_processes} working together: "
             "start with torchrun --nproc-per-node N, on CPUs with ACCELERATE_USE_CPU=true"
         )
     if config.device in ("cuda", "mps") and accelerator.device.type != config.device:
@@ -65,6 +68,50 @@ def alone_in(out: Path) -> Iterator[None]:
     (out / "lock").touch()
     with held(out / "lock", f"{out} is in use by another run: wait until it ends, or choose another folder"):
         yield
+
+
+@contextmanager
+def others_answer(config: RunConfig) -> Iterator[None]:
+    """Raises UserError where another process has ended, or has kept this one waiting for too long."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed has kinds of its own, all of this one
+        if launched().count == 1 or not any(sign in str(error) for sign in LOST_SIGNS):
+            raise
+        raise UserError(LOST.format(minutes=config.patience_minutes)) from error
+
+
+LOST = (
+    "another process has ended, or has not answered for {minutes:g} minutes (patience_minutes): see what it says, then "
+    "go on with --resume from the last checkpoint, which is whole"
+)
+LOST_SIGNS = ("Timed out waiting", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "[gloo")
+
+
+def same_batches(config: RunConfig, found: Checkpoint | None, processes: int) -> RunConfig:
+    """The config of a run that is resumed in another number of processes, with as many clips a step as it had: each
+    process takes its share of them, so that samples come in the same order. Not where the config asks for others."""
+    clips = 0 if found is None else found.state.get("samples_per_step", 0)
+    own = (config.latents.batch_size if config.latents.samples else None) or config.data.batch_size
+    parts, before = config.grad_accumulation * processes, recorded(Path(config.out))
+    if not clips or before is None or own * parts == clips:
+        return config
+    sizes = {key: resolved(config)[key] for key in ("grad_accumulation", "latents")}
+    if any(before.get(key) != value for key, value in sizes.items()):
+        return config
+    if before.get("data", {}).get("batch_size") != config.data.batch_size:
+        return config
+    if clips % parts:
+        raise UserError(
+            f"a step of this run is {clips} clips, which {parts} batches ({processes} processes, grad_accumulation "
+            f"{config.grad_accumulation}) cannot share equally: start another number of processes, or set "
+            "data.batch_size"
+        )
+    share = clips // parts
+    say(f"{share} clips in each batch instead of {own}, so that a step stays {clips} clips in {processes} processes")
+    if config.latents.samples:
+        return replace(config, latents=replace(config.latents, batch_size=share))
+    return replace(config, data=replace(config.data, batch_size=share))
 
 
 def tell_changes(config: RunConfig, out: Path) -> None:

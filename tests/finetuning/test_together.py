@@ -1,0 +1,84 @@
+"""`vidcm finetune` in two processes, as torchrun starts them: one judges and tells, both train."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vidcm.finetuning.history import History
+from vidcm.finetuning.run import finetune
+
+WEIGHTS = "1-pictures/model/vae/diffusion_pytorch_model.safetensors"
+
+
+def together(*words: str | Path) -> list[subprocess.CompletedProcess[str]]:
+    """The command in two gloo processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    place |= {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "vidcm.cli.main", "finetune", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
+    started = [subprocess.Popen(command, env=env, **pipes) for env in ranks]
+    ended = [(one.communicate(timeout=300), one.returncode) for one in started]
+    return [subprocess.CompletedProcess(command, code, *said) for said, code in ended]
+
+
+def scores(run: Path) -> list[float]:
+    return [json.loads(line)["headline"] for line in (run / "history.jsonl").read_text().splitlines()]
+
+
+def assert_alike(one: Path, two: Path) -> None:
+    """Weights after the last step, but for the order of sums; scores of 8-bit frames to a thousandth of a decibel."""
+    assert scores(one) == pytest.approx(scores(two), abs=1e-3)
+    first, second = load_file(one / WEIGHTS), load_file(two / WEIGHTS)
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.fixture
+def words(dataset, model) -> list[str | Path]:
+    plain = ["--device", "cpu", "--precision", "fp32", "--steps", "4", "--windows", "1"]
+    return [dataset, "--model", model, "--batch-size", "2", *plain]
+
+
+@pytest.mark.slow
+def test_two_processes_tune_as_one_and_speak_with_one_voice(dataset, words, config, tmp_path):
+    first, second = together(*words, "-o", tmp_path / "two", "--json")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "tuning pictures: 4 steps of 4 clips, fp32" in first.stderr
+    assert first.stderr.count("validation after 4 steps") == 1
+    assert json.loads(first.stdout)["event"] == "done"
+    assert (second.stdout, second.stderr) == ("", "")
+    finetune(dataset, tmp_path / "one", config, steps=4, batch_size=4, evaluations=6)
+    assert_alike(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_a_run_of_one_process_goes_on_in_two(dataset, words, config, tmp_path, monkeypatch):
+    settings = {"steps": 4, "batch_size": 2, "evaluations": 2}
+    finetune(dataset, tmp_path / "whole", config, **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "idle", lambda *_: 9)  # ends after the first validation
+        finetune(dataset, tmp_path / "parts", config, **settings)
+    first, second = together(dataset, "-o", tmp_path / "parts", "--resume")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "1 clips in each batch instead of 2, so that a step stays 2 clips in 2 processes" in first.stderr
+    assert_alike(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once(words, tmp_path):
+    first, second = together(*words, "-o", tmp_path / "two", "--objective", "none", "--parts", "motion")
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "unknown objective 'none'" in first.stderr
+    assert len(first.stderr.strip().splitlines()) == 1
+    assert second.stderr == ""
