@@ -57,6 +57,7 @@ def clip_config(
             "precision": precision(config.precision, present_device(config.device)),
             "grad_accumulation": parts,
             "log_every": min(10, every),
+            "track": list(config.track),
             "save_every": every,
             "samples_per_stage": 1 if tuned else max(1, seen // (LAST_STAGE + 1)),
             "last_stage": LAST_STAGE,

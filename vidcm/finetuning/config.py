@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
 from vidcm.core.errors import UserError
+from vidcm.training.trackers import check_trackers
 
 PARTS = ("pictures", "motion")
 
@@ -29,6 +30,7 @@ class FinetuneConfig:
     learning_rate: float | None = None
     batch_size: int | None = None  # of one process
     accumulate: int | None = None  # batches a step
+    track: tuple[str, ...] = ()  # names of trackers, beside the files of a run
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"  # auto, bf16, fp32
@@ -45,6 +47,7 @@ class FinetuneConfig:
         for name, known in (("device", DEVICES), ("precision", ("auto", "bf16", "fp32"))):
             if getattr(self, name) not in known:
                 raise UserError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        check_trackers(self.track)
         if any(part not in PARTS for part in self.parts):
             raise UserError(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
         if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):

@@ -50,6 +50,7 @@ def run_config(
             "precision": precision(config.precision, device),
             "grad_accumulation": config.accumulate or 1,
             "log_every": min(10, every),
+            "track": list(config.track),
             "save_every": every,
             "optimizer": {
                 "lr": config.learning_rate or LEARNING_RATES[part],

@@ -32,6 +32,7 @@ from vidcm.finetuning.together import Leader, join
 from vidcm.pipelines.frame_interpolation import shipped_model
 from vidcm.training.config import RunConfig
 from vidcm.training.disk import room_in
+from vidcm.training.loop import Seen
 from vidcm.training.metrics import clear, live, say
 
 MOTION = "FrameInterpolationPipeline"
@@ -188,10 +189,10 @@ class Tuning:
         if scenes < clips:
             say(f"training scenes: {scenes}, for batches of {clips}: soon known by heart, more would help")
 
-    def watch(self, part: str, model: Path) -> Callable[[int], bool]:
+    def watch(self, part: str, model: Path) -> Callable[[int], Seen]:
         """What training calls after each save: judge, keep the best, end where nothing is gained any more."""
 
-        def look(step: int) -> bool:
+        def look(step: int) -> Seen:
             self.history.forget_after(part, step)
             mark = self.history.find(part, step)
             if mark is None:
@@ -203,7 +204,8 @@ class Tuning:
             enough = self.history.idle(part) >= self.settings.config.patience
             if enough:
                 say(f"{part}: no gain in {self.settings.config.patience} validations, that is enough")
-            return enough
+            key = self.subject.KEY
+            return Seen(enough, {f"{key}/{name}": scores[key] or 0.0 for name, scores in mark.scores.items()})
 
         return look
 

@@ -20,7 +20,7 @@ LEAST = 20
 def steps_in(seconds: float, config: RunConfig, aside: Path, train: Callable[[RunConfig], object] = train) -> int:
     """How many steps of a training fit. aside: a folder for the trial, removed afterwards."""
     say(f"timing {WARM + TIMED} steps")
-    trial = replace(config, out=str(aside), steps=WARM + TIMED, log_every=1, save_every=WARM + TIMED)
+    trial = replace(config, out=str(aside), steps=WARM + TIMED, track=(), log_every=1, save_every=WARM + TIMED)
     shutil.rmtree(aside, ignore_errors=True)
     try:
         train(trial)

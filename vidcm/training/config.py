@@ -16,6 +16,7 @@ import yaml
 
 from vidcm.data.batches import DataConfig
 from vidcm.settings import as_mapping, from_mapping, read_yaml, with_overrides
+from vidcm.training.trackers import check_trackers
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class RunConfig:
     grad_accumulation: int = 1  # batches per step
     max_bad_steps: int = 8  # give up after so many steps in a row whose loss or gradient is not finite
     log_every: int = 50
+    track: tuple[str, ...] = ()  # names of trackers beside metrics.jsonl (vidcm/training/trackers.py)
     save_every: int = 1000
     keep: int = 2  # checkpoints
     objective: dict[str, Any] = field(default_factory=dict)  # its fields; in `vae` and `decoder`, of the family's own
@@ -98,6 +100,7 @@ class RunConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.lora is not None and self.lora < 1:
             raise ValueError(f"lora must be a rank of at least 1, or null to train all weights, got {self.lora}")
+        check_trackers(self.track)
         if not 0 < self.patience_minutes < float("inf"):
             raise ValueError(f"patience_minutes must be a number above 0, got {self.patience_minutes}")
         if self.samples_per_stage is not None and self.samples_per_stage < 1:

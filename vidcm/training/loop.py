@@ -6,7 +6,7 @@ source of randomness is seeded anew for each step. So a resumed run equals an un
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from vidcm.core.errors import UserError
 from vidcm.core.processes import launched
 from vidcm.training import checkpoint
-from vidcm.training.config import RunConfig, record_run
+from vidcm.training.config import RunConfig, record_run, resolved
 from vidcm.training.disk import room_in
 from vidcm.training.draws import SampleDraws
 from vidcm.training.metrics import Meter, MetricsFile, clear, clock, live, progress_line, say
@@ -39,10 +39,21 @@ from vidcm.training.start import (
     tell_changes,
 )
 from vidcm.training.step import StageLoss, keyed_seed, loss_function, to_device
+from vidcm.training.trackers import tracking
 
 SMOOTHING = 0.99  # of the smoothed loss
 NAMED = 8  # clips of a bad batch
-Watch = Callable[[int], bool]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a watch saw. enough: the run may end; values: for the trackers."""
+
+    enough: bool
+    values: Mapping[str, float]
+
+
+Watch = Callable[[int], bool | Seen]
 COUNTERS = ("seconds", "bad_in_row", "bad_total", "smooth_loss", "samples_per_step")  # kept in checkpoints
 
 
@@ -57,7 +68,7 @@ def train(
 
     resume: continue from the newest checkpoint in OUT that verifies. `family` and `batches` replace the config's.
     watch(step): called in the main process whenever OUT/model has been saved, with the steps done; true ends the run.
-    A resumed run calls it again for the step that it continues from.
+    A resumed run calls it again for the step that it continues from. It may answer with what it saw, for the trackers.
     Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
     accelerator = start_processes(config)
@@ -83,6 +94,7 @@ def train(
                 tell_changes(asked, out)
             record_run(asked, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
             run.metrics = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", run.step)))
+            stack.enter_context(tracking(accelerator, config.track, out, resolved(asked)))
         stack.callback(clear)
         request = stack.enter_context(StopRequest())
         run.to_the_end(request, stack.enter_context(closing(run.open_stream())))
@@ -174,7 +186,11 @@ class Run:
 
     def ask(self) -> bool:
         """Whether the watch of the first process has seen enough, the same in all; they wait while it looks."""
-        return launched().told(self.watch is not None and self.watch(self.step))
+        found = self.watch(self.step) if self.watch is not None and self.accelerator.is_main_process else False
+        if isinstance(found, Seen):
+            self.track(found.values)
+            found = found.enough
+        return launched().told(found)
 
     def advance(self, stream: Iterator[dict[str, Any]], request: StopRequest) -> Outcome:
         """One optimizer step over `grad_accumulation` batches."""
@@ -266,7 +282,14 @@ class Run:
         self.latest = self.meter.read()  # without loss and grad_norm when every step since the last line was skipped
         record = {**self.record(steps_s), **self.latest}
         self.metrics.write(record)
+        self.track(record)
         live(self.progress(record, steps_s))
+
+    def track(self, values: Mapping[str, Any]) -> None:
+        """Numbers for the trackers, if there are any."""
+        numbers = {name: value for name, value in values.items() if isinstance(value, int | float) and name != "step"}
+        if self.accelerator.trackers:
+            self.accelerator.log(numbers, step=self.step)
 
     def record(self, steps_s: float) -> dict[str, Any]:
         """Where the run stands."""

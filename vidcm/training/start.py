@@ -42,7 +42,8 @@ def start_processes(config: RunConfig) -> Accelerator:
         raise UserError(f"device must be one of {', '.join(DEVICES)}, got {config.device!r}")
     handler = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
     patience = InitProcessGroupKwargs(timeout=timedelta(minutes=config.patience_minutes))
-    accelerator = Accelerator(cpu=config.device == "cpu", kwargs_handlers=[handler, patience])
+    told = {"log_with": list(config.track) or None, "project_dir": str(Path(config.out) / "track")}
+    accelerator = Accelerator(cpu=config.device == "cpu", kwargs_handlers=[handler, patience], **told)
     started = launched().count
     wanted = config.processes or started
     if not accelerator.num_processes == started == wanted:
