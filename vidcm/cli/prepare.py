@@ -2,15 +2,20 @@
 
 import os
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.cli.options import DEVICE
+from vidcm.finetuning.config import FinetuneConfig
+from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import Progress, clock_time, emit
 
 if TYPE_CHECKING:
     from vidcm.data.prepare import Prepared
+    from vidcm.finetuning.encode import Encoded
 
 DROPPED = {
     "still": "where nothing moves",
@@ -39,13 +44,38 @@ DROPPED = {
 @click.option(
     "--workers", default=None, type=click.IntRange(min=1), help="Processes.  [default: by the CPU, at most 8]"
 )
+@click.option(
+    "--latents",
+    "model",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Also what this generator's encoders make of the clips and captions.",
+)
+@click.option("--num-frames", type=click.IntRange(1), help="Of a clip for them.  [default: by footage and model]")
+@click.option("--size", metavar="WxH", help="Of them.  [default: by footage and model]")
+@click.option("--device", type=DEVICE, default="auto", help="What encodes.  [default: auto]")
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
-def command(footage: tuple[Path, ...], folder: Path, workers: int | None, as_json: bool, **settings: Any) -> None:
+def command(
+    footage: tuple[Path, ...],
+    folder: Path,
+    workers: int | None,
+    model: Path | None,
+    num_frames: int | None,
+    size: str | None,
+    device: str,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Find the scenes of FOOTAGE (folders, video files) and keep their frames in DATASET.
 
     Cuts, stills, repeated pictures and files that cannot be read are left out, and named. Run again, it does only what
     is new. Tune on it with `vidcm finetune DATASET -o RUN`, train with `vidcm train CONFIG.yaml data.cache=DATASET`.
     """
+    if model is None and (num_frames or size):
+        raise click.UsageError("--num-frames and --size are of clips for --latents MODEL: give it, or leave them out")
+    encoding = FinetuneConfig(num_frames=num_frames, size=size, device=device)
+    check_model(model, "adapter.json")
+
     from vidcm.data.dataset import PrepareConfig
     from vidcm.data.prepare import prepare
 
@@ -62,10 +92,31 @@ def command(footage: tuple[Path, ...], folder: Path, workers: int | None, as_jso
         )
     finally:
         show.close()
+    encoded = None if model is None else encode(folder, model, encoding, as_json)
     if as_json:
-        emit("done", **facts(done))
+        emit("done", **facts(done), **({} if encoded is None else {"latents": asdict(encoded)}))
     else:
-        click.echo("\n".join(summary(done)))
+        click.echo("\n".join(summary(done) + ([] if encoded is None else [told(encoded)])))
+
+
+def encode(folder: Path, model: Path, config: FinetuneConfig, as_json: bool) -> "Encoded":
+    from vidcm.finetuning.encode import encode_dataset
+
+    show = Progress(as_json)
+    try:
+        return encode_dataset(folder, model, config, progress=show)
+    finally:
+        show.close()
+
+
+def told(encoded: "Encoded") -> str:
+    """What was encoded, in a line."""
+    facts = encoded.told
+    short = f", {encoded.skipped} too short" if encoded.skipped else ""
+    return (
+        f"  latents of {encoded.clips} clips of {facts.num_frames} frames of {facts.width}x{facts.height} from "
+        f"{encoded.scenes} scenes ({encoded.new} new{short}), encoder {facts.encoder}"
+    )
 
 
 def facts(done: "Prepared") -> dict[str, Any]:

@@ -28,6 +28,7 @@ def clip_config(
     *,
     weights: int,
     tuned: bool,
+    prepared: bool,
     processes: int,
     start: str,
     out: str,
@@ -35,7 +36,8 @@ def clip_config(
 ) -> RunConfig:
     """The training of a generator from the directory `start`, in the folder `out`.
 
-    weights: how many its networks have; tuned: whether it makes clips in few steps already."""
+    weights: how many its networks have; tuned: whether it makes clips in few steps already; prepared: whether
+    the dataset holds its latents."""
     check_objective(config.objective)
     every = -(-steps // config.evaluations)
     size = config.batch_size or 1
@@ -68,6 +70,7 @@ def clip_config(
                 "final": 0.05,
             },
             "ema": {"kind": "fixed", "decay": 1 - 1 / max(1, min(AVERAGED, steps // 10))},
+            "latents": {"prepared": prepared},
             "data": clip_data(config, cache, shape, size),
         },
     )

@@ -17,18 +17,20 @@ from vidcm.data.clips import ClipCache
 from vidcm.evaluation.score import as_8_bit
 from vidcm.evaluation.windows import spread
 from vidcm.families.checkpoint import written_whole
+from vidcm.families.encoder import encoder_digest
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.finetuning.best import write_facts
 from vidcm.finetuning.clip_recipe import clip_config, load_dtype
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.distance import DECIMALS, HEADINGS, Yardstick
+from vidcm.finetuning.encode import shape_for
 from vidcm.finetuning.heldout import Held, check_enough, real_clips
 from vidcm.finetuning.history import START, Judgement, Mark
-from vidcm.finetuning.shape import choose_shape
 from vidcm.finetuning.strips import strips
 from vidcm.finetuning.subject import Subject, Tell
 from vidcm.pipelines import VideoGenerationPipeline
 from vidcm.training.config import RunConfig
+from vidcm.training.prepared import EncodedAs
 
 STEPS = 2  # of made clips
 REAL_NAME = "real training clips"
@@ -67,7 +69,10 @@ class GeneratorSubject(Subject):
         self.reads_text = family.tokens > 0
         self.weights = sum(weight.numel() for network in family.networks for weight in network.parameters())
         self.tuned = family.consistency is not None
-        self.shape = choose_shape(config, family, cache.split("train"), cache.split("val"))
+        self.latents = EncodedAs.of(cache.folder)
+        if self.latents is not None:
+            self.latents.check(cache.folder, encoder_digest(start), start)
+        self.shape = shape_for(config, family, cache, self.latents, cache.folder)
         self.train = self._real(cache, "train", config.windows * REAL)
         self.held = self._real(cache, "val", config.windows * REAL)
         self.yardstick = Yardstick(self.held, self.train)
@@ -89,6 +94,7 @@ class GeneratorSubject(Subject):
 
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
         facts: dict[str, Any] = {"weights": self.weights, "tuned": self.tuned, "processes": processes.count}
+        facts["prepared"] = self.latents is not None
         return clip_config(self.config, self.cache, self.name, self.shape, **facts, start=start, out=out, steps=steps)
 
     def start_of(self, folder: Path, best: Path) -> Path:

@@ -32,14 +32,14 @@ class Held:
         return torch.from_numpy(self.frames_THWC).permute(3, 0, 1, 2)[None].float() / 255
 
 
-def real_clips(cache: ClipCache, clips: Sequence[Clip], shape: ClipShape, count: int) -> list[Held]:
+def real_clips(cache: ClipCache, clips: Sequence[Clip], shape: ClipShape, count: int, least: int = LEAST) -> list[Held]:
     """At most `count`, evenly over all that lie in `clips`, the middle of the picture.
 
-    They begin half of their length apart; where that gives too few, at every frame."""
+    They begin half of their length apart; where that gives fewer than `least`, at every frame."""
     fitting = [clip for clip in clips if shape.fits(clip)]
     for part in (2, shape.num_frames * 10**6):
         places = [(clip, start) for clip in fitting for start in _starts(clip, shape, part)]
-        if len(places) >= min(count, LEAST):
+        if len(places) >= min(count, least):
             break
     return [_cut(cache, *places[i], shape) for i in spread(len(places), count)]
 

@@ -53,6 +53,7 @@ class EMAConfig:
 class LatentsConfig:
     """Cache of what the frozen VAE encodes, for objectives. At zero samples each step encodes its own batch."""
 
+    prepared: bool = False  # those that `vidcm prepare --latents` left in the dataset, instead
     samples: int = 0  # how many augmented samples to encode
     dir: str | None = None  # default: `latents` beside the run's folder; runs of one VAE on one data config share it
     seed: int | None = None  # of what is encoded; default: the run's; runs of several seeds may share one cache by it

@@ -25,12 +25,14 @@ from vidcm.core.processes import launched
 from vidcm.data.batches import Batches, open_cache
 from vidcm.data.clips import ClipCache
 from vidcm.families.adapter import check_installed
+from vidcm.families.encoder import encoder_digest
 from vidcm.settings import as_mapping
-from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
 from vidcm.training.checkpoint import Checkpoint
+from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
 from vidcm.training.metrics import say
+from vidcm.training.prepared import EncodedAs, PreparedLatents
 from vidcm.training.step import keyed_seed, to_device
 
 WHERE_DATA_LIES = ("cache", "footage", "workers")  # what of a DataConfig does not change a batch
@@ -93,7 +95,8 @@ def same_batches(config: RunConfig, found: Checkpoint | None, processes: int) ->
     """The config of a run that is resumed in another number of processes, with as many clips a step as it had: each
     process takes its share of them, so that samples come in the same order. Not where the config asks for others."""
     clips = 0 if found is None else found.state.get("samples_per_step", 0)
-    own = (config.latents.batch_size if config.latents.samples else None) or config.data.batch_size
+    cached = config.latents.samples or config.latents.prepared
+    own = (config.latents.batch_size if cached else None) or config.data.batch_size
     parts, before = config.grad_accumulation * processes, recorded(Path(config.out))
     if not clips or before is None or own * parts == clips:
         return config
@@ -110,7 +113,7 @@ def same_batches(config: RunConfig, found: Checkpoint | None, processes: int) ->
         )
     share = clips // parts
     say(f"{share} clips in each batch instead of {own}, so that a step stays {clips} clips in {processes} processes")
-    if config.latents.samples:
+    if cached:
         return replace(config, latents=replace(config.latents, batch_size=share))
     return replace(config, data=replace(config.data, batch_size=share))
 
@@ -231,12 +234,28 @@ def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> An
     if hasattr(family, "captions"):
         family.captions = cache.captions
     place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
-    if not config.latents.samples:
+    if not config.latents.samples and not config.latents.prepared:
         return Batches(config.data, cache, **place)
     if config.stage in VAE_STAGES:
-        raise UserError(f"latents.samples must be 0 in the stage {config.stage}, which sees pictures")
+        raise UserError(f"latents are for objectives, the stage {config.stage} sees pictures: leave latents out")
+    if config.latents.prepared:
+        return open_prepared(config, family, cache, place)
     clips = [clip.digest for clip in cache.split("train")]
     return open_latents(config, family, accelerator, Batches(config.data, cache), clips)
+
+
+def open_prepared(config: RunConfig, family: Any, cache: ClipCache, place: dict[str, int]) -> PreparedLatents:
+    """Batches of the latents in the dataset, which must be those of `init`."""
+    facts = EncodedAs.of(cache.folder)
+    if facts is None or config.init is None:
+        raise UserError(
+            f"latents.prepared: {cache.folder} has no latents, or there is no init= that they are of: run vidcm prepare "
+            "--latents MODEL, or leave it out"
+        )
+    facts.check(cache.folder, encoder_digest(config.init), config.init)
+    size = config.latents.batch_size or config.data.batch_size
+    clips, told = cache.split("train"), lambda caption: family.said(caption or config.prompt, 1)
+    return PreparedLatents(cache.folder, clips, size, config.data.seed, told=told, place=place)
 
 
 def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batches: Any, clips: Sequence[str]) -> Any:
