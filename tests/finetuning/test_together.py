@@ -37,11 +37,14 @@ def scores(run: Path) -> list[float]:
 
 
 def assert_alike(one: Path, two: Path) -> None:
-    """Weights after the last step, but for the order of sums; scores of 8-bit frames to a thousandth of a decibel."""
-    assert scores(one) == pytest.approx(scores(two), abs=1e-3)
-    first, second = load_file(one / WEIGHTS), load_file(two / WEIGHTS)
-    for name, tensor in first.items():
-        torch.testing.assert_close(tensor, second[name], rtol=1e-3, atol=1e-5, msg=name)
+    """But for the order of sums, of which AdamW's first steps make much where a gradient is next to nothing: weights to
+    a fiftieth of how far they moved, scores, which rise by ten decibels, to a hundredth of one."""
+    assert scores(one) == pytest.approx(scores(two), abs=1e-2)
+    start, first, second = (
+        torch.cat([tensor.flatten() for _, tensor in sorted(load_file(path).items())])
+        for path in (one / WEIGHTS.replace("model/", "start/", 1), one / WEIGHTS, two / WEIGHTS)
+    )
+    assert (first - second).norm() < 0.02 * (first - start).norm()
 
 
 @pytest.fixture

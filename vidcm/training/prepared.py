@@ -1,7 +1,7 @@
-"""Latents that lie in a prepared dataset, made once by `vidcm prepare --latents MODEL`: batches of them, and the layout.
+"""Latents in a prepared dataset, made once by `vidcm prepare --latents MODEL`: their layout, and batches of them.
 
-DATASET/latents/encoder.json              what made them: hash and directory of the model, family, shape and pace of clips
-DATASET/latents/clips/<clip>.safetensors  of a scene: x0 [N, C, T, h, w], and condition.<name> of what the network is told
+DATASET/latents/encoder.json              what made them: hash and folder of the model, family, shape and pace of clips
+DATASET/latents/clips/<clip>.safetensors  of a scene: x0 [N, C, T, h, w], and condition.<name>: what the network is told
 DATASET/latents/texts/<hash>.safetensors  of a caption: what the network is told of it, one row each
 
 Each file is written aside and renamed: it is whole or not there.

@@ -249,8 +249,8 @@ def open_prepared(config: RunConfig, family: Any, cache: ClipCache, place: dict[
     facts = EncodedAs.of(cache.folder)
     if facts is None or config.init is None:
         raise UserError(
-            f"latents.prepared: {cache.folder} has no latents, or there is no init= that they are of: run vidcm prepare "
-            "--latents MODEL, or leave it out"
+            f"latents.prepared: {cache.folder} has no latents, or there is no init= that they are of: run vidcm "
+            "prepare --latents MODEL, or leave it out"
         )
     facts.check(cache.folder, encoder_digest(config.init), config.init)
     size = config.latents.batch_size or config.data.batch_size
