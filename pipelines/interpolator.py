@@ -25,9 +25,9 @@ def as_interpolator(
     """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
     first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1); around: the frames next to
-    the pair. shot and position (the index of the pair's first frame in the file) key the noise. With a calibration the
-    frames come `Judged`. What is measured of a frame is kept as long as the caller keeps this very tensor, which must
-    not be written to meanwhile.
+    the pair. position (the index of the pair's first frame in the file) keys the noise; shot does not, since a part
+    of a file does not know how many came before it. With a calibration the frames come `Judged`. What is measured of a
+    frame is kept as long as the caller keeps this very tensor, which must not be written to meanwhile.
     """
     looks = WeakTensorKeyDictionary()
 
@@ -59,7 +59,6 @@ def as_interpolator(
             taus,
             around=seen,
             looks=tuple(look(frame) for frame in frames),
-            shot=shot,
             position=position,
             **options,
         )

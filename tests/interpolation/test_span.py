@@ -12,12 +12,14 @@ import torch
 from vidcm.core.around import ALONE
 from vidcm.core.errors import UserError
 from vidcm.interpolation.plan import Factor, Rate
+from vidcm.interpolation.slow_motion import SlowMotion
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
 
 DOUBLE = Factor(Fraction(2))
 NTSC = Fraction(24000, 1001)
+LAST = 0.002  # seconds by which a reader may take the end of a last frame that is cut short for one of its rate
 
 
 def packets(path: Path, kind: str) -> list[tuple[bytes, Fraction]]:
@@ -106,6 +108,43 @@ def test_a_part_lasts_from_its_first_frame_to_the_first_one_behind_it(make_video
         assert reader.info.start == 0
     assert {after - before for before, after in pairwise(instants)} == {1 / rule.output_rate(Fraction(24))}
     assert (report.start_s, report.duration_s, report.frames_in) == (0.25, 0.25, 6)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rate(Fraction(60)),
+        Rate(Fraction(16)),
+        Rate(Fraction(30000, 1001)),
+        Factor(Fraction(5, 2)),
+        SlowMotion(Fraction(3)),
+    ],
+)
+def test_parts_that_meet_are_the_whole_at_any_rate(make_video, crossfade, tmp_path, rule):
+    source, how = make_video(count=24), {"rule": rule, "interpolator": crossfade, "codec": "ffv1"}
+    interpolate_file(source, tmp_path / "whole.mp4", **how | {"codec": "h264"})
+    interpolate_file(source, tmp_path / "whole.mkv", **how)
+    with open_reader(tmp_path / "whole.mp4") as reader:
+        whole, instants = reader.timeline, reader.timeline.instants
+    pictures, met = [], []
+    for text in ("0-0.21", "0.21-0.5", "0.5-"):
+        report = part(source, tmp_path / "part.mkv", text, crossfade, rule, codec="ffv1")
+        part(source, tmp_path / "part.mp4", text, crossfade, rule)
+        pictures += [data for _, data in frames(tmp_path / "part.mkv")]
+        with open_reader(tmp_path / "part.mp4") as reader:
+            start = sum((duration for duration in whole.durations[: len(met)]), instants[0])
+            assert reader.timeline.instants[0] == 0
+            assert report.duration_s == pytest.approx(float(reader.timeline.end), abs=LAST)
+            met += [start + instant for instant in reader.timeline.instants]
+            end = start + reader.timeline.end
+    assert met == list(instants)
+    assert float(end) == pytest.approx(float(whole.end), abs=LAST)
+    assert pictures == [data for _, data in frames(tmp_path / "whole.mkv")]
+
+
+def test_a_part_without_an_output_frame_is_refused(make_video, crossfade, tmp_path):
+    with pytest.raises(UserError, match="within one frame of the output"):
+        part(make_video(count=24), tmp_path / "out.mp4", "0.05-0.2", crossfade, rule=Rate(Fraction(4)))
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.mkv"])

@@ -172,7 +172,7 @@ def test_an_unknown_rung_is_told(pipe, pair):
 def test_the_interpolator_is_the_pipeline_on_one_pair(pipe, pair):
     interpolate = as_interpolator(pipe, steps=2, seed=4)
     frames = interpolate(pair[0][0], pair[1][0], [Fraction(1, 3), 0.5], shot=2, position=11)
-    wanted = pipe(*pair, [1 / 3, 0.5], seed=4, shot=2, position=11).frames[0]
+    wanted = pipe(*pair, [1 / 3, 0.5], seed=4, position=11).frames[0]  # a part of a file does not know its shot
     torch.testing.assert_close(frames, wanted)
     assert interpolate(pair[0][0], None, [0.5]).shape == (3, 1, 75, 97)
 

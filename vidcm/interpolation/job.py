@@ -33,12 +33,14 @@ class Job:
     stop: Fraction | None = None
     window: Window | None = None
     begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
+    number: int = 0  # how many frames of the file come before `frames`
+    end: Fraction | None = None  # of the last output frame, None at the end of the file
 
     def mended(self, mending: "Mending", seen: "Seen") -> "Job":
         """The same with what `--repair` changes in it."""
-        lead_in, frames = mending.opened(seen.retiming)
+        lead_in, frames, number = mending.opened(seen.retiming)
         info, count = mending.evenly_timed(self.info), max(self.count, mending.count)
-        return replace(self, info=info, frames=frames, lead_in=lead_in, count=count)
+        return replace(self, info=info, frames=frames, lead_in=lead_in, number=number, count=count)
 
 
 def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction | None, allow_truncated: bool) -> Job:
@@ -51,13 +53,14 @@ def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction
     if span is None:
         check_gaps(found, rule, found.info.start, None)
         return Job(found.info, reader, found.frames)
-    part = part_of(span, reader)
+    part = part_of(span, reader, rule)
     check_gaps(found, rule, part.start, part.stop)
-    window = Window(None if part.stop is None else part.stop - part.start)
+    window = Window(None if part.stop is None else part.end - part.shown)
     index = reader.index_at(part.start)
     lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
     first = reader.seek(part.start)
     if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
         lead_in = None
     frames = chain([first], reader)
-    return Job(found.info.part(part.start), frames, part.frames, lead_in, part.stop, window, part.start)
+    info, end = found.info.part(part.shown), None if part.stop is None else part.end
+    return Job(info, frames, part.frames, lead_in, part.stop, window, part.start, part.number, end)

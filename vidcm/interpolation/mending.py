@@ -67,17 +67,19 @@ class Mending:
         progress(expected, expected)
         return found
 
-    def opened(self, retiming: Retiming) -> tuple[VideoFrame | None, Iterator[VideoFrame]]:
-        """The frame before, and all from the one on that the first of the part shows again, if it does."""
+    def opened(self, retiming: Retiming) -> tuple[VideoFrame | None, Iterator[VideoFrame], int]:
+        """The frame before, and all from the one on that the first of the part shows again, if it does; and how many
+        come before those."""
         instants = self._reader.timeline.instants
         index = 0 if self._begin is None else self._reader.index_at(self._begin)
         while index and retiming.gives_way(instants[index]):
             index -= 1
         if not index:
-            return None, iter(self._reader) if self._begin is None else self._from(instants[0])
+            return None, iter(self._reader) if self._begin is None else self._from(instants[0]), 0
         lead_in = self._reader.seek(instants[index - 1])
         sound = lead_in.instant < instants[index] and not retiming.gives_way(lead_in.instant)
-        return lead_in if sound else None, self._from(instants[index])
+        number = sum(1 for _ in places(self._reader, self._repair, stop=instants[index])) or index
+        return lead_in if sound else None, self._from(instants[index]), number
 
     def filled(self, frames: Iterable[VideoFrame], instants: list[Fraction]) -> Iterator[VideoFrame]:
         """The frames, with what stands in for damaged and missing ones; `instants` is told of those of the part."""

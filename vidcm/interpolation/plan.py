@@ -43,7 +43,7 @@ class Gap:
     index: int
     start: Fraction
     end: Fraction  # > start
-    origin: Fraction  # the first source frame's instant
+    origin: Fraction  # instant of the file's first frame
     is_tail: bool = False
 
     def frame(self, tau: Fraction) -> PlannedFrame:
@@ -154,14 +154,17 @@ def by_instant(gap: Gap, rate: Fraction) -> Iterator[PlannedFrame]:
         yield gap.frame((count - start) / (end - start))
 
 
-def gaps(frames: Iterable[T]) -> Iterator[tuple[Gap, T, T | None]]:
-    """Source frames, instants rising -> (gap, its first frame, its last frame or None at the end). Holds two frames."""
+def gaps(frames: Iterable[T], origin: Fraction | None = None, number: int = 0) -> Iterator[tuple[Gap, T, T | None]]:
+    """Source frames, instants rising -> (gap, its first frame, its last frame or None at the end). Holds two frames.
+
+    origin: instant of the first frame of the file, and number: how many come before these, in a part of one.
+    """
     ahead = iter(frames)
     first = next(ahead, None)
     if first is None:
         return
-    origin = first.instant
-    for index in itertools.count():
+    origin = first.instant if origin is None else origin
+    for index in itertools.count(number):
         last = next(ahead, None)
         if last is None:
             yield Gap(index, first.instant, first.instant + first.duration, origin, is_tail=True), first, None
@@ -170,9 +173,11 @@ def gaps(frames: Iterable[T]) -> Iterator[tuple[Gap, T, T | None]]:
         first = last
 
 
-def plan(rule: Rule, frames: Iterable[Timed]) -> Iterator[PlannedFrame]:
-    """Every output frame of a whole file, in order."""
-    return (planned for gap, _, _ in gaps(frames) for planned in rule.frames(gap))
+def plan(
+    rule: Rule, frames: Iterable[Timed], origin: Fraction | None = None, number: int = 0
+) -> Iterator[PlannedFrame]:
+    """Every output frame of a file, or of a part of one, in order. origin, number: see `gaps`."""
+    return (planned for gap, _, _ in gaps(frames, origin, number) for planned in rule.frames(gap))
 
 
 def parse_factor(text: str) -> Factor:

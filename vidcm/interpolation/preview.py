@@ -52,8 +52,9 @@ class SideBySide:
         self._is_mirrored = info.orientation.flip_x
         self._frames: dict[int, VideoFrame] = {}
 
-    def watch(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        for index, frame in enumerate(frames):
+    def watch(self, frames: Iterable[VideoFrame], number: int = 0) -> Iterator[VideoFrame]:
+        """number: of the first one in the plan."""
+        for index, frame in enumerate(frames, number):
             self._frames[index] = frame
             yield frame
 

@@ -163,6 +163,8 @@ class Renderer:
     doubt: Doubt | None = None  # what becomes of in-betweens that score low
     start: Fraction | None = None  # what is before it only leads up to it
     retiming: Retiming = AS_IT_IS
+    origin: Fraction | None = None  # instant of the first frame of the file, and
+    number: int = 0  # how many of its frames come before those that are given
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -210,7 +212,7 @@ class Renderer:
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
-        for gap, first, last in gaps(pictures):
+        for gap, first, last in gaps(pictures, self.origin, self.number):
             yield Step(gap, first, last, self._is_cut(first, last), tuple(self.rule.frames(gap)), (gap,))
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:

@@ -1,16 +1,19 @@
 """`--range A-B`: a part of a file, from the frame shown at A up to the one shown at B, which is not part of it.
 
-So ranges that meet share no frame and miss none, and the in-betweens before B lead up to the frame at B.
+So ranges that meet share no frame and miss none, and the in-betweens before B lead up to the frame at B. A part has the
+output frames that the whole would have there, and begins with the first of them.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.plan import plan
 
 if TYPE_CHECKING:
+    from vidcm.interpolation.plan import Rule
     from vidcm.media.reader import VideoReader
 
 EXAMPLE = "such as 12.5-20, 0:01:30-0:02:00.250 or 90- (to the end)"
@@ -26,16 +29,28 @@ class Span:
     text: str
 
 
+class Place(NamedTuple):
+    """When a source frame is shown, seconds."""
+
+    instant: Fraction
+    duration: Fraction
+
+
 @dataclass(frozen=True)
 class Part:
     """What a span is of a certain file. Instants on the file's clock.
 
-    start: of the first frame; stop: of the first one behind the part, None if there is none; frames: how many it has.
+    start: of the first frame; stop: of the first one behind the part, None if there is none; frames: how many it has;
+    number: how many come before it; shown, end: of the first output frame of the part, and of the first one behind it
+    or the end of the file.
     """
 
     start: Fraction
     stop: Fraction | None
     frames: int
+    number: int
+    shown: Fraction
+    end: Fraction
 
 
 def parse_range(text: str) -> Span:
@@ -57,8 +72,8 @@ def parse_preview(text: str) -> Fraction:
     return seconds
 
 
-def part_of(span: Span, reader: "VideoReader") -> Part:
-    """Raises UserError for a span without a frame."""
+def part_of(span: Span, reader: "VideoReader", rule: "Rule") -> Part:
+    """Raises UserError for a span without a frame, of the source or of the output."""
     timeline, origin = reader.timeline, reader.info.start
     if origin + span.start >= timeline.end:
         raise UserError(
@@ -73,7 +88,20 @@ def part_of(span: Span, reader: "VideoReader") -> Part:
             f"--range {span.text} is within one frame of {reader.info.path}: make it longer than "
             f"{float(timeline.duration_of(first)):.3f} s"
         )
-    return Part(timeline.instants[first], None if is_open else timeline.instants[last], last - first)
+    shown = _first_shown(rule, reader, first)
+    end = timeline.end if is_open else _first_shown(rule, reader, last)
+    if shown == end:
+        raise UserError(f"--range {span.text} is within one frame of the output: make it longer, or --fps higher")
+    stop = None if is_open else timeline.instants[last]
+    return Part(timeline.instants[first], stop, last - first, first, shown, end)
+
+
+def _first_shown(rule: "Rule", reader: "VideoReader", index: int) -> Fraction:
+    """Instant of the first output frame from source frame `index` on: all parts have the plan of the whole file."""
+    timeline = reader.timeline
+    places = (Place(timeline.instants[at], timeline.duration_of(at)) for at in range(index, len(timeline.instants)))
+    planned = plan(rule, places, reader.info.start, index)
+    return next((frame.instant for frame in planned), timeline.end)
 
 
 def clock_seconds(time: str) -> Fraction | None:

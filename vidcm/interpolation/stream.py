@@ -134,13 +134,14 @@ def interpolate_file(
             seen = mending.look_ahead(detector, known, survey_progress)
             renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
             job = job.mended(mending, seen)
+        renderer = replace(renderer, origin=reader.info.start, number=job.number)
         expected = rule.count(job.count, job.info.average_rate)
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
         beside = None if preview is None else SideBySide(job.info)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
-        works = renderer.works(beside.watch(frames) if beside else frames, tally, job.lead_in)
+        works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)))
         with (
             claimed(target),
@@ -158,6 +159,7 @@ def interpolate_file(
                 progress(*counts)
                 if forecast is not None:
                     forecast(counts[0], assembly.frames_made, counts[1], assembly.sizes)
+            tally.end = tally.end if job.end is None else job.end
             assembly.end(tally.end)
             if tally.frames_in < min(2, job.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
