@@ -27,6 +27,7 @@ def call(loss, f, x0, *, stage=0, seed=0, **given):
     known = {
         "teacher": TEACHER,
         "unguided": None,
+        "critic": None,
         "target": f,
         "derivative": exact,
         "log_weight": lambda angle: torch.zeros(len(angle)),

@@ -55,7 +55,7 @@ def test_an_objective_can_ask_only_for_what_there_is():
         def __call__(self, f, x0, *, stage, generator, oracle):
             pass
 
-    with pytest.raises(ValueError, match=r"asks for \['oracle'\], training supplies \['derivative', 'log', "):
+    with pytest.raises(ValueError, match=r"asks for \['oracle'\], training supplies \['critic', 'derivative', 'log', "):
         losses.register("greedy")(Greedy)
 
 

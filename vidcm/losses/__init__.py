@@ -34,11 +34,14 @@ SUPPLIES = {
     "unguided": "the teacher without its condition, a Denoiser; None where the family has no such form",
     "target": "the running average of the student, a Denoiser; its decay is the objective's target_decay(stage)",
     "derivative": "(f, x, angle, dx/dangle) -> df/dangle, exact where it can be; to be called without gradient",
+    "critic": "(x0 of the student, x0, generator) -> [B], the adversarial term; None where `adversarial` is 0",
     "log_weight": "(angle) -> [B], learned with the student: the w of exp(w) error - w, which settles at -ln(error)",
     "samples_seen": "samples trained on so far, a number",
     "log": "(name, values [B]) -> None: their mean appears in the metrics",
 }
 """What an objective can ask for. The networks among it share the student's condition and answer in float32."""
+
+Critic = Callable[["Tensor", "Tensor", "torch.Generator"], "Tensor"]
 
 ALWAYS = {"self", "f", "x0", "stage", "generator"}
 
@@ -64,6 +67,12 @@ def register(name: str) -> Callable[[_Class], _Class]:
 def asked_by(objective: Any) -> set[str]:
     """Names of what an objective, or its class, needs beside the student."""
     return set(inspect.signature(objective.__call__).parameters) - ALWAYS
+
+
+def check_adversarial(weight: float) -> None:
+    """Raises ValueError for a weight that is none."""
+    if not 0 <= weight < float("inf"):
+        raise ValueError(f"adversarial must be a number of at least 0, got {weight}")
 
 
 def available() -> list[str]:

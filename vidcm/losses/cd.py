@@ -20,7 +20,7 @@ from vidcm.core.guidance import UNGUIDED, Interval, check_interval, draw_scale, 
 from vidcm.core.noise import randn
 from vidcm.core.solvers import SOLVERS
 from vidcm.core.times import consistency_times
-from vidcm.losses import register
+from vidcm.losses import Critic, check_adversarial, register
 
 
 @register("cd")
@@ -31,9 +31,11 @@ class CDLoss:
     decay: float = 0.95  # of the average that is the target, per step
     distance: Literal["square", "root", "huber"] = "square"
     guidance: Interval = UNGUIDED  # of the teacher; an interval of scales is told to the student
+    adversarial: float = 0.0  # weight of a critic on the teacher's features; 0: none
 
     def __post_init__(self) -> None:
         check_interval(self.guidance)
+        check_adversarial(self.adversarial)
         if self.times < 2:
             raise ValueError(f"times must be at least 2, got {self.times}")
 
@@ -50,11 +52,12 @@ class CDLoss:
         teacher: Denoiser,
         unguided: Denoiser | None,
         target: Denoiser,
+        critic: Critic | None = None,
     ) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B].
 
-        teacher: the diffusion model; unguided: it without its condition; target: the running average of f.
-        `stage` changes nothing here.
+        teacher: the diffusion model; unguided: it without its condition; target: the running average of f; critic: see
+        `losses.SUPPLIES`. `stage` changes nothing here.
         """
         times, shape = consistency_times(self.times), (x0.shape[0],) + (1,) * (x0.ndim - 1)
         n = torch.randint(self.times - 1, shape, generator=generator, device=generator.device).cpu()
@@ -69,4 +72,5 @@ class CDLoss:
                 x_earlier = SOLVERS[self.solver](guide, x, angle, earlier)
                 with again():
                     goal = told_scale(target, self.guidance, scale)(x_earlier, earlier)
-        return DISTANCES[self.distance](student, goal)
+        loss = DISTANCES[self.distance](student, goal)
+        return loss if critic is None else loss + critic(student, x0, generator)

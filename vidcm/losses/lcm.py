@@ -22,7 +22,7 @@ from vidcm.core.guidance import UNGUIDED, Interval, check_interval, draw_scale, 
 from vidcm.core.noise import randn
 from vidcm.core.solvers import euler
 from vidcm.core.times import START_ANGLE
-from vidcm.losses import register
+from vidcm.losses import Critic, check_adversarial, register
 
 
 @register("lcm")
@@ -34,9 +34,11 @@ class LCMLoss:
     decay: float = 0.95  # of the average that is the target, per step
     distance: Literal["square", "root", "huber"] = "huber"
     guidance: Interval = UNGUIDED  # [3, 15] in the paper
+    adversarial: float = 0.0  # weight of a critic on the teacher's features; 0: none
 
     def __post_init__(self) -> None:
         check_interval(self.guidance)
+        check_adversarial(self.adversarial)
         if not 1 <= self.skip <= self.steps:
             raise ValueError(f"skip must lie between 1 and steps = {self.steps}, got {self.skip}")
 
@@ -74,11 +76,12 @@ class LCMLoss:
         teacher: Denoiser,
         unguided: Denoiser | None,
         target: Denoiser,
+        critic: Critic | None = None,
     ) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B].
 
-        teacher: the diffusion model; unguided: it without its condition; target: the running average of f.
-        `stage` changes nothing here.
+        teacher: the diffusion model; unguided: it without its condition; target: the running average of f; critic: see
+        `losses.SUPPLIES`. `stage` changes nothing here.
         """
         shape = (x0.shape[0],) + (1,) * (x0.ndim - 1)
         angle, earlier = (a.to(x0.device) for a in self.pairs(shape, generator))
@@ -92,4 +95,5 @@ class LCMLoss:
                 x_earlier = euler(guide, x, angle, earlier)
                 with again():
                     goal = self.bounded(told_scale(target, self.guidance, scale))(x_earlier, earlier)
-        return DISTANCES[self.distance](student, goal)
+        loss = DISTANCES[self.distance](student, goal)
+        return loss if critic is None else loss + critic(student, x0, generator)

@@ -14,7 +14,7 @@ from torch import Tensor
 from vidcm.core.circle import Denoiser, mix, velocity_of
 from vidcm.core.guidance import UNGUIDED, Interval, check_interval, draw_scale, guided_teacher, told_scale
 from vidcm.core.noise import randn
-from vidcm.losses import register
+from vidcm.losses import Critic, check_adversarial, register
 from vidcm.losses.scm import ContinuousLoss
 
 
@@ -22,9 +22,11 @@ from vidcm.losses.scm import ContinuousLoss
 @dataclass(frozen=True)
 class SCDLoss(ContinuousLoss):
     guidance: Interval = UNGUIDED
+    adversarial: float = 0.0  # weight of a critic on the teacher's features; 0: none
 
     def __post_init__(self) -> None:
         check_interval(self.guidance)
+        check_adversarial(self.adversarial)
 
     def __call__(
         self,
@@ -39,6 +41,7 @@ class SCDLoss(ContinuousLoss):
         log_weight: Callable[[Tensor], Tensor],
         samples_seen: int,
         log: Callable[[str, Tensor], None],
+        critic: Critic | None = None,
     ) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B].
 
@@ -52,4 +55,5 @@ class SCDLoss(ContinuousLoss):
             guide = guided_teacher(teacher, unguided, self.guidance, scale)
             dx = velocity_of(x, guide(x, angle), angle)
         student = told_scale(f, self.guidance, scale)
-        return self.along(student, x, angle, dx, derivative, log_weight, samples_seen, log)
+        loss, made = self.along(student, x, angle, dx, derivative, log_weight, samples_seen, log)
+        return loss if critic is None else loss + critic(made, x0, generator)

@@ -50,8 +50,8 @@ class ContinuousLoss:
         log_weight: Callable[[Tensor], Tensor],
         samples_seen: int,
         log: Callable[[str, Tensor], None],
-    ) -> Tensor:
-        """The loss [B] of f at (x, angle) along the path of velocity dx; the rest: see `losses.SUPPLIES`."""
+    ) -> tuple[Tensor, Tensor]:
+        """The loss [B] of f at (x, angle) along the path of velocity dx, and f there; the rest: `losses.SUPPLIES`."""
         with shared_dropout() as again:
             student = f(x, angle)
             with torch.no_grad(), again():
@@ -63,4 +63,4 @@ class ContinuousLoss:
         g = g / (size.view(angle.shape) + self.c)
         velocity = velocity_of(x, student, angle)
         w = log_weight(angle)
-        return w.exp() * mean_square(velocity, velocity.detach() + g) - w
+        return w.exp() * mean_square(velocity, velocity.detach() + g) - w, student

@@ -38,4 +38,4 @@ class SCTLoss(ContinuousLoss):
         noise = randn(x0.shape, generator=generator, device=x0.device)
         cos, sin = cos_sin(angle)
         x, dx = mix(x0, noise, angle), cos * noise - sin * x0
-        return self.along(f, x, angle, dx, derivative, log_weight, samples_seen, log)
+        return self.along(f, x, angle, dx, derivative, log_weight, samples_seen, log)[0]

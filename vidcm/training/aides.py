@@ -18,6 +18,7 @@ from vidcm.core.derivative import STEP, discrete, exact
 from vidcm.core.dropout import shared_dropout
 from vidcm.models.attention import attention_backend
 from vidcm.training.checks import check_guidance
+from vidcm.training.critic import Critic
 from vidcm.training.metrics import say
 
 Logs = dict[str, float]
@@ -80,6 +81,8 @@ class Aides(nn.Module):
             self.target = copy.deepcopy(trained).requires_grad_(False)
         if "log_weight" in self.asked:
             self.log_weight = LogWeight().to(device)
+        if weight := getattr(objective, "adversarial", 0.0):
+            self.critic = Critic(family.teacher, weight).to(device)
         self.derivative = Derivative()
 
     def trainable(self) -> list[tuple[str, nn.Parameter]]:
@@ -121,8 +124,18 @@ class Aides(nn.Module):
 
         known = {"derivative": derivative, "samples_seen": samples_seen, "log": log}
         known |= {name: network(name) for name in self.asked & {"teacher", "unguided", "target"}}
+        known["critic"] = self.critic_of(family, condition, log) if hasattr(self, "critic") else None
         known |= {"log_weight": self.log_weight} if "log_weight" in self.asked else {}
         return {name: known[name] for name in self.asked}
+
+    def critic_of(self, family: Any, condition: Any, log: Callable[[str, Tensor], None]) -> losses.Critic:
+        """The adversarial term under the condition of a batch."""
+        denoise = family.denoiser(condition, family.teacher)
+
+        def judge(made: Tensor, x0: Tensor, generator: torch.Generator) -> Tensor:
+            return self.critic(made, x0, teacher=family.teacher, denoise=denoise, generator=generator, log=log)
+
+        return judge
 
 
 @contextmanager
