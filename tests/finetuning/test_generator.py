@@ -19,13 +19,13 @@ from vidcm.cli.main import cli
 from vidcm.core.errors import UserError
 from vidcm.data.clip import Clip
 from vidcm.data.clips import ClipCache
+from vidcm.evaluation.heldout import ClipShape, Held, real_clips
 from vidcm.families.video import Grid
 from vidcm.finetuning import generator
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.distance import Yardstick
-from vidcm.finetuning.heldout import Held, real_clips
 from vidcm.finetuning.run import finetune
-from vidcm.finetuning.shape import ClipShape, choose_shape
+from vidcm.finetuning.shape import choose_shape
 from vidcm.pipelines import VideoGenerationPipeline
 
 from .conftest import panning, write_dataset

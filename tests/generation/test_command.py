@@ -17,6 +17,7 @@ from vidcm.cli.main import cli
 from vidcm.families import get
 from vidcm.generation.jobs import Job
 from vidcm.generation.makers import Made, load_maker
+from vidcm.generation.sheet import CAPTION, GAP, HEIGHT
 from vidcm.media.reader import open_reader
 from vidcm.models.scheduler import ConsistencyScheduler
 
@@ -161,6 +162,35 @@ def test_what_the_model_cannot_make_is_told_in_one_line_and_leaves_nothing(model
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_takes_have_seeds_of_their_own_and_a_row_each_in_the_sheet(model, tmp_path):
+    words = ["--model", model, "--prompt", "a ball", "--size", "48x32", *CLIP, "--seed", "3"]
+    done = vidcm("-o", tmp_path / "out.mkv", "--takes", "2", "--contact-sheet", tmp_path / "sheet.png", *words)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-3.mkv", "out-4.mkv", "sheet.png"]
+    assert vidcm("-o", tmp_path / "alone.mkv", *words[:-1], "4").exit_code == 0
+    first, second, alone = (frames(tmp_path / f"{name}.mkv") for name in ("out-3", "out-4", "alone"))
+    assert np.array_equal(second, alone)
+    assert not np.array_equal(first, second)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))[..., ::-1]
+    width = round(48 * HEIGHT / 32)
+    assert sheet.shape == (2 * (HEIGHT + CAPTION + GAP), GAP + 5 * (width + GAP), 3)
+    shown = sheet[CAPTION : CAPTION + HEIGHT, GAP : GAP + width]
+    wanted = cv2.resize(first[0], (width, HEIGHT), interpolation=cv2.INTER_NEAREST)
+    assert np.array_equal(shown, wanted)
+
+
+def test_the_sheet_of_a_manifest_has_finished_and_new_clips(model, tmp_path):
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "a ball"}\n{"prompt": "sand", "num_frames": 6}\n')
+    words = ["--batch", jobs, "-o", tmp_path / "out", "--model", model, "--size", "48x32", *CLIP]
+    assert vidcm(*words).exit_code == 2
+    with jobs.open("a") as file:
+        file.write('{"prompt": "grey", "num_frames": 1}\n')
+    assert vidcm(*words, "--contact-sheet", tmp_path / "sheet.png").exit_code == 2
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape[0] == 2 * (HEIGHT + CAPTION + GAP)  # of three jobs one fails
+
+
 def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
     jobs = tmp_path / "jobs.jsonl"
     wanted = [{"prompt": "a ball", "name": "ball"}, {"prompt": "sand", "num_frames": 6}, {"prompt": "sand", "seed": 2}]
@@ -191,6 +221,9 @@ WRONG = {
     "a URL": (["--image", "https://example.org/a.png", "--last-image", "b.png"], 2, "is a URL"),
     "no such image": (["--image", "a.png", "--last-image", "b.png"], 1, "image a.png is not there"),
     "an image for all": (["--batch", "jobs.jsonl", "--image", "a.png"], 2, "is for one clip"),
+    "a sheet that is no PNG": (["--prompt", "x", "--contact-sheet", "a.jpg"], 2, "ends in .png"),
+    "a sheet nowhere": (["--prompt", "x", "--contact-sheet", "no/a.png"], 2, "the folder of no/a.png does not exist"),
+    "takes of a manifest": (["--batch", "jobs.jsonl", "--takes", "2"], 2, "is for one clip"),
     "no manifest": (["--batch", "jobs.jsonl"], 1, "cannot read the manifest jobs.jsonl"),
 }
 

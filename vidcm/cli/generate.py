@@ -2,22 +2,20 @@
 
 import signal
 import sys
-import time
-from dataclasses import asdict
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.cli.made import Teller, check_sheet, end, save_sheet, tell
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes, launched
-from vidcm.generation.jobs import FITS, SAMPLERS, Job, Line, check, read_manifest
+from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
 from vidcm.generation.shipped import check_shipped, named
 from vidcm.interpolation.check import check_model, check_target
-from vidcm.interpolation.progress import clock_time, emit
 from vidcm.media.encoders import check_codec
 from vidcm.settings import from_mapping
 
@@ -25,9 +23,9 @@ if TYPE_CHECKING:
     import torch
 
     from vidcm.generation.makers import Maker
-    from vidcm.generation.run import ClipRecord, Load
+    from vidcm.generation.run import Load
 
-FRAME = click.Path(path_type=str)
+FRAME, SHEET = click.Path(path_type=str), click.Path(path_type=Path)
 
 
 @click.command("generate", short_help="Make clips from prompts and images.")
@@ -58,6 +56,8 @@ FRAME = click.Path(path_type=str)
 @click.option("--guidance-2", type=float, help="Of the second network of Wan 2.2 A14B.  [default: as --guidance]")
 @click.option("--temperature", type=Temperature(), help="Scale of the noise.  [default: stored with the model]")
 @click.option("--seed", type=int, help="Another seed, another clip.  [default: 0]")
+@click.option("--takes", type=click.IntRange(1, 1000), help="So many clips, of the seeds from --seed on.  [default: 1]")
+@click.option("--contact-sheet", "sheet", metavar="FILE.png", type=SHEET, help="Frames of every clip in one picture.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
 @click.option("--low-memory", is_flag=True, help="Parts of the model wait on the CPU; frames are decoded in tiles.")
 @click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
@@ -73,6 +73,8 @@ def command(
     low_memory: bool,
     place: str,
     workers: int | None,
+    takes: int | None,
+    sheet: Path | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -87,46 +89,59 @@ def command(
     given = {key: value for key, value in fields.items() if value is not None}
     if named(model) is None:
         check_model(model, "adapter.json")
+    check_sheet(sheet, target)
+    if batch is not None and takes is not None:
+        raise click.UsageError(f"--takes is for one clip: give the lines of {batch} seeds of their own")
     check_place(place, workers, "--batch JOBS.jsonl" if batch is None else None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     if batch is None:
-        _one(target, model, given, device, low_memory, as_json, quiet=not ctx.find_root().params["verbose"])
+        quiet = not ctx.find_root().params["verbose"]
+        _one(target, model, given, takes or 1, sheet, device, low_memory, as_json, quiet)
     else:
         options = {"device": device, "low_memory": low_memory, "quiet": not ctx.find_root().params["verbose"]}
-        _many(ctx, target, batch, model, given, options, as_json, on_ray=place == "ray", workers=workers)
+        _many(ctx, target, batch, model, given, options, as_json, on_ray=place == "ray", workers=workers, sheet=sheet)
 
 
 def _one(
-    target: Path, model: Path | None, given: dict[str, Any], device: str, low_memory: bool, as_json: bool, quiet: bool
+    target: Path,
+    model: Path | None,
+    given: dict[str, Any],
+    takes: int,
+    sheet: Path | None,
+    device: str,
+    low_memory: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     try:
         job = check(from_mapping(Job, given))
         check_codec(target, None)
         _check_for(job, model)
+        check(replace(job, seed=job.seed + takes - 1))
     except UserError as error:
         raise click.UsageError(str(error)) from error
-    check_target(target)
+    wanted = [(replace(job, seed=job.seed + take), _take(target, job.seed + take, takes)) for take in range(takes)]
     for key, path in job.images().items():
         if not Path(path).is_file():
             raise UserError(f"{key} {path} is not there: check the path")
-        if target.exists() and target.samefile(path):
-            raise UserError(f"{target} is the {key} itself: choose another name for the output")
+    for _, place in wanted:
+        check_target(place)
+        for key, path in job.images().items():
+            if place.exists() and place.samefile(path):
+                raise UserError(f"{place} is the {key} itself: choose another name for the output")
     from vidcm.generation.run import make_clip
 
-    place = own_device(device)
-    record = make_clip(job, target, _load(model, place, low_memory, quiet), place)
-    for note in record.notes:
-        click.echo(note, err=True)
-    if as_json:
-        facts = _facts(record)
-        emit("done", target=str(target), **{key: facts[key] for key in ("seconds", "peak_mib", "settings", "notes")})
-        return
-    made = record.settings
-    click.echo(
-        f"{target}: {made['num_frames']} frames of {made['size']} at {float(Fraction(made['fps'])):.6g} fps, "
-        f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
-        f"at most {record.peak_mib:.0f} MiB"
-    )
+    where = own_device(device)
+    maker = _load(model, where, low_memory, quiet)
+    for one, place in wanted:
+        tell(make_clip(one, place, maker, where), place, as_json)
+    if sheet is not None:
+        save_sheet(sheet, [(f"seed {one.seed}", place) for one, place in wanted])
+
+
+def _take(target: Path, seed: int, takes: int) -> Path:
+    """The file of one of several takes bears its seed."""
+    return target if takes == 1 else target.with_stem(f"{target.stem}-{seed}")
 
 
 def _many(
@@ -140,6 +155,7 @@ def _many(
     *,
     on_ray: bool,
     workers: int | None,
+    sheet: Path | None,
 ) -> None:
     """options: see `_loading`; on_ray, workers: see `make_all_on_ray`."""
     for key in ("image", "last_image"):
@@ -159,19 +175,22 @@ def _many(
     from vidcm.generation.run import Manifest
     from vidcm.work.batch import make_all
 
-    processes, tell = launched(), Teller(as_json)
+    processes, teller = launched(), Teller(as_json)
     if on_ray:  # workers start in a folder of their own
         folder, model = folder.absolute(), model if named(model) is not None or model is None else model.absolute()
     manifest = Manifest(folder, _loading(model, processes=processes, **options), identity(model))
     if on_ray:
         from vidcm.work.cluster import make_all_on_ray
 
-        records = make_all_on_ray(manifest, lines, workers=workers, device=options["device"], tell=tell)
+        records = make_all_on_ray(manifest, lines, workers=workers, device=options["device"], tell=teller)
     else:
         own_device(options["device"], processes)  # refused before anything is made
-        records = make_all(manifest, lines, processes=processes, tell=tell)
+        records = make_all(manifest, lines, processes=processes, tell=teller)
     if processes.is_first:
-        _end(ctx, records, manifest.summary(records), folder, as_json)
+        if sheet is not None:
+            found = [record for record in records if record.status == "done"]
+            save_sheet(sheet, [(record.key, folder / str(record.file)) for record in found])
+        end(ctx, records, manifest.summary(records), folder, as_json)
 
 
 def _check_for(job: Job, model: Path | None) -> None:
@@ -180,38 +199,6 @@ def _check_for(job: Job, model: Path | None) -> None:
         check_shipped(job, named(model))
     elif job.prompt is None and not job.images():
         raise UserError("there is nothing to go by: give a prompt or an image")
-
-
-class Teller:
-    """A line for each job that is behind us, with the time that is left at this pace."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
-        self.started, self.made = time.monotonic(), 0
-
-    def __call__(self, record: "ClipRecord", line: Line, done: int, count: int) -> None:
-        if self.as_json:
-            emit("job", done=done, expected=count, **_facts(record))
-            return
-        self.made += record.status != "kept"
-        left = (time.monotonic() - self.started) / max(self.made, 1) * (count - done)
-        said = {"done": f"{record.seconds:.1f} s", "kept": "was finished before"}.get(record.status, record.error)
-        click.echo(f"[{done}/{count}] {record.key}: {said}, {clock_time(left)} left", err=True)
-        for note in record.notes if record.status == "done" else ():
-            click.echo(f"  {note}", err=True)
-
-
-def _end(ctx: click.Context, records: "list[ClipRecord]", summary: dict[str, Any], folder: Path, as_json: bool) -> None:
-    """The sum; exit code 2 with a list where some failed."""
-    failed = [record for record in records if record.status != "done"]
-    if as_json:
-        emit("done", folder=str(folder), **{key: value for key, value in summary.items() if key != "clips"})
-    else:
-        click.echo(f"{folder}: {len(records) - len(failed)} clips of {len(records)} jobs, summary.json has each")
-    for record in failed:
-        click.echo(f"failed: line {record.line}, {record.key}: {record.error}", err=True)
-    if failed:
-        ctx.exit(2)
 
 
 def _loading(model: Path | None, *, device: str, low_memory: bool, quiet: bool, processes: Processes = ALONE) -> "Load":
@@ -231,8 +218,3 @@ def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: b
     if quiet:
         hush()
     return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())
-
-
-def _facts(record: "ClipRecord") -> dict[str, Any]:
-    beside = ("fingerprint", "bytes", "mtime_ns", "tries")
-    return {key: value for key, value in asdict(record).items() if key not in beside}

@@ -25,7 +25,7 @@ COMMANDS = {
     "prepare": "Make a dataset of your footage, to train or tune on.",
     "finetune": "Tune the model on a dataset of your footage.",
     "train": "Train or tune a model, as a YAML file says.",
-    "evaluate": "Score interpolation against true frames and baselines.",
+    "evaluate": "Score interpolation, or made clips, against true ones and baselines.",
     "models": "List the shipped models and the known families.",
     "objectives": "List the training objectives.",
     "doctor": "Show versions, devices and which backends work here.",

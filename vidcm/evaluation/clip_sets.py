@@ -1,6 +1,6 @@
 """How a set of drawn clips compares with held-out clips: distances and nearest neighbours, with their noise floors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import torch
@@ -24,9 +24,10 @@ LEAST = 16  # clips: halves must have more points than neighbours are counted
 
 
 class Reference:
-    """Held-out clips, uint8 [N, 3, T, H, W]."""
+    """Held-out clips, uint8 [N, 3, T, H, W]. groups: names of what each was cut from, where halves keep those whole."""
 
-    def __init__(self, clips: Tensor) -> None:
+    def __init__(self, clips: Tensor, groups: Sequence[object] | None = None) -> None:
+        self.groups = groups
         features = clip_features(as_pictures(clips))
         self.scaling = Scaling.of(features)
         self.features = self.scaling(features)
@@ -37,7 +38,8 @@ class Reference:
         clips: uint8 [M, 3, T, H, W]; paired: clip i was told frames of held-out clip i."""
         features = self.scaling(clip_features(as_pictures(clips)))
         return {
-            name: asdict(judged(metric, features, self.features, paired=paired)) for name, metric in METRICS.items()
+            name: asdict(judged(metric, features, self.features, groups=self.groups, paired=paired))
+            for name, metric in METRICS.items()
         }
 
 

@@ -19,8 +19,16 @@ HEADINGS = {
     "cpu_s_per_frame": "CPU s/frame",
     "energy": "energy",
     "psnr_of_mean": "mean's dB",
+    "sliced": "sliced W.",
+    "rbf": "kernel",
+    "polynomial": "polynomial",
+    "precision": "precision",
+    "recall": "recall",
+    "diversity": "diversity",
+    "s_per_clip": "s/clip",
 }
-DECIMALS = {"psnr": 2, "mpsnr": 2, "psnr_of_mean": 2, "flicker": 2, "sharpness": 3, "energy": 2, "cpu_s_per_frame": 3}
+DECIMALS = {"sliced": 3, "precision": 2, "recall": 2, "diversity": 2, "s_per_clip": 2}
+DECIMALS |= {"psnr": 2, "mpsnr": 2, "psnr_of_mean": 2, "flicker": 2, "sharpness": 3, "energy": 2, "cpu_s_per_frame": 3}
 
 
 def table(rows: Mapping[str, Scores]) -> str:

@@ -7,9 +7,9 @@ import torch
 
 from vidcm.core.devices import present_device
 from vidcm.data.clips import ClipCache
+from vidcm.evaluation.heldout import ClipShape
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.recipe import WORKERS, check_objective, precision
-from vidcm.finetuning.shape import ClipShape
 from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
 

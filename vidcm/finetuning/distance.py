@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vidcm.evaluation.heldout import Held
 from vidcm.evaluation.score import Scores
-from vidcm.finetuning.heldout import Held
 from vidcm.metrics.clip_features import Scaling, clip_features
 from vidcm.metrics.kernel import rbf_distance
 from vidcm.metrics.neighbours import NEIGHBOURS, diversity, precision, recall

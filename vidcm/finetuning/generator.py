@@ -14,6 +14,7 @@ from vidcm.core.errors import UserError
 from vidcm.core.processes import Processes
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
+from vidcm.evaluation.heldout import Held, check_enough, real_clips
 from vidcm.evaluation.score import as_8_bit
 from vidcm.evaluation.windows import spread
 from vidcm.families.checkpoint import written_whole
@@ -24,7 +25,6 @@ from vidcm.finetuning.clip_recipe import clip_config, load_dtype
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.distance import DECIMALS, HEADINGS, Yardstick
 from vidcm.finetuning.encode import shape_for
-from vidcm.finetuning.heldout import Held, check_enough, real_clips
 from vidcm.finetuning.history import START, Judgement, Mark
 from vidcm.finetuning.strips import strips
 from vidcm.finetuning.subject import Subject, Tell

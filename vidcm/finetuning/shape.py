@@ -1,34 +1,18 @@
 """Which clips a generator is tuned on: as long and as large as the footage has them and the model is used to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import lcm
 
 from vidcm.core.errors import UserError
 from vidcm.data.clip import Clip
 from vidcm.data.whole import span
+from vidcm.evaluation.heldout import ClipShape
 from vidcm.families.video import VideoFamily
 from vidcm.finetuning.config import FinetuneConfig
 
 SHARE = 2 / 3  # of the training clips that must be long enough for a length to be chosen
 CROP = 32  # pixels that sides are multiples of: a crop's
 LEAST = 5  # frames that can be judged
-
-
-@dataclass(frozen=True)
-class ClipShape:
-    """rate: frames per second that the model is used to."""
-
-    num_frames: int
-    height: int
-    width: int
-    rate: float
-
-    def __str__(self) -> str:
-        return f"{self.num_frames} frames of {self.width}x{self.height} at about {self.rate:g} a second"
-
-    def fits(self, clip: Clip) -> bool:
-        return span(clip, self.num_frames, self.rate) <= clip.length
 
 
 def choose_shape(config: FinetuneConfig, family: VideoFamily, train: Sequence[Clip], val: Sequence[Clip]) -> ClipShape:

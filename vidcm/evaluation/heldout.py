@@ -13,9 +13,24 @@ from vidcm.data.clip import Clip
 from vidcm.data.clips import ClipCache
 from vidcm.data.whole import Stretch, span, stride
 from vidcm.evaluation.windows import spread
-from vidcm.finetuning.shape import ClipShape
 
 LEAST = 4  # clips that a distance can be measured to
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """rate: frames per second that the model is used to."""
+
+    num_frames: int
+    height: int
+    width: int
+    rate: float
+
+    def __str__(self) -> str:
+        return f"{self.num_frames} frames of {self.width}x{self.height} at about {self.rate:g} a second"
+
+    def fits(self, clip: Clip) -> bool:
+        return span(clip, self.num_frames, self.rate) <= clip.length
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""What `vidcm generate` says and shows of what it has made: a line for each clip, the sum, a contact sheet."""
+
+import time
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcm.generation.jobs import Line
+from vidcm.interpolation.progress import clock_time, emit
+
+if TYPE_CHECKING:
+    from vidcm.generation.run import ClipRecord
+
+
+def tell(record: "ClipRecord", target: Path, as_json: bool) -> None:
+    for note in record.notes:
+        click.echo(note, err=True)
+    if as_json:
+        facts = _facts(record)
+        emit("done", target=str(target), **{key: facts[key] for key in ("seconds", "peak_mib", "settings", "notes")})
+        return
+    made = record.settings
+    click.echo(
+        f"{target}: {made['num_frames']} frames of {made['size']} at {float(Fraction(made['fps'])):.6g} fps, "
+        f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
+        f"at most {record.peak_mib:.0f} MiB"
+    )
+
+
+class Teller:
+    """A line for each job that is behind us, with the time that is left at this pace."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.started, self.made = time.monotonic(), 0
+
+    def __call__(self, record: "ClipRecord", line: Line, done: int, count: int) -> None:
+        if self.as_json:
+            emit("job", done=done, expected=count, **_facts(record))
+            return
+        self.made += record.status != "kept"
+        left = (time.monotonic() - self.started) / max(self.made, 1) * (count - done)
+        said = {"done": f"{record.seconds:.1f} s", "kept": "was finished before"}.get(record.status, record.error)
+        click.echo(f"[{done}/{count}] {record.key}: {said}, {clock_time(left)} left", err=True)
+        for note in record.notes if record.status == "done" else ():
+            click.echo(f"  {note}", err=True)
+
+
+def end(ctx: click.Context, records: "list[ClipRecord]", summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """The sum; exit code 2 with a list where some failed."""
+    failed = [record for record in records if record.status != "done"]
+    if as_json:
+        emit("done", folder=str(folder), **{key: value for key, value in summary.items() if key != "clips"})
+    else:
+        click.echo(f"{folder}: {len(records) - len(failed)} clips of {len(records)} jobs, summary.json has each")
+    for record in failed:
+        click.echo(f"failed: line {record.line}, {record.key}: {record.error}", err=True)
+    if failed:
+        ctx.exit(2)
+
+
+def check_sheet(sheet: Path | None, target: Path) -> None:
+    if sheet is None:
+        return
+    if sheet.suffix.lower() != ".png":
+        raise click.UsageError(f"--contact-sheet {sheet}: use a name that ends in .png")
+    if not sheet.absolute().parent.is_dir() and sheet.absolute().parent != target.absolute():
+        raise click.UsageError(f"the folder of {sheet} does not exist")
+
+
+def save_sheet(sheet: Path, clips: list[tuple[str, Path]]) -> None:
+    from vidcm.data import sheet as writing
+    from vidcm.generation.sheet import contact_sheet
+
+    if clips:
+        writing.save_sheet(sheet, contact_sheet(clips))
+
+
+def _facts(record: "ClipRecord") -> dict[str, Any]:
+    beside = ("fingerprint", "bytes", "mtime_ns", "tries")
+    return {key: value for key, value in asdict(record).items() if key not in beside}

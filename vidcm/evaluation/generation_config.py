@@ -1,0 +1,53 @@
+"""What an evaluation of a generator is made of. Imports no torch, so that the help answers at once."""
+
+import re
+from dataclasses import dataclass
+
+from vidcm.core.devices import DEVICES
+from vidcm.core.errors import UserError
+
+GIVEN = ("none", "first", "ends")  # frames of the held-out clip that the model is told
+LEAST = 16  # clips: halves must have more points than neighbours are counted
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """Settings of `vidcm evaluate generation`. None: what is usual for the model, or what it can."""
+
+    model: str | None = None  # a model directory; None: the shipped clip model
+    split: str = "val"
+    clips: int = 64
+    given: tuple[str, ...] = GIVEN
+    num_frames: int | None = None
+    size: str | None = None  # width x height
+    prompt: str = ""  # for clips without a caption
+    steps: int | None = None
+    sampler: str | None = None
+    seed: int = 0
+    batch: int = 1  # clips made at once
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.split not in ("val", "train"):
+            raise UserError(f"split must be val or train, got {self.split!r}")
+        if self.clips < LEAST:
+            raise UserError(f"clips must be at least {LEAST} to be halved and compared, got {self.clips}")
+        if self.batch < 1:
+            raise UserError(f"batch must be at least 1, got {self.batch}")
+        for name in self.given:
+            if name not in GIVEN:
+                raise UserError(f"given must be of {', '.join(GIVEN)}, got {name!r}")
+        if not self.given:
+            raise UserError(f"given must name at least one of {', '.join(GIVEN)}")
+        if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
+            raise UserError(f"size must be WxH in pixels such as 64x64, got {self.size!r}")
+        if self.device not in DEVICES:
+            raise UserError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
+
+    @property
+    def pixels(self) -> tuple[int, int] | None:
+        """Height and width."""
+        if self.size is None:
+            return None
+        width, height = map(int, self.size.split("x"))
+        return height, width
