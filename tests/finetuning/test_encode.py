@@ -19,13 +19,12 @@ from vidcm.data.augment import Window, cut
 from vidcm.data.clips import ClipCache
 from vidcm.data.dataset import PrepareConfig
 from vidcm.data.prepare import prepare
+from vidcm.evaluation.heldout import ClipShape, real_clips
 from vidcm.evaluation.windows import to_images
 from vidcm.families.encoder import encoder_digest
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.encode import encode_dataset
-from vidcm.finetuning.heldout import real_clips
 from vidcm.finetuning.run import finetune
-from vidcm.finetuning.shape import ClipShape
 from vidcm.training.prepared import EncodedAs, PreparedLatents, rows_in, shard_of
 
 from .test_page import write_video

@@ -15,13 +15,13 @@ from vidcm.data.arrays import text_digest
 from vidcm.data.clip import Clip
 from vidcm.data.clips import ClipCache
 from vidcm.data.dataset import SETTINGS
+from vidcm.evaluation.heldout import ClipShape, real_clips
 from vidcm.families.encoder import encoder_digest
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.video import Condition, VideoFamily
 from vidcm.finetuning.clip_recipe import load_dtype
 from vidcm.finetuning.config import FinetuneConfig
-from vidcm.finetuning.heldout import real_clips
-from vidcm.finetuning.shape import ClipShape, choose_shape
+from vidcm.finetuning.shape import choose_shape
 from vidcm.training.disk import room_in
 from vidcm.training.prepared import FOLDER, EncodedAs, rows_in, shard_of, text_of
 from vidcm.training.step import keyed_seed
