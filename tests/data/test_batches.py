@@ -316,3 +316,36 @@ def test_the_clips_of_a_batch_are_named(make_cache):
         [name] = [name for name, start in starts.items() if start <= value < start + 20]
         assert name in [file.removesuffix(".mp4") for file in files]
     assert len({tuple(files) for files in named}) > 2
+
+
+def test_in_the_place_of_a_clip_that_cannot_be_read_come_others(scenes, capsys):
+    """As in every process, and nothing else changes."""
+    plain = replace(SMALL, synthetic=0.0)
+    whole = Batches(plain, scenes)
+    lost = next(clip for clip in scenes.clips if clip.split == "train")
+    kept = [step for step in range(6) if lost.file not in whole.clips_of(step)]
+    before = {step: whole.batch(step) for step in range(6)}
+    array = scenes.folder / lost.array
+    array.write_bytes(array.read_bytes()[:1000])
+    damaged = Batches(plain, scenes)
+    for step, batch in before.items():
+        found = damaged.batch(step)
+        assert lost.file not in damaged.clips_of(step)
+        assert {name: tensor.shape for name, tensor in found.items()} == {n: t.shape for n, t in batch.items()}
+    for step in kept:
+        assert_same(damaged.batch(step), before[step])
+    assert capsys.readouterr().err.count(f"{lost.file} cannot be read, other clips are taken in its place") == 1
+    halves = [Batches(replace(plain, batch_size=2), scenes, rank=rank, world=2) for rank in (0, 1)]
+    together = torch.cat([half.batch(0)["first"] for half in halves])
+    assert torch.equal(together, damaged.batch(0)["first"])
+    assert Batches(replace(SMALL, synthetic=1.0), scenes).batch(0)["first"].isfinite().all()  # textures of others
+    for clip in scenes.clips:
+        (scenes.folder / clip.array).unlink()
+    with pytest.raises(UserError, match=r"none of the 4 clips in .* can be read"):
+        Batches(SMALL, scenes).batch(0)
+
+
+def test_a_batch_that_does_not_come_is_not_waited_for_without_end(scenes, monkeypatch):
+    monkeypatch.setattr("vidcm.data.workers.PATIENCE_S", 0.001)
+    with pytest.raises(UserError, match=r"no batch in .* minutes: is the disk of .* still there"):
+        next(Batches(SMALL, scenes).iterate(workers=1))

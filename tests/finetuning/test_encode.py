@@ -1,5 +1,6 @@
 """Latents in a dataset: made once, only for what is new, of one encoder, and what training sees of them."""
 
+import errno
 import json
 import re
 from dataclasses import replace
@@ -22,6 +23,7 @@ from vidcm.data.prepare import prepare
 from vidcm.evaluation.heldout import ClipShape, real_clips
 from vidcm.evaluation.windows import to_images
 from vidcm.families.encoder import encoder_digest
+from vidcm.finetuning import encode
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.encode import encode_dataset
 from vidcm.finetuning.run import finetune
@@ -175,3 +177,20 @@ def test_the_command_encodes_and_says_so(footage, tmp_path):
         refused = CliRunner().invoke(cli, list(map(str, words + wrong)))
         assert refused.exit_code in (1, 2)
         assert told in refused.stderr.strip().splitlines()[-1]
+
+
+def test_a_full_disk_is_one_line_and_what_is_done_is_kept(dataset, tmp_path, monkeypatch):
+    model = write("wan 2.1 t2v", tmp_path / "wan")
+    original, calls = encode.save_file, iter(range(9))
+
+    def fails_second(tensors, path):
+        if next(calls) == 1:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(tensors, path)
+
+    monkeypatch.setattr(encode, "save_file", fails_second)
+    with pytest.raises(UserError, match=r"no space is left on the disk of .*set: make room, then run again"):
+        encode_dataset(dataset, model, SMALL)
+    assert len(list((dataset / "latents" / "clips").iterdir())) == 1
+    assert encode_dataset(dataset, model, SMALL).new == 1

@@ -1,5 +1,6 @@
 """The clips of a split, and in which order training goes through their frames."""
 
+import sys
 from functools import lru_cache
 
 import numpy as np
@@ -31,18 +32,42 @@ class ClipPool:
         self._ends = np.cumsum([clip.length for clip in self.clips])
         self.samples_per_epoch = int(self._ends[-1]) // 2
         self._order = lru_cache(maxsize=2)(self._shuffled)
-        self._frames = lru_cache(maxsize=None)(cache.frames)
+        self._frames = lru_cache(maxsize=None)(self._open)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return keyed_rng(self.config.seed, 1, epoch).permutation(int(self._ends[-1]))
 
     def frames(self, clip: Clip) -> np.ndarray:
-        return self._frames(clip)
+        frames = self._frames(clip)
+        assert frames is not None, "anchors are of clips that can be read"
+        return frames
+
+    def _open(self, clip: Clip) -> np.ndarray | None:
+        """None, and a notice, for frames that are not there any more as they were."""
+        try:
+            frames = self.cache.frames(clip)
+            if frames.shape == clip.shape:
+                return frames
+            why = f"frames {frames.shape}, not {clip.shape}"
+        except (OSError, ValueError) as error:
+            why = " ".join(str(error).split())
+        print(f"{clip.file} cannot be read, other clips are taken in its place: {why}", file=sys.stderr, flush=True)
+        return None
 
     def anchors(self, number: int) -> list[tuple[Clip, int]]:
-        """The two frames (clip, index) that sample `number` may start from; no other sample of its epoch has them."""
+        """The two frames (clip, index) that sample `number` may start from; no other sample of its epoch has them.
+
+        In the place of a clip that cannot be read come those after it in the epoch's order: the same in all processes,
+        and no other batch changes."""
         epoch, place = divmod(number, self.samples_per_epoch)
-        return [self.locate(int(frame)) for frame in self._order(epoch)[2 * place : 2 * place + 2]]
+        return [self._readable(self._order(epoch), at) for at in (2 * place, 2 * place + 1)]
+
+    def _readable(self, order: np.ndarray, place: int) -> tuple[Clip, int]:
+        for step in range(len(order)):
+            clip, index = self.locate(int(order[(place + step) % len(order)]))
+            if self._frames(clip) is not None:
+                return clip, index
+        raise UserError(f"none of the {len(self.clips)} clips in {self.cache.folder} can be read: is its disk there?")
 
     def locate(self, frame: int) -> tuple[Clip, int]:
         which = int(np.searchsorted(self._ends, frame, side="right"))
@@ -50,6 +75,7 @@ class ClipPool:
 
     def texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         """A piece of any frame, uint8 RGB [height, width, 3]."""
-        clip, index = self.locate(int(rng.integers(self._ends[-1])))
+        total = int(self._ends[-1])
+        clip, index = self._readable(np.arange(total), int(rng.integers(total)))
         window = Window.draw(rng, clip.shape[1:3], (height, width), scale=1.0)
         return cut(self.frames(clip)[index], window, (height, width))

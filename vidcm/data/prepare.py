@@ -174,8 +174,8 @@ def _copies(files: Iterable[SourceFile]) -> dict[str, str]:
 
 
 def _nothing(files: Sequence[SourceFile], config: PrepareConfig) -> str:
-    bad = [file for file in files if file.counts is None]
-    said = f"; {len(bad)} cannot be read, such as {bad[0].file}: {bad[0].problems[0]}" if bad else ""
+    bad = [file for file in files if file.problems]
+    said = f"; {len(bad)} of them cannot be read in whole, such as {bad[0].file}: {bad[0].problems[0]}" if bad else ""
     return (
         f"no scene of {config.min_frames} moving frames or more in {len(files)} files{said} "
         "(give more footage, or a smaller --min-frames)"

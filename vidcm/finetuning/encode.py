@@ -138,8 +138,11 @@ def _write(path: Path, tensors: Condition) -> None:
             raise UserError(f"the encoder makes {name} that is not finite in float16: check its weights")
         plain[name] = kept.contiguous().cpu()
     aside = path.with_name(f"{path.name}.tmp")
-    save_file(plain, aside)
-    aside.replace(path)
+    try:
+        save_file(plain, aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)  # a full disk gets its room back
 
 
 def _sweep(dataset: Path, clips: list[Clip]) -> None:

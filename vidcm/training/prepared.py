@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidcm.core.errors import UserError
+from vidcm.core.processes import launched
 from vidcm.data.arrays import text_digest, write_aside
 from vidcm.data.clip import Clip
 from vidcm.training.step import keyed_seed
@@ -91,7 +92,8 @@ class PreparedLatents:
     def __init__(self, dataset: Path, clips: Sequence[Clip], batch_size: int, seed: int, *, told: Any, place: Mapping):
         self.dataset, self.batch_size, self.seed, self._told = dataset, batch_size, seed, told
         self.rank, self.world = place["rank"], place["world"]
-        self.samples = [(clip, row) for clip in clips for row in range(rows_in(shard_of(dataset, clip)))]
+        found = [(clip, row) for clip in clips for row in range(rows_in(shard_of(dataset, clip)))]
+        self.samples: list[tuple[Clip, int]] = launched().told(found)  # the same in all processes
         if not self.samples:
             raise UserError(f"{dataset} has no latents of its training clips: run vidcm prepare --latents MODEL again")
         self._order = lru_cache(maxsize=2)(self._shuffled)
@@ -104,7 +106,7 @@ class PreparedLatents:
 
     def batch(self, number: int) -> dict[str, Any]:
         chosen = [self.sample(place) for place in self._numbers(number)]
-        rows = [self._read(shard_of(self.dataset, clip), row) for clip, row in chosen]
+        rows = [self._read(*one) for one in chosen]
         tensors = {name: in_float32(torch.stack([row[name] for row in rows])) for name in rows[0]}
         condition = {name.removeprefix("condition."): tensor for name, tensor in tensors.items() if name != "x0"}
         texts = [self._text(clip.caption) for clip, _ in chosen]
@@ -126,10 +128,17 @@ class PreparedLatents:
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.Generator(np.random.Philox(keyed_seed(self.seed, epoch))).permutation(len(self.samples))
 
-    @staticmethod
-    def _read(shard: Path, row: int) -> dict[str, Tensor]:
-        with safe_open(shard, "pt") as opened:
-            return {name: opened.get_slice(name)[row].clone() for name in opened.keys()}  # noqa: SIM118
+    def _read(self, clip: Clip, row: int) -> dict[str, Tensor]:
+        """Of a shard that cannot be read any more, in a line what to do: it is no frame that others could stand for."""
+        shard = shard_of(self.dataset, clip)
+        try:
+            with safe_open(shard, "pt") as opened:
+                return {name: opened.get_slice(name)[row].clone() for name in opened.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{shard} cannot be read any more ({' '.join(str(error).split())[:120]}): run vidcm prepare --latents "
+                "again, then go on with --resume"
+            ) from error
 
     def _read_text(self, caption: str) -> dict[str, Tensor]:
         path = text_of(self.dataset, caption)
