@@ -10,8 +10,9 @@ from torch import Tensor
 from vidcm.core.circle import PURE_NOISE, Denoiser
 from vidcm.core.dropout import shared_dropout
 
-STEP = 2e-3
-"""Radians: in float32 rounding adds 1e-4 of |x|, and curvature 1e-3 at the fastest wave of 2 pi / 64."""
+STEP = 2e-4
+"""Radians. The fastest wave of a network that reads timesteps of 0 to 1000 turns by 0.13 in it: curvature takes 3e-3 of
+the derivative (at 2e-3 radians a quarter of it), and in float32 rounding adds some 1e-4 of |x|."""
 
 
 def exact(f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:

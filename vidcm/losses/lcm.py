@@ -76,7 +76,7 @@ class LCMLoss:
         teacher: Denoiser,
         unguided: Denoiser | None,
         target: Denoiser,
-        critic: Critic | None = None,
+        critic: Critic | None,
     ) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B].
 

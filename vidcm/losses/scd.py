@@ -41,7 +41,7 @@ class SCDLoss(ContinuousLoss):
         log_weight: Callable[[Tensor], Tensor],
         samples_seen: int,
         log: Callable[[str, Tensor], None],
-        critic: Critic | None = None,
+        critic: Critic | None,
     ) -> Tensor:
         """f(x, angle) estimates x0; x0: latents [B, C, T, H, W], float32, unit std. Returns the unreduced loss [B].
 

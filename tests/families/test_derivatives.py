@@ -1,0 +1,84 @@
+"""Exact derivatives through the real networks of every video family: what sct and scd train along."""
+
+import pytest
+import torch
+
+from vidcm import families
+from vidcm.core.derivative import discrete, exact
+from vidcm.families import get
+from vidcm.training.aides import Derivative, plain_arithmetic
+
+from .tiny_video import VARIANTS, write
+
+NAMES = [name for name, variant in VARIANTS.items() if not variant.images]
+
+
+def generator_family():
+    torch.manual_seed(0)
+    vae = {"latent_channels": 4, "widths": [8, 8, 8]}
+    family = get("clip").create({"vae": vae, "dit": {"dim": 32, "depth": 2, "heads": 2}})
+    for parameter in family.transformer.parameters():
+        if not parameter.detach().any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return family, (5, 32, 32)
+
+
+@pytest.fixture(params=["clip", *NAMES])
+def opened(request, tmp_path):
+    """A family in training, its network trained, and a clip's shape."""
+    if request.param == "clip":
+        family, shape = generator_family()
+    else:
+        variant = VARIANTS[request.param]
+        family, shape = families.get(variant.family).load(write(request.param, tmp_path)), variant.shape
+    for module in family.modules():
+        module.requires_grad_(False).eval()
+    for network in family.networks:
+        network.requires_grad_(True).train()
+    return family, shape
+
+
+def point(family, shape):
+    """(condition, x, angle, dx) of two clips."""
+    size = (2, *family.latent_shape(*shape))
+    generator = torch.Generator().manual_seed(0)
+    x, dx = (torch.randn(size, generator=generator) for _ in range(2))
+    condition = {**family.text(["", ""])[0], **family.images(None, None, shape, 2, float(family.RATE))}
+    return condition, x, torch.tensor([0.4, 1.1]).view(2, 1, 1, 1, 1), dx
+
+
+def test_the_derivative_is_exact_with_gradient_checkpointing_too(opened):
+    family, shape = opened
+    condition, *where = point(family, shape)
+    f = family.denoiser(condition)
+    found = []
+    for checkpointed in (False, True):
+        if checkpointed:
+            family.checkpoint_gradients()
+        derivative = Derivative()
+        student = f(*where[:2])  # as in a step: with gradient, before the derivative
+        with torch.no_grad():
+            df = derivative(f, *where)
+            assert derivative.hindrance is None
+            assert derivative.error(df, f, *where) < 0.003  # the other one's curvature and rounding
+        student.square().mean().backward()
+        weights = [weight for network in family.networks for weight in network.parameters()]
+        found.append((df, [weight.grad.clone() for weight in weights if weight.grad is not None]))
+        for network in family.networks:
+            network.zero_grad()
+    (plain, gradients), (again, gradients_again) = found
+    torch.testing.assert_close(again, plain)
+    for one, other in zip(gradients, gradients_again, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_discrete_form_is_as_good_as_its_step_lets_it_be(opened):
+    """At the step that serves where no exact one passes."""
+    family, shape = opened
+    for network in family.networks:
+        network.eval()
+    condition, *where = point(family, shape)
+    f = family.denoiser(condition)
+    with torch.no_grad(), plain_arithmetic(torch.device("cpu")):
+        df = exact(f, *where)
+        assert (discrete(f, *where) - df).norm() < 0.01 * df.norm()
