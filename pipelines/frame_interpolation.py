@@ -227,7 +227,10 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         return (batch, self.vae.config.latent_channels, len(draft.tau) // batch, *draft.doubt.shape[-2:])
 
     def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1 and doubt [B, 1, K, H, W]."""
+        """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1, or as far beyond as the ends go, and
+        doubt [B, 1, K, H, W]."""
+        black = min(0.0, float(first.amin()), float(last.amin()))
+        white = max(1.0, float(first.amax()), float(last.amax()))
         batch, (height, width) = len(first), first.shape[-2:]
         motion, count = self.vae.decode(z, ends, draft), len(z) // len(first)
         even = (0, width % 2, 0, height % 2)
@@ -236,8 +239,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         for i in range(len(z)):  # full-size frames one by one: memory does not grow with K
             which = slice(i // count, i // count + 1)
             made.append(self.vae.synthesis(motion.row(i), first[which], last[which], draft.present[i : i + 1]))
-        frames, doubt = (torch.cat(x)[..., :height, :width].clamp(0, 1) for x in zip(*made, strict=True))
-        return unrows(frames, batch), unrows(doubt, batch)
+        frames, doubt = (torch.cat(x)[..., :height, :width] for x in zip(*made, strict=True))
+        return unrows(frames.clamp(black, white), batch), unrows(doubt.clamp(0, 1), batch)
 
     # Evaluation -----------------------------------------------------------------------------------------------------
 

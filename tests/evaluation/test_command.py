@@ -26,7 +26,7 @@ def test_clips_in_a_table_and_the_json_of_the_design_out(folder, tmp_path):
     result = json.loads(file.read_text())
     assert list(result) == ["protocol", "methods", "ladder", "gap_closure", "clips", "confidence"]
     assert list(result["methods"]) == ["hold", "crossfade", "dis"]
-    columns = ["psnr", "mpsnr", "ssim", "gmsd", "sharpness", "flicker", "cpu_s_per_frame"]
+    columns = ["psnr", "mpsnr", "ssim", "gmsd", "sharpness", "flicker", "brightness", "cpu_s_per_frame"]
     assert list(result["methods"]["dis"]) == columns
     assert [clip["file"] for clip in result["clips"]] == ["a.mp4", "b.mp4"]
     protocol = result["protocol"]

@@ -212,3 +212,22 @@ def test_sound_that_outlasts_the_pictures_is_no_damage(make_video, crossfade, tm
     source = make_video("in." + name[-3:], count=20, tone_s=1.5)
     interpolate_file(source, tmp_path / "out.mp4", rule=DOUBLE, interpolator=crossfade)
     assert len(planes(tmp_path / "out.mp4")) == 40
+
+
+def test_in_betweens_are_as_bright_as_their_source_frames(crossfade, tmp_path):
+    """Of a camera that uses codes above white."""
+    source, target = tmp_path / "bright.mkv", tmp_path / "out.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for code in (251, 251, 200, 200):  # the last ones need no more than eight bits
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            for plane, value in zip(frame.planes, (code, 128, 128), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    interpolate_file(source, target, rule=DOUBLE, interpolator=crossfade, codec="ffv1")
+    lumas = [plane[0, 0] for plane in planes(target).values()]
+    assert lumas == pytest.approx([251, 251, 251, 225.5, 200, 200, 200, 200], abs=0.6)
+    report = interpolate_file(source, target, rule=DOUBLE, interpolator=crossfade, preview=Fraction(1, 8))
+    assert report.width == 128  # frames of both kinds side by side

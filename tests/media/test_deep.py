@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vidcm.media.colour import BT601, BT709, BT2020, FULL, LIMITED, Colour, Converter
-from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of
+from vidcm.media.deep import depth_of, frame_of, middle_format, overshoots, planes_of
 
 LUMA = {BT601: (0.299, 0.114), BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # of red and blue
 FORMATS = [f"yuv{chroma}p{depth}le" for chroma in (420, 422, 444) for depth in (10, 12)]
@@ -89,3 +89,34 @@ def test_deep_rgb_is_read_and_written_without_a_matrix():
 )
 def test_every_format_has_a_middle_at_least_as_deep(pix_fmt, middle):
     assert middle_format(pix_fmt) == middle
+
+
+def whiter_than_white(pix_fmt: str = "yuv420p", code: int = 250) -> av.VideoFrame:
+    frame = av.VideoFrame(64, 48, pix_fmt)
+    for plane, value in zip(frame.planes, (code, 128, 128), strict=True):
+        plane.update(bytes([value]) * plane.buffer_size)
+    return frame
+
+
+def test_codes_above_white_come_back_as_they_were():
+    """Cameras use them; clipped there, frames made from them would be darker than those beside them."""
+    converter = Converter(Colour(BT709, LIMITED), 64, 48)
+    back = converter.from_rgb(converter.to_deep_rgb(whiter_than_white()), "yuv420p")
+    assert np.frombuffer(back.planes[0], np.uint8)[0] == 250
+    clipped = converter.from_rgb(converter.to_rgb(whiter_than_white()), "yuv420p")
+    assert np.frombuffer(clipped.planes[0], np.uint8)[0] == 235
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "code", "expected"), [("yuv420p", 250, True), ("yuv420p", 235, False), ("yuv422p", 240, True)]
+)
+def test_frames_that_would_lose_by_it_are_known(pix_fmt, code, expected):
+    assert overshoots(whiter_than_white(pix_fmt, code)) is expected
+
+
+def test_a_few_bright_pixels_are_no_reason():
+    frame = whiter_than_white(code=200)
+    luma = np.frombuffer(frame.planes[0], np.uint8).copy()
+    luma[1:4] = 255
+    frame.planes[0].update(luma.tobytes())
+    assert not overshoots(frame)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
+from vidcm.metrics.brightness import brightness
 from vidcm.metrics.energy import energy_score, patch_energy_score
 from vidcm.metrics.flicker import flicker
 from vidcm.metrics.gmsd import gmsd
@@ -116,6 +117,15 @@ def test_flicker_of_generated_frames_brighter_by_five_levels(factor, expected):
     rebuilt = truth.clone()
     rebuilt[1:-1] += 5 / 255
     assert flicker(rebuilt, truth).item() == pytest.approx(expected)
+
+
+def test_brightness_is_held_against_the_line_between_the_ends(picture):
+    first, last = picture[0] * 0.5, picture[0] * 0.5 + 0.3
+    made = torch.stack([torch.lerp(first, last, tau) for tau in (0.25, 0.5, 0.75)])
+    assert brightness(made, first, last).tolist() == pytest.approx([0, 0, 0])
+    made[1] -= 2 / 255
+    made[2, :, :24] += 3 / 255  # of half the picture
+    assert brightness(made, first, last).tolist() == pytest.approx([0, 2, 1.5])
 
 
 def test_flicker_forgives_fades_that_are_true_and_edges_off_by_a_pixel_within_a_cell():

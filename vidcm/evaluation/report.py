@@ -16,6 +16,7 @@ HEADINGS = {
     "gmsd": "GMSD",
     "sharpness": "sharpness",
     "flicker": "flicker",
+    "brightness": "brightness",
     "cpu_s_per_frame": "CPU s/frame",
     "energy": "energy",
     "psnr_of_mean": "mean's dB",
@@ -27,7 +28,7 @@ HEADINGS = {
     "diversity": "diversity",
     "s_per_clip": "s/clip",
 }
-DECIMALS = {"sliced": 3, "precision": 2, "recall": 2, "diversity": 2, "s_per_clip": 2}
+DECIMALS = {"brightness": 3, "sliced": 3, "precision": 2, "recall": 2, "diversity": 2, "s_per_clip": 2}
 DECIMALS |= {"psnr": 2, "mpsnr": 2, "psnr_of_mean": 2, "flicker": 2, "sharpness": 3, "energy": 2, "cpu_s_per_frame": 3}
 
 

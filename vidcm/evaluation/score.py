@@ -15,6 +15,7 @@ from torch import Tensor
 from vidcm.core.errors import UserError
 from vidcm.evaluation.baselines import Interpolator
 from vidcm.evaluation.windows import Window
+from vidcm.metrics.brightness import brightness
 from vidcm.metrics.flicker import flicker
 from vidcm.metrics.gmsd import gmsd
 from vidcm.metrics.mpsnr import mpsnr
@@ -32,6 +33,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "gmsd": lambda rebuilt, true: gmsd(rebuilt, true[1:-1]),
     "sharpness": lambda rebuilt, true: sharpness(rebuilt, true[1:-1]),
     "flicker": lambda rebuilt, true: flicker(torch.cat([true[:1], rebuilt, true[-1:]]), true),
+    "brightness": lambda rebuilt, true: brightness(rebuilt, true[0], true[-1]),
 }
 
 

@@ -72,7 +72,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
 
 
 def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased when it shrinks."""
+    """Antialiased when it shrinks; in 0..1, also of frames that go beyond."""
     if frame.shape[-2:] == tuple(size):
-        return frame
+        return frame.clamp(0, 1)
     return F.interpolate(frame, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)

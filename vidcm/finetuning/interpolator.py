@@ -34,7 +34,7 @@ class MotionSubject(Subject):
     LEGEND: ClassVar = (
         "Frames rebuilt in two network steps, means over clips. `val`: the dataset's validation clips, every second "
         "frame rebuilt (2x) or three of four (4x). `rendered`: scenes with known motion, the same for every run. PSNR, "
-        "moving dB, SSIM: higher is better; GMSD, flicker: lower; sharpness: 1 is the truth's."
+        "moving dB, SSIM: higher is better; GMSD, flicker, brightness: lower; sharpness: 1 is the truth's."
     )
 
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):

@@ -62,9 +62,16 @@ class SideBySide:
         """The picture of an output frame; they come in order."""
         for past in [index for index in list(self._frames) if index < planned.source]:
             del self._frames[past]
-        halves = [self._frames[planned.source].samples, _samples(shown)]
+        halves = _alike(self._frames[planned.source].samples, _samples(shown))
         return np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
 
 
 def _samples(shown: "Shown") -> np.ndarray:
     return shown.samples if isinstance(shown, VideoFrame) else shown
+
+
+def _alike(*halves: np.ndarray) -> list[np.ndarray]:
+    """All float where one is: some frames of a file may need more than eight bits, and others not."""
+    if len({half.dtype for half in halves}) == 1:
+        return [*halves]
+    return [half / np.float32(255) if half.dtype == np.uint8 else half for half in halves]

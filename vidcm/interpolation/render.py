@@ -22,6 +22,7 @@ from vidcm.core.judged import Judged, judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
+from vidcm.media.deep import HEADROOM
 from vidcm.media.reader import VideoFrame
 
 TOGETHER = 8  # in-between frames per call: bounds the memory of a long gap
@@ -267,7 +268,7 @@ class Renderer:
         if self.doubt.fallback == HOLD:
             nearer = last if planned.tau > HALF else first
             return Rendered(planned, nearer.frame, HOLD, score)
-        to_samples = to_floats if first.is_deep else to_bytes
+        to_samples = to_floats if first.is_deep or last.is_deep else to_bytes
         (faded,) = to_samples(torch.lerp(first.tensor, last.tensor, float(planned.tau))[:, None])
         return Rendered(planned, faded, CROSSFADE, score)
 
@@ -301,11 +302,11 @@ def _around(before: Picture | None, step: Step, following: Step | None) -> Aroun
 
 def to_bytes(made: Tensor) -> np.ndarray:
     """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture."""
-    return _frames(_checked(made).mul_(255).round_().to(torch.uint8))
+    return _frames(_checked(made).clamp_(0, 1).mul_(255).round_().to(torch.uint8))
 
 
 def to_floats(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], for streams of more than eight bits. Raises like `to_bytes`."""
+    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`."""
     return _frames(_checked(made).to(torch.float32))
 
 
@@ -313,7 +314,7 @@ def _checked(made: Tensor) -> Tensor:
     """A copy, held in range."""
     if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
         raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
-    return made.clamp(0, 1)
+    return made.clamp(-HEADROOM, 1 + HEADROOM)
 
 
 def _frames(made: Tensor) -> np.ndarray:

@@ -93,7 +93,7 @@ class Converter:
         if rgb.dtype == np.uint8:
             return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24"), pix_fmt)
         if av.VideoFormat(pix_fmt).is_rgb:
-            deep = np.rint(rgb * np.float32(65535)).astype(np.uint16)
+            deep = np.rint(rgb.clip(0, 1) * np.float32(65535)).astype(np.uint16)
             return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(deep), "rgb48le"), pix_fmt)
         middle = middle_format(pix_fmt)
         yuv = yuv_of(rgb, self.colour.matrix, self.colour.range == FULL, depth_of(middle))

@@ -23,6 +23,10 @@ WEIGHTS = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
+HEADROOM = 0.1  # of black to white: what limited range has above white, and a little more
+WHITE = 235  # of eight bits, limited range
+LOST = 0.05  # codes of the mean: more is a flicker between source frames and made ones
+SPARSE = 4  # every so many pixels are looked at
 
 
 def depth_of(pix_fmt: str) -> int:
@@ -37,9 +41,9 @@ def middle_format(pix_fmt: str) -> str:
 
 
 def rgb_of(yuv_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
-    """Y, Cb, Cr codes of `depth` bits, any number type -> float32 RGB, 0..1 between black and white."""
+    """Y, Cb, Cr codes of `depth` bits, any number type -> float32 RGB, 0..1 from black to white, with HEADROOM."""
     there = np.linalg.inv(_ycc_from_rgb(matrix)) / _scale(is_full, depth)
-    return _affine(yuv_HWC, there, -there @ _offset(is_full, depth)).clip(0, 1)
+    return _affine(yuv_HWC, there, -there @ _offset(is_full, depth)).clip(-HEADROOM, 1 + HEADROOM)
 
 
 def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
@@ -47,6 +51,18 @@ def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.nd
     there = _scale(is_full, depth)[:, None] * _ycc_from_rgb(matrix)
     codes = _affine(rgb_HWC, there, _offset(is_full, depth))
     return np.rint(codes).clip(0, 2**depth - 1).astype(np.uint16)
+
+
+def overshoots(frame: av.VideoFrame) -> bool:
+    """Whether a frame of eight bits is brighter than white in places (cameras that use the codes above 235), and would
+    visibly lose by being clipped there. The frame's range: limited.
+    """
+    if not frame.format.name.startswith(("yuv4", "nv12")) or depth_of(frame.format.name) > 8:
+        return False
+    plane = frame.planes[0]
+    lines = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+    seen = lines[::SPARSE, : plane.width : SPARSE]
+    return float(np.maximum(seen, WHITE).mean()) - WHITE > LOST
 
 
 def planes_of(frame: av.VideoFrame) -> np.ndarray:

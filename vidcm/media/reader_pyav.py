@@ -12,7 +12,8 @@ from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.announced import cut_short
-from vidcm.media.colour import Converter
+from vidcm.media.colour import LIMITED, Converter
+from vidcm.media.deep import overshoots
 from vidcm.media.info import MediaWarning, describe, open_container, readable, video_stream
 from vidcm.media.packets import Times, demux
 from vidcm.media.reader import VideoFrame, VideoReader
@@ -103,7 +104,8 @@ class PyAVReader(VideoReader):
         instant = self._instant(native)
         self._ahead = self._following(instant)
         end = self._instant(self._ahead) if self._ahead is not None else self._end(native)
-        deep = (lambda: self._upright(self._converter.to_deep_rgb(native))) if self.info.bit_depth > 8 else None
+        is_deep = self.info.bit_depth > 8 or (self._converter.colour.range == LIMITED and overshoots(native))
+        deep = (lambda: self._upright(self._converter.to_deep_rgb(native))) if is_deep else None
         rgb = lambda: self._upright(self._converter.to_rgb(native))  # noqa: E731
         frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep)
         self._index += 1
