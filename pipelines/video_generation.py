@@ -1,6 +1,7 @@
 """VideoGenerationPipeline: clips from a prompt, a first frame, or a first and a last one, in two network steps."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from vidcm.core.noise import keyed_noise
 from vidcm.core.solvers import euler
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.video import Condition, VideoFamily
+from vidcm.models.attention import attention_backend, check_backend
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.sampling.consistency import consistency as consistency_sampler
 from vidcm.sampling.ode import ode
@@ -69,6 +71,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         parts |= {"tokenizer": tokenizer, "transformer_2": transformer_2, "image_encoder": image_encoder}
         parts |= {"image_processor": image_processor, "teacher": teacher, "consistency": consistency}
         self.register_modules(**parts)
+        self._attention: str | None = None
         self.register_to_config(family=family, index=index or {}, base=base)
 
     @classmethod
@@ -105,6 +108,13 @@ class VideoGenerationPipeline(DiffusionPipeline):
     def is_tuned(self) -> bool:
         """Whether the weights are stored with where few-step sampling goes."""
         return self.consistency is not None
+
+    def set_attention_backend(self, name: str | None) -> None:
+        """xformers, sdpa or math, tried on the device at once; None: what the networks choose by themselves. Raises
+        UserError for one that does not serve."""
+        if name is not None:
+            check_backend(name, torch.device(self._execution_device).type)
+        self._attention = name
 
     def enable_vae_tiling(self) -> None:
         """Decode large frames tile by tile: less memory, more time."""
@@ -168,7 +178,8 @@ class VideoGenerationPipeline(DiffusionPipeline):
         draw = self._noise((batch, *size), seed, generator, latents)
         network = self.teacher if sampler == "ode" else None
         denoise = self._denoiser(family, {**text, **given}, {**without, **given}, scales, network)
-        x0 = self._sample(denoise, sampler, steps, size, temperature, draw, callback_on_step_end)
+        with nullcontext() if self._attention is None else attention_backend(self._attention):
+            x0 = self._sample(denoise, sampler, steps, size, temperature, draw, callback_on_step_end)
         if output_type == "latent":
             frames = x0
         else:

@@ -2,9 +2,14 @@ import logging
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from tests.families.tiny_video import write
+from vidcm import families
+from vidcm.core.circle import per_sample
+from vidcm.core.errors import UserError
 from vidcm.models import attention as room
-from vidcm.models.attention import BACKENDS, attention, attention_backend, default_backend, probe
+from vidcm.models.attention import BACKENDS, attention, attention_backend, check_backend, default_backend, probe
 
 
 def tokens(generator=None):
@@ -55,6 +60,48 @@ def test_a_backend_that_raises_is_reported_and_passed_over(monkeypatch, caplog):
 def test_an_unknown_backend_is_an_error():
     with pytest.raises(KeyError), attention_backend("flash"):
         pass
+
+
+def test_a_chosen_backend_computes_the_attention_of_other_libraries_too(monkeypatch):
+    q, k, v = tokens()
+    asked = []
+
+    def ours(q, k, v):
+        asked.append(q.shape)
+        return by_hand(q, k, v)
+
+    monkeypatch.setitem(room.BACKENDS, "xformers", ours)
+    with attention_backend("xformers"):
+        found = F.scaled_dot_product_attention(q, k, value=v)
+        masked = F.scaled_dot_product_attention(q, k, v, attn_mask=torch.zeros(10, 7))
+        scaled = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    assert asked == [q.shape]
+    torch.testing.assert_close(found, F.scaled_dot_product_attention(q, k, v))
+    torch.testing.assert_close(masked, found)
+    assert not torch.allclose(scaled, found)
+
+
+@pytest.mark.parametrize("name", ["wan 2.1 t2v", "ltx, text", "cogvideox 5b"])
+def test_networks_of_diffusers_answer_the_same_with_every_backend_that_serves(name, tmp_path):
+    family = families.get(name.partition(" ")[0].strip(",")).load(write(name, tmp_path / "model"))
+    shape = (17, 64, 64)
+    x = torch.randn(1, *family.latent_shape(*shape), generator=torch.Generator().manual_seed(0))
+    told = {**family.text(["a ball"])[0], **family.images(None, None, shape, 1, 24.0)}
+    answers = []
+    for backend in (each for each, answer in probe("cpu").items() if answer == "ok"):
+        with torch.no_grad(), attention_backend(backend):
+            answers.append(family.denoiser(told)(x, per_sample(1.0, x)))
+    assert len(answers) >= 2
+    for answer in answers[1:]:
+        torch.testing.assert_close(answer, answers[0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_backend_that_does_not_serve_is_refused():
+    with pytest.raises(UserError, match="one of xformers, sdpa, math, got 'flash'"):
+        check_backend("flash", "cpu")
+    with pytest.raises(UserError, match="attention xformers cannot serve on cpu"):
+        check_backend("xformers", "cpu")
+    check_backend("math", "cpu")
 
 
 @pytest.mark.gpu

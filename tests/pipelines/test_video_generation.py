@@ -146,6 +146,15 @@ def test_tiling_can_be_switched(pipe):
     assert not pipe.vae.use_tiling
 
 
+def test_attention_is_chosen_by_name_and_refused_at_once(folder, plain):
+    pipe = quiet(VideoGenerationPipeline.from_pretrained(folder))
+    pipe.set_attention_backend("math")
+    made, wanted = (each(PROMPT, **CLIP, num_inference_steps=2, guidance_scale=1.0).frames for each in (pipe, plain))
+    torch.testing.assert_close(made, wanted, atol=1e-3, rtol=0)
+    with pytest.raises(UserError, match="attention xformers cannot serve on cpu"):
+        pipe.set_attention_backend("xformers")
+
+
 WRONG = {
     "frames": ({"num_frames": 6}, r"1 \+ a multiple of 4 for this VAE, got 6 \(try 5 or 9\)"),
     "size": ({"height": 40}, r"multiples of 16 for this model, got 48x40 \(try 48x32\)"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vidcm.generation.makers import Maker
     from vidcm.generation.run import Load
 
+ATTENTION = ("xformers", "sdpa", "math")
 FRAME, SHEET = click.Path(path_type=str), click.Path(path_type=Path)
 
 
@@ -60,6 +61,7 @@ FRAME, SHEET = click.Path(path_type=str), click.Path(path_type=Path)
 @click.option("--contact-sheet", "sheet", metavar="FILE.png", type=SHEET, help="Frames of every clip in one picture.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
 @click.option("--low-memory", is_flag=True, help="Parts of the model wait on the CPU; frames are decoded in tiles.")
+@click.option("--attention", type=click.Choice(ATTENTION), help="Who computes it.  [default: what serves best here]")
 @click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
 @click.option("--workers", metavar="N", type=click.IntRange(min=1), help=WORKERS_HELP)
 @click.option("--json", "as_json", is_flag=True, help="JSON events on stdout, one a line.")
@@ -71,6 +73,7 @@ def command(
     model: Path | None,
     device: str,
     low_memory: bool,
+    attention: str | None,
     place: str,
     workers: int | None,
     takes: int | None,
@@ -94,11 +97,11 @@ def command(
         raise click.UsageError(f"--takes is for one clip: give the lines of {batch} seeds of their own")
     check_place(place, workers, "--batch JOBS.jsonl" if batch is None else None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
+    options = {"device": device, "low_memory": low_memory, "attention": attention}
+    options["quiet"] = not ctx.find_root().params["verbose"]
     if batch is None:
-        quiet = not ctx.find_root().params["verbose"]
-        _one(target, model, given, takes or 1, sheet, device, low_memory, as_json, quiet)
+        _one(target, model, given, takes or 1, sheet, options, as_json)
     else:
-        options = {"device": device, "low_memory": low_memory, "quiet": not ctx.find_root().params["verbose"]}
         _many(ctx, target, batch, model, given, options, as_json, on_ray=place == "ray", workers=workers, sheet=sheet)
 
 
@@ -108,11 +111,10 @@ def _one(
     given: dict[str, Any],
     takes: int,
     sheet: Path | None,
-    device: str,
-    low_memory: bool,
+    options: dict[str, Any],
     as_json: bool,
-    quiet: bool,
 ) -> None:
+    """options: see `_loading`."""
     try:
         job = check(from_mapping(Job, given))
         check_codec(target, None)
@@ -131,8 +133,7 @@ def _one(
                 raise UserError(f"{place} is the {key} itself: choose another name for the output")
     from vidcm.generation.run import make_clip
 
-    where = own_device(device)
-    maker = _load(model, where, low_memory, quiet)
+    maker, where = _loading(model, **options)()
     for one, place in wanted:
         tell(make_clip(one, place, maker, where), place, as_json)
     if sheet is not None:
@@ -201,20 +202,25 @@ def _check_for(job: Job, model: Path | None) -> None:
         raise UserError("there is nothing to go by: give a prompt or an image")
 
 
-def _loading(model: Path | None, *, device: str, low_memory: bool, quiet: bool, processes: Processes = ALONE) -> "Load":
+def _loading(
+    model: Path | None,
+    *,
+    device: str,
+    low_memory: bool,
+    attention: str | None,
+    quiet: bool,
+    processes: Processes = ALONE,
+) -> "Load":
     """Gives the model and where it runs, in this process or a worker of a cluster."""
 
     def load() -> "tuple[Maker, torch.device]":
+        from vidcm.families.stock import hush
+        from vidcm.generation.makers import load_maker
+
         place = own_device(device, processes)
-        return _load(model, place, low_memory, quiet), place
+        if quiet:
+            hush()
+        bar = sys.stderr.isatty()
+        return load_maker(model, place, low_memory=low_memory, attention=attention, quiet=not bar), place
 
     return load
-
-
-def _load(model: Path | None, device: "torch.device", low_memory: bool, quiet: bool) -> "Maker":
-    from vidcm.families.stock import hush
-    from vidcm.generation.makers import load_maker
-
-    if quiet:
-        hush()
-    return load_maker(model, device, low_memory=low_memory, quiet=not sys.stderr.isatty())

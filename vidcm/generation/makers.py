@@ -19,6 +19,7 @@ from vidcm.families.text import PromptCut
 from vidcm.generation.jobs import Job
 from vidcm.generation.pictures import fit, read_image
 from vidcm.generation.shipped import MODELS, check_shipped, chosen, folder, named
+from vidcm.models.attention import attention_backend, check_backend
 
 MOTION = "FrameInterpolationPipeline"
 FROM_NOTHING = "made from nothing but noise: a test bed for the model; an image (--image) gives it a scene"
@@ -39,12 +40,35 @@ class Made:
 Maker = Callable[[Job], Made]
 
 
-def load_maker(model: Path | None, device: torch.device, *, low_memory: bool = False, quiet: bool = True) -> Maker:
+def load_maker(
+    model: Path | None,
+    device: torch.device,
+    *,
+    low_memory: bool = False,
+    attention: str | None = None,
+    quiet: bool = True,
+) -> Maker:
+    """The model, loaded once. attention: the backend of every network, tried before anything is loaded.
+
+    Raises UserError for what cannot be loaded, or does not serve here."""
+    if attention is None:
+        return _load(model, device, low_memory, quiet)
+    check_backend(attention, device.type)
+    maker = _load(model, device, low_memory, quiet)
+
+    def make(job: Job) -> Made:
+        with attention_backend(attention):
+            return maker(job)
+
+    return make
+
+
+def _load(model: Path | None, device: torch.device, low_memory: bool, quiet: bool) -> Maker:
     """The model, loaded once. model: a folder or the name of a shipped model; None: the shipped one that fits the job.
 
     Raises UserError for what cannot be loaded."""
     if model is None:
-        return ShippedMaker(lambda name: load_maker(Path(name), device, low_memory=low_memory, quiet=quiet))
+        return ShippedMaker(lambda name: _load(Path(name), device, low_memory, quiet))
     name = named(model)
     where = model if name is None else folder(name)
     if pipeline_of(read_index(where)) == MOTION:

@@ -6,13 +6,17 @@ products) where forward-mode derivatives must pass: fused kernels have no JVP.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from vidcm.core.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +70,44 @@ def default_backend(device_type: str) -> str:
 
 @contextmanager
 def attention_backend(name: str) -> Iterator[None]:
-    """Compute every attention inside the block with `xformers`, `sdpa` or `math`. KeyError for another name."""
+    """Compute every attention inside the block with `xformers`, `sdpa` or `math`: ours, and that of other libraries'
+    networks where they call PyTorch's. KeyError for another name."""
     global _forced
     BACKENDS[name]
     before, _forced = _forced, name
     try:
-        yield
+        with nullcontext() if name == "sdpa" else Routed(name):
+            yield
     finally:
         _forced = before
+
+
+def check_backend(name: str, device_type: str) -> None:
+    """Raises UserError for a backend that is not known, or does not serve on a device when it is tried."""
+    if name not in BACKENDS:
+        raise UserError(f"attention must be one of {', '.join(BACKENDS)}, got {name!r}")
+    if (answer := probe(device_type)[name]) != "ok":
+        raise UserError(
+            f"attention {name} cannot serve on {device_type} ({answer[:120]}): leave it out, or choose sdpa"
+        )
+
+
+class Routed(TorchFunctionMode):
+    """Hands calls of PyTorch's attention to a backend; those with a mask or options of their own stay as they are."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self._backend = BACKENDS[name]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+        told = {**dict(zip(names, args, strict=False)), **kwargs}
+        q, k, v = (told.pop(name) for name in names[:3])
+        is_plain = not any(isinstance(value, Tensor) or value for value in told.values())
+        return self._backend(q, k, v) if is_plain else func(q, k, v, **told)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
