@@ -8,6 +8,7 @@ shared projection and a learned offset a block (arXiv:2310.00426).
 """
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -154,6 +155,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
+    FRAME_AXES: ClassVar = {"x": 2, "condition": 2, "tau": 1}  # arguments that have frames, and on which axis
 
     @register_to_config
     def __init__(

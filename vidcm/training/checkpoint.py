@@ -1,7 +1,8 @@
 """Checkpoints that are whole or not there: written aside, checksummed, flushed to the disk, then renamed.
 
     FOLDER/step-00001000/
-        <name>.safetensors    one file per group of tensors: params, ema, optimizer
+        <name>.safetensors    one file per group of tensors: params, ema, optimizer; or, in their place,
+        __<rank>_0.distcp     the shards of each process (vidcm/training/sharded.py)
         state.json            step, clock, counters
         manifest.json         SHA-256 of every file above
 
@@ -40,29 +41,53 @@ class Checkpoint:
         return {key: tensor.clone() for key, tensor in load_file(self.path / f"{name}.safetensors").items()}
 
 
-def save(folder: Path, step: int, groups: Mapping[str, Tensors], state: Mapping[str, Any], *, keep: int) -> Path:
-    """Write `step-XXXXXXXX` into `folder` and remove all but the newest `keep` checkpoints. Returns its path."""
+def write_tensors(folder: Path, groups: Mapping[str, Tensors]) -> None:
+    """A file for each group."""
+    for name, tensors in groups.items():
+        plain = {key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}
+        save_file(plain, folder / f"{name}.safetensors")
+
+
+def save(
+    folder: Path,
+    step: int,
+    groups: Mapping[str, Tensors],
+    state: Mapping[str, Any],
+    *,
+    keep: int,
+    write: Callable[[Path, Mapping[str, Tensors]], None] = write_tensors,
+    is_first: bool = True,
+    wait: Callable[[], None] = lambda: None,
+) -> Path:
+    """Write `step-XXXXXXXX` into `folder` and remove all but the newest `keep` checkpoints. Returns its path.
+
+    write: called by every process that calls this; is_first: of the one that does the rest; wait: until all are here.
+    """
     final = folder / f"step-{step:08d}"
     aside = folder / f"{final.name}.tmp"
-    _remove(aside)
-    aside.mkdir(parents=True)
+    if is_first:
+        _remove(aside)
+        aside.mkdir(parents=True)
+    wait()
     try:
-        _write(aside, groups, {**state, "step": step})
+        write(aside, groups)
+        wait()
+        if is_first:
+            _seal(aside, {**state, "step": step})
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)  # a full disk gets its room back
+        if is_first:
+            shutil.rmtree(aside, ignore_errors=True)  # a full disk gets its room back
         raise
-    _remove(final)  # an older one of this step is there only when it was damaged
-    aside.rename(final)
-    _flush(folder)
-    _prune(folder, keep)
+    if is_first:
+        _remove(final)  # an older one of this step is there only when it was damaged
+        aside.rename(final)
+        _flush(folder)
+        _prune(folder, keep)
     return final
 
 
-def _write(aside: Path, groups: Mapping[str, Tensors], state: Mapping[str, Any]) -> None:
-    """Every file of a checkpoint, down to the disk."""
-    for name, tensors in groups.items():
-        plain = {key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}
-        save_file(plain, aside / f"{name}.safetensors")
+def _seal(aside: Path, state: Mapping[str, Any]) -> None:
+    """What goes with the tensors, and every file down to the disk."""
     (aside / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     sums = {path.name: checksum(path) for path in sorted(aside.iterdir())}
     (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")

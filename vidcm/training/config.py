@@ -78,6 +78,8 @@ class RunConfig:
     minutes: float | None = None  # stop after so much training time, counted across resumptions
     device: str = "auto"  # auto, cpu, cuda, mps
     processes: int | None = None  # abort unless exactly so many were started
+    shard: bool = False  # weights, gradients, moments and averages in shards over all processes (FSDP2)
+    context: int = 1  # so many processes share each clip, by its frames
     patience_minutes: float = 30.0  # how long one process waits for another that trains, before it gives up
     precision: Literal["bf16", "fp32"] = "bf16"  # of the networks; weights, losses and times are float32
     grad_clip: float = 1.0  # largest norm of the gradient; 0: no clipping
@@ -96,7 +98,7 @@ class RunConfig:
     latents: LatentsConfig = LatentsConfig()
 
     def __post_init__(self) -> None:
-        for name in ("steps", "grad_accumulation", "max_bad_steps", "log_every", "save_every", "keep"):
+        for name in ("steps", "grad_accumulation", "context", "max_bad_steps", "log_every", "save_every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.lora is not None and self.lora < 1:

@@ -14,15 +14,18 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
 from vidcm.core.processes import launched
-from vidcm.training import checkpoint
+from vidcm.training import checkpoint, sharded
 from vidcm.training.config import RunConfig, record_run, resolved
 from vidcm.training.disk import room_in
+from vidcm.training.divided import check_divided, frames_divided, place_among
 from vidcm.training.draws import SampleDraws
 from vidcm.training.metrics import Meter, MetricsFile, clear, clock, live, progress_line, say
+from vidcm.training.plan import held_bytes, memory_line, plan_line
 from vidcm.training.signals import StopRequest
 from vidcm.training.start import (
     alone_in,
@@ -75,8 +78,10 @@ def train(
     out = Path(config.out)
     refuse_to_mix(out, resume)
     found = checkpoint.newest(out / "checkpoints", say) if resume else None
-    asked, config = config, same_batches(config, found, accelerator.num_processes)
+    _, world = place_among(config, accelerator.process_index, accelerator.num_processes)
+    asked, config = config, same_batches(config, found, world)
     family = family if family is not None else open_family(config)
+    check_divided(config, family)
     settle_teacher(config, family)
     batches = batches if batches is not None else open_batches(config, family, accelerator)
     run = Run(config, accelerator, family, batches, watch)
@@ -95,6 +100,9 @@ def train(
             record_run(asked, out, step=run.step, processes=accelerator.num_processes, device=str(accelerator.device))
             run.metrics = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", run.step)))
             stack.enter_context(tracking(accelerator, config.track, out, resolved(asked)))
+        say(plan_line(config, accelerator.num_processes, accelerator.device))
+        say(memory_line(held_bytes(run), accelerator.device))
+        stack.enter_context(frames_divided(config, *run.networks()))
         stack.callback(clear)
         request = stack.enter_context(StopRequest())
         run.to_the_end(request, stack.enter_context(closing(run.open_stream())))
@@ -133,16 +141,27 @@ class Run:
 
     def __post_init__(self) -> None:
         config, o = self.config, self.config.optimizer
+        self.place = place_among(config, self.accelerator.process_index, self.accelerator.num_processes)
         self.trained = part_to_train(config.stage, self.family, self.accelerator.device)
         compute, self.aides = loss_function(config, self.family, self.trained)
         self.frozen = frozen_checksum(self.family) if config.init else ""
-        loss = StageLoss(self.trained, self.aides, compute, bf16=config.precision == "bf16")
-        self.loss: nn.Module = self.accelerator.prepare_model(loss) if self.accelerator.num_processes > 1 else loss
+        self.is_sharded = config.shard and self.accelerator.num_processes > 1
+        if self.is_sharded:
+            self.outline = sharded.outline(self.trained)
+            for module in (self.trained, *self.aides.children()):
+                sharded.shard(module, self.accelerator.device)
+        self.loss: nn.Module = StageLoss(self.trained, self.aides, compute, bf16=config.precision == "bf16")
+        if self.accelerator.num_processes > 1 and not self.is_sharded:
+            self.loss = self.accelerator.prepare_model(self.loss)
         moved = (*self.trained.named_parameters(), *self.aides.trainable())
         self.names, self.parameters = zip(*moved, strict=True)
         # not fused: that kernel is silently wrong where a gradient and its weight differ in memory format (torch 2.13)
         self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
         self.average = start_average(config.ema, self.trained)
+
+    def networks(self) -> list[nn.Module | None]:
+        """Those that see clips: the student, and what goes before it."""
+        return [self.trained, getattr(self.aides, "target", None), getattr(self.family, "teacher", None)]
 
     def open_stream(self) -> Generator[dict[str, Any], None, None]:
         """Batches from the present step on."""
@@ -180,7 +199,7 @@ class Run:
 
     def look_again(self) -> bool:
         """A resumed run may have ended between its checkpoint and what follows: the model, and the watch's answer."""
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process or self.is_sharded:
             self.save_model()
         return self.ask()
 
@@ -199,9 +218,9 @@ class Run:
         for part in range(self.config.grad_accumulation):
             loss, named = self.backward(next(stream), part)
             total += loss.detach().mean().item() / self.config.grad_accumulation
-            samples += loss.numel() * self.accelerator.num_processes
+            samples += loss.numel() * self.place[1]
             logs.add(named)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip or float("inf")).item()
+        norm = sharded.number(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip or float("inf")))
         outcome = self.agree(total, norm, request.made)
         if outcome.bad:
             for buffer, before in buffers:
@@ -218,8 +237,8 @@ class Run:
     def backward(self, batch: dict[str, Any], part: int) -> tuple[Tensor, dict[str, float]]:
         """Loss [B] of one batch, after adding its mean's gradient to the weights'."""
         accelerator, config, parts = self.accelerator, self.config, self.config.grad_accumulation
-        rank, world = accelerator.process_index, accelerator.num_processes
-        torch.manual_seed(keyed_seed(config.seed, self.step, part, rank))  # for dropout
+        rank, world = self.place
+        torch.manual_seed(keyed_seed(config.seed, self.step, part, accelerator.process_index))  # for dropout
         generator = torch.Generator(accelerator.device).manual_seed(keyed_seed(config.seed, self.step))
         batch = to_device(batch, accelerator.device)
         size = next(len(value) for value in batch.values() if isinstance(value, Tensor))
@@ -313,28 +332,44 @@ class Run:
         if self.saved_at == self.step:
             return
         self.saved_at = self.step
-        if self.accelerator.is_main_process:
-            groups = {
-                "params": {name: tensor.clone() for name, tensor in self.trained.state_dict().items()},
-                "ema": self.average.averages,
-                "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
-            }
-            if aides := self.aides.state_dict():
-                groups["aides"] = aides
+        out, is_first = Path(self.config.out), self.accelerator.is_main_process
+        if is_first or self.is_sharded:
+            together: dict[str, Any] = {"write": sharded.write_shards, "wait": self.accelerator.wait_for_everyone}
             state = {name: getattr(self, name) for name in (*COUNTERS, "frozen")} | {"ema_step": self.average.step}
-            out = Path(self.config.out)
-            checkpoint.save(out / "checkpoints", self.step, groups, state, keep=self.config.keep)
+            moments = checkpoint.optimizer_tensors(self.optimizer, self.names)
+            how = {"keep": self.config.keep, "is_first": is_first, **(together if self.is_sharded else {})}
+            checkpoint.save(out / "checkpoints", self.step, self.groups(moments), state, **how)
             self.save_model()
         self.accelerator.wait_for_everyone()
 
+    def groups(self, moments: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """All tensors of the state, by what a checkpoint calls them."""
+        params = {name: tensor.clone() for name, tensor in self.trained.state_dict().items()}
+        found = {"params": params, "ema": self.average.averages, "optimizer": moments}
+        aides = self.aides.state_dict()
+        return found | ({"aides": aides} if aides else {})
+
     def save_model(self) -> None:
-        """OUT/model, with the averaged weights."""
+        """OUT/model, with the averaged weights. Of shards, every process has to call this."""
+        if self.is_sharded:
+            self.save_gathered()
+            return
         last = {name: tensor.clone() for name, tensor in self.trained.state_dict().items()}
         self.average.copy_to(self.trained.named_parameters())
         try:
             self.family.save(Path(self.config.out) / "model")
         finally:
             self.trained.load_state_dict(last)
+
+    def save_gathered(self) -> None:
+        """The same of shards, gathered in the first process."""
+        is_first = self.accelerator.is_main_process
+        averaged = self.trained.state_dict() | self.average.averages
+        whole = sharded.gathered(averaged, keep=is_first)
+        if is_first:
+            self.outline.load_state_dict(whole, assign=True)
+            with sharded.stood_in(self.family, self.trained, self.outline):
+                self.family.save(Path(self.config.out) / "model")
 
     def restore(self, found: checkpoint.Checkpoint | None) -> None:
         """Continue from a checkpoint; without one, from the start."""
@@ -344,17 +379,30 @@ class Run:
         if found.state.get("frozen", self.frozen) != self.frozen:
             raise UserError(f"init={self.config.init} has changed since {found.path}: restore it, or start another run")
         try:
-            self.trained.load_state_dict(found.tensors("params"))
-            self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
-            checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
-            if self.aides.state_dict():
-                self.aides.load_state_dict(found.tensors("aides"))
-        except (RuntimeError, KeyError, FileNotFoundError) as error:  # other names or shapes
+            if self.is_sharded or sharded.is_sharded(found.path):
+                self.refill(found)
+            else:
+                self.trained.load_state_dict(found.tensors("params"))
+                self.average.load_state_dict({"step": found.state["ema_step"], "averages": found.tensors("ema")})
+                checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+                if self.aides.state_dict():
+                    self.aides.load_state_dict(found.tensors("aides"))
+        except (RuntimeError, KeyError, FileNotFoundError, SafetensorError) as error:  # other names or shapes
             raise UserError(f"{found.path} is of another model than the config's: {str(error)[:200]}") from error
         self.step = self.saved_at = found.step
         for name in found.state.keys() & set(COUNTERS):
             setattr(self, name, found.state[name])
         say(f"resuming after step {self.step}, {clock(self.seconds)} of training")
+
+    def refill(self, found: checkpoint.Checkpoint) -> None:
+        """The state of a checkpoint that was written in shards, or is to be read in such."""
+        named = dict(zip(self.names, self.parameters, strict=True))
+        moments = sharded.empty_moments(sharded.names_of(found.path, "optimizer"), named)
+        groups = self.groups(moments)
+        sharded.fill(found.path, groups)
+        self.trained.load_state_dict(groups["params"])
+        self.average.step = found.state["ema_step"]
+        checkpoint.load_optimizer_tensors(self.optimizer, self.names, moments)
 
 
 def blame(logs: dict[str, float]) -> str:

@@ -30,6 +30,7 @@ from vidcm.settings import as_mapping
 from vidcm.training.checkpoint import Checkpoint
 from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
+from vidcm.training.divided import place_among
 from vidcm.training.latents import LatentBatches, Rows, encode_shards, latent_key, rows_of
 from vidcm.training.metrics import say
 from vidcm.training.prepared import EncodedAs, PreparedLatents
@@ -233,7 +234,8 @@ def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> An
         cache = open_cache(config.data) if accelerator.is_main_process else ClipCache.open(config.data.cache)
     if hasattr(family, "captions"):
         family.captions = cache.captions
-    place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
+    rank, world = place_among(config, accelerator.process_index, accelerator.num_processes)
+    place = {"rank": rank, "world": world}
     if not config.latents.samples and not config.latents.prepared:
         return Batches(config.data, cache, **place)
     if config.stage in VAE_STAGES:
@@ -281,6 +283,7 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     share = range(shards * rank // world, shards * (rank + 1) // world)
     encode_shards(folder, share, per_shard, batches, encode)
     accelerator.wait_for_everyone()
+    rank, world = place_among(config, rank, world)
     return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, rank=rank, world=world)
 
 
