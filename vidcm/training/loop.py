@@ -370,6 +370,7 @@ class Run:
             self.outline.load_state_dict(whole, assign=True)
             with sharded.stood_in(self.family, self.trained, self.outline):
                 self.family.save(Path(self.config.out) / "model")
+            self.outline.to("meta")
 
     def restore(self, found: checkpoint.Checkpoint | None) -> None:
         """Continue from a checkpoint; without one, from the start."""
