@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 
 T = TypeVar("T")
 
@@ -26,12 +26,12 @@ def from_mapping(cls: Callable[..., T], mapping: Mapping[str, Any], where: str =
     known = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in known:
-            raise UserError(_unknown(_dotted(where, key), str(key), known))
+            raise WrongUse(_unknown(_dotted(where, key), str(key), known))
     values = {key: coerce(value, known[key], _dotted(where, key)) for key, value in mapping.items()}
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{where or 'config'}: {error}") from error
+        raise WrongUse(f"{where or 'config'}: {error}") from error
 
 
 def coerce(value: Any, hint: Any, where: str) -> Any:
@@ -59,9 +59,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot read the config {path}: {error.strerror or error}") from error
+        raise WrongUse(f"cannot read the config {path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise WrongUse(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return _mapping({} if content is None else content, str(path))
 
 
@@ -71,11 +71,11 @@ def with_overrides(mapping: Mapping[str, Any], words: Iterable[str]) -> dict[str
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not all(key.split(".")):
-            raise UserError(f"{word!r} is not an override: write key=value, such as optimizer.lr=1e-4")
+            raise WrongUse(f"{word!r} is not an override: write key=value, such as optimizer.lr=1e-4")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise UserError(f"the value of {key} is not valid YAML: {text!r}") from error
+            raise WrongUse(f"the value of {key} is not valid YAML: {text!r}") from error
         for part in reversed(key.split(".")):
             value = {part: value}
         result = _merged(result, value)
@@ -147,7 +147,7 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def _refuse(value: Any, wanted: str, where: str) -> typing.NoReturn:
-    raise UserError(f"{where} must be {wanted}, got {value!r}")
+    raise WrongUse(f"{where} must be {wanted}, got {value!r}")
 
 
 def _unknown(where: str, key: str, known: Iterable[str]) -> str:

@@ -84,10 +84,10 @@ def test_a_prepared_dataset_trains(footage, tmp_path):
         (["none.mp4", "-o", "set"], 2, "'none.mp4' does not exist"),
         (["footage"], 2, "Missing option '-o'"),
         (["footage", "-o", "set", "--min-frames", "2"], 2, "2 is not in the range x>=3"),
-        (["footage", "-o", "set", "--short-side", "5"], 1, "short side must be at least 64 pixels, got 5"),
+        (["footage", "-o", "set", "--short-side", "5"], 2, "--short-side must be at least 64 pixels, got 5"),
         (["footage/broken.mp4", "-o", "set"], 1, "no scene of 9 moving frames or more in 1 files"),
         (["empty", "-o", "set"], 1, "no videos in empty"),
-        (["footage", "-o", "footage/0.mp4"], 1, "is a file: name a folder"),
+        (["footage", "-o", "footage/0.mp4"], 2, "is a file: name a folder"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(footage, tmp_path, monkeypatch, words, code, message):
@@ -107,7 +107,7 @@ def test_nothing_but_what_it_made_is_removed_when_it_fails(footage, tmp_path):
         assert list((tmp_path / "there").iterdir()) == []
     assert vidcm("prepare", footage / "0.mp4", "-o", tmp_path / "set").exit_code == 0
     frames = sorted((tmp_path / "set" / "frames").iterdir())
-    assert vidcm("prepare", footage / "broken.mp4", "-o", tmp_path / "set", "--min-frames", "5").exit_code == 1
+    assert vidcm("prepare", footage / "broken.mp4", "-o", tmp_path / "set", "--min-frames", "5").exit_code == 2
     assert sorted((tmp_path / "set" / "frames").iterdir()) == frames
 
 

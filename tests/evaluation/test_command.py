@@ -66,9 +66,9 @@ def test_the_command_line_overrides_the_config_file(folder, tmp_path):
     ("words", "code", "said"),
     [
         (["nowhere.mp4"], 2, "does not exist"),
-        (["--methods", "magic"], 1, "unknown method 'magic' (known: hold, crossfade, dis, minterpolate, vidcm)"),
-        (["--size", "big"], 1, "size must be WIDTHxHEIGHT such as 448x256, got 'big'"),
-        (["--size", "16x16"], 1, "at least 32x32"),
+        (["--methods", "magic"], 2, "unknown method 'magic' (known: hold, crossfade, dis, minterpolate, vidcm)"),
+        (["--size", "big"], 2, "size must be WIDTHxHEIGHT such as 448x256, got 'big'"),
+        (["--size", "16x16"], 2, "at least 32x32"),
         (["--factor", "1"], 2, "--factor"),
         (["--temperature", "nan"], 2, "must be a number of at least 0, got nan"),
         (["--device", "tpu"], 2, "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
@@ -91,7 +91,7 @@ def test_an_unknown_key_of_a_config_names_the_known_ones(folder, tmp_path):
     config = tmp_path / "eval.yaml"
     config.write_text("factr: 4\n")
     done = run(folder, "--config", config)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "unknown key factr (did you mean factor?)" in done.stderr
 
 

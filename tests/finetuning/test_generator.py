@@ -193,7 +193,7 @@ def test_what_cannot_be_tuned_is_told_in_one_line(words, told, filmed, tmp_path,
     size = [] if "--size" in words else ["--size", "64x64"]
     asked = ["finetune", "set", "-o", "run", "--model", "wan", "--device", "cpu", *size, *words]
     done = CliRunner().invoke(cli, asked)
-    assert done.exit_code == 1
+    assert done.exit_code in (1, 2)  # by what is to blame: tests/cli/test_exit_codes.py
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()

@@ -93,11 +93,11 @@ def test_the_doctor_tells_what_a_clip_takes(tmp_path):
 
 
 WRONG = {
-    "no such model": (["--model", "wan9"], 1, "wan9 is neither a model directory nor one of: cogvideox-2b"),
+    "no such model": (["--model", "wan9"], 2, "wan9 is neither a model directory nor one of: cogvideox-2b"),
     "no size": (["--model", "wan2.1-1.3b", "--size", "big"], 2, "WxH in pixels"),
     "a size of no model": (["--size", "48x32"], 2, "name its --model"),
     "JSON of no model": (["--json"], 2, "name its --model"),
-    "a size that does not divide": (["--model", "wan2.1-1.3b", "--size", "850x480"], 1, "(try 848x480)"),
+    "a size that does not divide": (["--model", "wan2.1-1.3b", "--size", "850x480"], 2, "(try 848x480)"),
 }
 
 

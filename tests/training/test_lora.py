@@ -283,7 +283,7 @@ WRONG = {
 def test_what_takes_no_adapter_is_told_in_one_line(settings, told, tmp_path):
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({"stage": "ect", "device": "cpu", **settings}))
     done = CliRunner().invoke(cli, ["train", str(tmp_path / "run.yaml"), f"out={tmp_path / 'out'}"])
-    assert done.exit_code == 1
+    assert done.exit_code in (1, 2)  # by what is to blame: tests/cli/test_exit_codes.py
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

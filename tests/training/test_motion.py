@@ -109,12 +109,12 @@ def test_the_real_family_resumes_bit_for_bit(settings, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["optimizer.lrr=1"], 1, "unknown key optimizer.lrr (did you mean lr?)"),
-        (["stage=etc"], 1, "unknown stage 'etc'"),
-        (["family=motoin"], 1, "unknown family 'motoin'"),
-        (["init=no/such/model"], 1, "no/such/model does not exist"),
+        (["optimizer.lrr=1"], 2, "unknown key optimizer.lrr (did you mean lr?)"),
+        (["stage=etc"], 2, "unknown stage 'etc'"),
+        (["family=motoin"], 2, "unknown family 'motoin'"),
+        (["init=no/such/model"], 2, "no/such/model does not exist"),
         (["data.cache=no/such/cache"], 1, "no clip cache in"),
-        (["stage=vae", "latents.samples=4"], 1, "latents.samples must be 0 in the stage vae"),
+        (["stage=vae", "latents.samples=4"], 2, "latents.samples must be 0 in the stage vae"),
         (["--resum"], 2, "No such option"),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_mistake_is_told_in_one_line(settings, tmp_path, words, code, message)
     assert result.exit_code == code
     assert message in result.stderr
     assert "Traceback" not in result.stderr
-    if code == 1:
+    if words != ["--resum"]:
         assert len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 

@@ -151,5 +151,5 @@ WRONG = {
 def test_what_cannot_be_tuned_is_told_in_one_line(settings, tmp_path, words, told):
     init = [] if told == "init= must name" else [f"init={write('wan 2.1 t2v', tmp_path / 'stock')}"]
     done = vidcm_train(settings, *words, *init, f"out={tmp_path / 'out'}")
-    assert done.exit_code == 1
+    assert done.exit_code in (1, 2)  # by what is to blame: tests/cli/test_exit_codes.py
     assert told in done.stderr.splitlines()[-1]

@@ -11,7 +11,7 @@ import click
 from vidcm.cli.made import Teller, check_sheet, end, save_sheet, tell
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.core.devices import own_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import ALONE, Processes, launched
 from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
 from vidcm.generation.shipped import check_shipped, named
@@ -120,17 +120,19 @@ def _one(
         check_codec(target, None)
         _check_for(job, model)
         check(replace(job, seed=job.seed + takes - 1))
+    except WrongUse:
+        raise
     except UserError as error:
         raise click.UsageError(str(error)) from error
     wanted = [(replace(job, seed=job.seed + take), _take(target, job.seed + take, takes)) for take in range(takes)]
     for key, path in job.images().items():
         if not Path(path).is_file():
-            raise UserError(f"{key} {path} is not there: check the path")
+            raise WrongUse(f"--{key.replace('_', '-')} {path} is not there: check the path")
     for _, place in wanted:
         check_target(place)
         for key, path in job.images().items():
             if place.exists() and place.samefile(path):
-                raise UserError(f"{place} is the {key} itself: choose another name for the output")
+                raise WrongUse(f"{place} is --{key.replace('_', '-')} itself: choose another name for the output")
     from vidcm.generation.run import make_clip
 
     maker, where = _loading(model, **options)()
@@ -169,9 +171,9 @@ def _many(
         except UserError as error:
             raise UserError(f"{batch}, line {line.number}: {error}") from error
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: with --batch, -o names a folder")
+        raise WrongUse(f"{folder} is a file: with --batch, -o names a folder")
     if not folder.absolute().parent.is_dir():
-        raise UserError(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
+        raise WrongUse(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
     from vidcm.generation.makers import identity
     from vidcm.generation.run import Manifest
     from vidcm.work.batch import make_all
@@ -199,7 +201,7 @@ def _check_for(job: Job, model: Path | None) -> None:
     if model is None or named(model) is not None:
         check_shipped(job, named(model))
     elif job.prompt is None and not job.images():
-        raise UserError("there is nothing to go by: give a prompt or an image")
+        raise WrongUse("there is nothing to go by: give a prompt or an image")
 
 
 def _loading(

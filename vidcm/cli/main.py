@@ -1,8 +1,8 @@
 """The `vidcm` command: names and summaries of the commands, exit codes. A command's file is imported when it runs.
 
-Exit codes: 0 done, 1 failed, 2 wrong use or part of a batch failed, 130 interrupted. Wrong use is one line on stderr,
-and so is a failure, which says so where it is not one the user can act on (`UserError`, or an `OSError` such as a full
-disk); with `--verbose`, or VIDCM_DEBUG=1 in the environment, the traceback too.
+Exit codes: 0 done, 1 failed, 2 wrong use (`WrongUse`) or part of a batch failed, 130 interrupted. Wrong use is one line
+on stderr, and so is a failure, which says so where it is not one the user can act on (`UserError`, or an `OSError` such
+as a full disk); with `--verbose`, or VIDCM_DEBUG=1 in the environment, the traceback too.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from vidcm import __version__
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
 COMMANDS = {
@@ -35,7 +35,7 @@ COMMANDS = {
 CLOSE = 0.7  # how alike two names must be before one is taken for a slip of the other; --bogus and --cuts are 0.44
 
 
-class WrongUse(click.ClickException):
+class OneLine(click.ClickException):
     """A click.UsageError in one line, where click prints four."""
 
     exit_code = 2
@@ -62,7 +62,7 @@ def wrong_use_in_one_line() -> Iterator[None]:
         raise
     except click.UsageError as error:
         suggest_less(error)
-        raise WrongUse(error) from error
+        raise OneLine(error) from error
 
 
 class LazyGroup(click.Group):
@@ -96,7 +96,9 @@ class LazyGroup(click.Group):
         except (UserError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            raise click.ClickException(one_line(str(error)) + notes_of(error)) from error
+            failure = click.ClickException(as_typed(one_line(str(error)), self, ctx) + notes_of(error))
+            failure.exit_code = 2 if isinstance(error, WrongUse) else 1
+            raise failure from error
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -104,6 +106,26 @@ class LazyGroup(click.Group):
                 raise
             click.echo(unexpected(error), err=True)
             ctx.exit(1)
+
+
+def as_typed(text: str, group: click.Group, ctx: click.Context) -> str:
+    """`num_frames must be ...` with the option of that name where the message begins with one, as the user types it."""
+    command = group.get_command(ctx, ctx.invoked_subcommand or "")
+    name = text.partition(" must ")[0].replace("-", "_")
+    for each in _commands(command, ctx):
+        for option in each.params:
+            if isinstance(option, click.Option) and option.name == name and name != text:
+                return next(opt for opt in option.opts if opt.startswith("--")) + text[len(name) :]
+    return text
+
+
+def _commands(command: click.Command | None, ctx: click.Context) -> Iterator[click.Command]:
+    """A command, or those of a group."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            yield from _commands(command.get_command(ctx, name), ctx)
+    elif command is not None:
+        yield command
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from vidcm.core.devices import DEVICES
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.core.processes import launched
 
 DEVICE = click.Choice(DEVICES)
@@ -27,9 +27,9 @@ def check_place(place: str, workers: int | None, many: str | None) -> None:
     if many is not None:
         raise click.UsageError(f"--on ray is for many jobs: give {many}")
     if launched().count > 1:
-        raise UserError("--on ray starts workers of its own: start the command once, without torchrun")
+        raise WrongUse("--on ray starts workers of its own: start the command once, without torchrun")
     if find_spec("ray") is None:
-        raise UserError('--on ray needs Ray, which is not installed: pip install "vidcm[cluster]"')
+        raise WrongUse('--on ray needs Ray, which is not installed: pip install "vidcm[cluster]"')
 
 
 class Temperature(click.ParamType):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.core.processes import ALONE, Processes
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def present_device(name: str) -> str:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     present = [device for device, is_there in there.items() if is_there]
     if name != "auto" and name not in present:
-        raise UserError(f"device {name}: none here, only {', '.join(present)} (try auto)")
+        raise WrongUse(f"device {name}: none here, only {', '.join(present)} (try auto)")
     return present[0] if name == "auto" else name
 
 

@@ -1,5 +1,12 @@
-"""The one exception a user is meant to read."""
+"""The exceptions a user is meant to read."""
 
 
 class UserError(Exception):
     """Bad input, in one line: the value, the limit, the way out. The command line prints it without a traceback."""
+
+
+class WrongUse(UserError):
+    """What was asked for cannot be, whatever files hold: a value out of range, the name of nothing or of a wrong thing.
+
+    The command line ends with 2 for it, and with 1 for what files and machines are to blame for.
+    """

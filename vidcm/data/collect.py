@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.data.splits import MANIFEST, Entry, caption_beside, list_videos
 
 
@@ -15,7 +15,7 @@ def collect(footage: Iterable[Path]) -> dict[str, Entry]:
         for path, entry in _below(place):
             found.setdefault(str(path.resolve()), entry)
     if not found:
-        raise UserError("no videos given: name folders or video files")
+        raise WrongUse("no videos given: name folders or video files")
     return found
 
 
@@ -23,7 +23,7 @@ def _below(place: Path) -> Iterable[tuple[Path, Entry]]:
     if place.is_dir():
         return ((place / entry.file, entry) for entry in list_videos(place))
     if not place.exists():
-        raise UserError(f"{place} does not exist: check the path")
+        raise WrongUse(f"{place} does not exist: check the path")
     if place.name == MANIFEST:  # a shell's `folder/*` names it too
         return ()
     return [(place, _row_of(place))]

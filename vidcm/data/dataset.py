@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
 from vidcm.data.arrays import write_aside
 from vidcm.data.sources import FRAMES, RECORDS
@@ -32,21 +32,21 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         if self.short_side is not None and self.short_side < 64:
-            raise UserError(f"short side must be at least 64 pixels, got {self.short_side} (try 320; 0: as it is)")
+            raise WrongUse(f"short_side must be at least 64 pixels, got {self.short_side} (try 320; 0: as it is)")
         if self.min_frames < 3:
-            raise UserError(f"a scene must have at least 3 frames to learn from, got {self.min_frames} (try 9)")
+            raise WrongUse(f"min_frames must be at least 3, to learn from a scene, got {self.min_frames} (try 9)")
         if not 0 <= self.val_share < 1:
-            raise UserError(f"the share for validation must be at least 0 and below 1, got {self.val_share} (try 0.1)")
+            raise WrongUse(f"val_share must be at least 0 and below 1, got {self.val_share} (try 0.1)")
 
 
 def check_folder(folder: Path, config: PrepareConfig) -> None:
     """Raises UserError unless folder is a dataset with these settings, or can become one."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: name a folder for the dataset")
+        raise WrongUse(f"{folder} is a file: name a folder for the dataset")
     path = folder / SETTINGS
     if not path.is_file():
         if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"{folder} holds files that are no dataset of vidcm: name a new folder")
+            raise WrongUse(f"{folder} holds files that are no dataset of vidcm: name a new folder")
         return
     try:
         stored = json.loads(path.read_text("utf-8"))
@@ -55,7 +55,7 @@ def check_folder(folder: Path, config: PrepareConfig) -> None:
         raise UserError(f"{path} is damaged ({error!r}): delete {folder} and prepare it again") from error
     if differing:
         was, now = (", ".join(f"{name} {facts[name]}" for name in differing) for facts in (stored, _settings(config)))
-        raise UserError(f"{folder} was prepared with {was}, now {now}: keep it, or name a new folder")
+        raise WrongUse(f"{folder} was prepared with {was}, now {now}: keep it, or name a new folder")
 
 
 @contextmanager

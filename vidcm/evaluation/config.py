@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class EvaluationConfig:
         minima = {"factor": 2, "steps": 0, "max_pairs": 0, "ladder_pairs": 1, "ladder_seeds": 2, "teacher_steps": 1}
         for name, least in minima.items():
             if getattr(self, name) < least:
-                raise UserError(f"{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
+                raise WrongUse(f"{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
         if not self.methods:
-            raise UserError("methods must name at least one method, such as crossfade,dis")
+            raise WrongUse("methods must name at least one method, such as crossfade,dis")
         if self.device not in DEVICES:
-            raise UserError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
+            raise WrongUse(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
         if min(self.width_height) < 32:
-            raise UserError(f"size must be at least 32x32, got {self.size}")
+            raise WrongUse(f"size must be at least 32x32, got {self.size}")
 
     @property
     def width_height(self) -> tuple[int, int]:
@@ -44,4 +44,4 @@ class EvaluationConfig:
         try:
             return int(width), int(height)
         except ValueError:
-            raise UserError(f"size must be WIDTHxHEIGHT such as 448x256, got {self.size!r}") from None
+            raise WrongUse(f"size must be WIDTHxHEIGHT such as 448x256, got {self.size!r}") from None

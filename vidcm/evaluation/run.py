@@ -9,7 +9,7 @@ import torch
 
 import vidcm
 from vidcm.core.devices import present_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.evaluation.baselines import BASELINES, Interpolator
 from vidcm.evaluation.confidence import Witness
 from vidcm.evaluation.config import EvaluationConfig
@@ -82,7 +82,7 @@ def check_methods(names: Sequence[str]) -> None:
     known = [*BASELINES, MODEL]
     for name in names:
         if name not in known:
-            raise UserError(f"unknown method {name!r} (known: {', '.join(known)})")
+            raise WrongUse(f"unknown method {name!r} (known: {', '.join(known)})")
 
 
 def load_pipe(config: EvaluationConfig) -> Any:

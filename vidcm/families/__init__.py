@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 
 
 def available() -> list[str]:
@@ -20,7 +20,7 @@ def get(name: str) -> Any:
     """The family class of that name. Raises UserError for an unknown one."""
     known = available()
     if name not in known:
-        raise UserError(f"unknown family {name!r}, choose one of: {', '.join(known)}")
+        raise WrongUse(f"unknown family {name!r}, choose one of: {', '.join(known)}")
     return importlib.import_module(f"{__name__}.{name}").FAMILY
 
 

@@ -12,7 +12,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 Component = TypeVar("Component", bound=ConfigMixin)
@@ -22,9 +22,9 @@ def load_component(kind: type[Component], folder: str | Path, name: str) -> Comp
     """The part `name` of a model directory, in float32. Raises UserError naming what is wrong and what to do."""
     part = Path(folder) / name
     if not Path(folder).is_dir():
-        raise UserError(f"model directory {folder} does not exist: give a folder that vidcm or save_pretrained wrote")
+        raise WrongUse(f"model directory {folder} does not exist: give a folder that vidcm or save_pretrained wrote")
     if not part.is_dir():
-        raise UserError(f"{folder} is not a complete model directory: {name}/ is missing; copy the whole folder")
+        raise WrongUse(f"{folder} is not a complete model directory: {name}/ is missing; copy the whole folder")
     if not issubclass(kind, nn.Module):
         return _from_config(kind, part, kind.config_name)
     for needed in ("config.json", WEIGHTS):

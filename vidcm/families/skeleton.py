@@ -14,7 +14,7 @@ from torch import nn
 
 import vidcm
 from vidcm import families
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.stock import LIBRARIES, class_of, entry, line, pipeline_of, read_index
 from vidcm.families.video import VideoFamily
 
@@ -61,7 +61,7 @@ def _configs(model: str | Path) -> tuple[dict[str, Any], Any]:
         told = json.loads((PUBLISHED / f"{model}.json").read_text(encoding="utf-8"))
         return told["model_index"], told.__getitem__
     if not Path(model).is_dir():
-        raise UserError(f"{model} is neither a model directory nor one of: {', '.join(published())}")
+        raise WrongUse(f"{model} is neither a model directory nor one of: {', '.join(published())}")
     return read_index(model), lambda name: _read(Path(model) / name)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.adapter import read_adapter
 from vidcm.families.checkpoint import written_whole
 
@@ -29,7 +29,7 @@ def read_index(folder: str | Path) -> dict[str, Any]:
     laid = read_adapter(folder)
     path = Path(folder if laid is None else laid.base) / INDEX
     if not Path(folder).is_dir():
-        raise UserError(f"model directory {folder} does not exist: give a folder that save_pretrained wrote")
+        raise WrongUse(f"model directory {folder} does not exist: give a folder that save_pretrained wrote")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.adapter import Laid, fill, one_or_list, read_adapter, save_adapter
 from vidcm.families.checkpoint import load_component
 from vidcm.families.grid import Grid
@@ -66,7 +66,7 @@ class VideoFamily(Tunable, ABC):
 
     @classmethod
     def create(cls, config: Mapping[str, Any]) -> "VideoFamily":
-        raise UserError("this family starts from pretrained weights: init= must name their diffusers directory")
+        raise WrongUse("this family starts from pretrained weights: init= must name their diffusers directory")
 
     @classmethod
     def load(cls, folder: str | Path, dtype: torch.dtype = torch.float32) -> "VideoFamily":

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.training.trackers import check_trackers
 
 PARTS = ("pictures", "motion")
@@ -39,19 +39,19 @@ class FinetuneConfig:
         for name in ("steps", "evaluations", "patience", "windows", "batch_size", "accumulate", "lora", "num_frames"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"{name.replace('_', '-')} must be at least 1, got {value}")
+                raise WrongUse(f"{name.replace('_', '-')} must be at least 1, got {value}")
         for name in ("minutes", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise UserError(f"{name.replace('_', '-')} must be a number above 0, got {value}")
+                raise WrongUse(f"{name.replace('_', '-')} must be a number above 0, got {value}")
         for name, known in (("device", DEVICES), ("precision", ("auto", "bf16", "fp32"))):
             if getattr(self, name) not in known:
-                raise UserError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+                raise WrongUse(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         check_trackers(self.track)
         if any(part not in PARTS for part in self.parts):
-            raise UserError(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
+            raise WrongUse(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
         if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
-            raise UserError(f"size must be WxH in pixels such as 832x480, got {self.size!r}")
+            raise WrongUse(f"size must be WxH in pixels such as 832x480, got {self.size!r}")
 
     @property
     def pixels(self) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ import torch
 
 from vidcm import losses
 from vidcm.core.devices import present_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.data.clips import ClipCache
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.settings import from_mapping
@@ -67,7 +67,7 @@ def run_config(
 def check_objective(name: str) -> None:
     known = [each for each in losses.available() if each != "diffusion"]  # which would make a teacher, not a model
     if name not in known:
-        raise UserError(f"unknown objective {name!r}, known: {', '.join(known)}")
+        raise WrongUse(f"unknown objective {name!r}, known: {', '.join(known)}")
 
 
 def data(config: FinetuneConfig, cache: ClipCache, device: str, processes: int = 1) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
@@ -108,9 +108,9 @@ def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
 def open_dataset(folder: Path) -> ClipCache:
     """Raises UserError for a folder that `vidcm prepare` has not written."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is no dataset: make one with vidcm prepare FOOTAGE -o DATASET")
+        raise WrongUse(f"{folder} is no dataset: make one with vidcm prepare FOOTAGE -o DATASET")
     if not manifest.is_in(folder) and not (folder / "index.json").is_file():
-        raise UserError(f"{folder} is a folder but no dataset: make one with vidcm prepare {folder} -o DATASET")
+        raise WrongUse(f"{folder} is a folder but no dataset: make one with vidcm prepare {folder} -o DATASET")
     cache = ClipCache.open(folder)
     if not cache.clips:
         raise UserError(f"{folder} holds no scene: prepare footage that moves (docs/prepare.md)")

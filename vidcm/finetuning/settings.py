@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.data.arrays import text_digest
 from vidcm.data.clips import ClipCache
 from vidcm.finetuning.config import FinetuneConfig
@@ -52,12 +52,12 @@ def is_run(run: Path) -> bool:
 def check_run(run: Path, resume: bool) -> None:
     """Raises UserError unless `run` can become, or go on being, the folder of a run."""
     if run.exists() and not run.is_dir():
-        raise UserError(f"{run} is a file: name a folder for the run")
+        raise WrongUse(f"{run} is a file: name a folder for the run")
     if is_run(run):
         if not resume:
-            raise UserError(f"{run} holds an earlier run: continue it with --resume, or name a new folder")
+            raise WrongUse(f"{run} holds an earlier run: continue it with --resume, or name a new folder")
     elif run.is_dir() and any(path.name != "lock" for path in run.iterdir()):
-        raise UserError(f"{run} holds files that are no fine-tuning run: name a new folder")
+        raise WrongUse(f"{run} holds files that are no fine-tuning run: name a new folder")
 
 
 def clips_digest(cache: ClipCache) -> str:
@@ -71,7 +71,7 @@ def compare(before: Settings, now: Settings, run: Path) -> list[str]:
     fixed = [line for line in found if line.split()[0] in FIXED]
     fixed += ["the clips of the dataset"] if before.clips != now.clips else []
     if fixed:
-        raise UserError(
+        raise WrongUse(
             f"{run} cannot go on with another beginning ({', '.join(fixed)}): keep it, or start a new run, from "
             f"--model {run / 'best'} if its gain should stay"
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import lcm
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.data.clip import Clip
 from vidcm.data.whole import span
 from vidcm.evaluation.heldout import ClipShape
@@ -21,11 +21,11 @@ def choose_shape(config: FinetuneConfig, family: VideoFamily, train: Sequence[Cl
     height, width = config.pixels or _size(family, train)
     if height % CROP or width % CROP:
         near = "x".join(str(max(CROP, round(side / CROP) * CROP)) for side in (width, height))
-        raise UserError(f"size must be multiples of {CROP} in training, got {width}x{height} (try {near})")
+        raise WrongUse(f"size must be multiples of {CROP} in training, got {width}x{height} (try {near})")
     count = config.num_frames or _length(family, train, val, rate)
     family.grid.check(count, height, width)
     if count < LEAST:
-        raise UserError(f"num-frames must be at least {LEAST} to be judged, got {count}")
+        raise WrongUse(f"num-frames must be at least {LEAST} to be judged, got {count}")
     return ClipShape(count, height, width, rate)
 
 

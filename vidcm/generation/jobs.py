@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.settings import as_mapping, from_mapping
 
 FITS = ("crop", "pad")
@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 RESERVED = "summary"
 GENERATING = "--model DIR with a diffusers directory of Wan, LTX-Video or CogVideoX"
 LARGEST_SEED = 2**63 - 1
+LEAST_SIDE = 32  # pixels; below, no model has anything to see
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,26 @@ def check(job: Job) -> Job:
     """The job itself. Raises UserError for values that no model can make a clip of."""
     for key, path in job.images().items():
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", path):
-            raise UserError(f"{key} {path!r} is a URL: download it and give the file")
+            raise WrongUse(f"{key} {path!r} is a URL: download it and give the file")
     if job.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", job.size):
-        raise UserError(f"size must be WxH in pixels such as 832x480, got {job.size!r}")
+        raise WrongUse(f"size must be WxH in pixels such as 832x480, got {job.size!r}")
+    if job.size is not None and min(map(int, job.size.split("x"))) < LEAST_SIDE:
+        raise WrongUse(f"size must be at least {LEAST_SIDE}x{LEAST_SIDE}, got {job.size}")
     choices = {"fit": FITS, "sampler": (None, *SAMPLERS)}
     for key, known in choices.items():
         if (value := getattr(job, key)) not in known:
-            raise UserError(f"{key} must be one of {', '.join(filter(None, known))}, got {value!r}")
+            raise WrongUse(f"{key} must be one of {', '.join(filter(None, known))}, got {value!r}")
     lowest = {"num_frames": 1, "steps": 1, "guidance": 0, "guidance_2": 0, "temperature": 0}
     for key, low in lowest.items():
         value = getattr(job, key)
         if value is not None and not (low <= value and math.isfinite(value)):
-            raise UserError(f"{key} must be at least {low}, got {value}")
+            raise WrongUse(f"{key} must be at least {low}, got {value}")
     if job.fps is not None and not 0 < job.fps <= 1000:
-        raise UserError(f"fps must be above 0 and at most 1000, got {job.fps}")
+        raise WrongUse(f"fps must be above 0 and at most 1000, got {job.fps}")
     if not 0 <= job.seed <= LARGEST_SEED:
-        raise UserError(f"seed must be 0 to 2^63 - 1, got {job.seed}")
+        raise WrongUse(f"seed must be 0 to 2^63 - 1, got {job.seed}")
     if job.name is not None and (not NAME.fullmatch(job.name) or job.name == RESERVED):
-        raise UserError(
+        raise WrongUse(
             f"name {job.name!r} cannot name a file: use up to 120 letters, digits, '.', '_' and '-', not {RESERVED!r}"
         )
     return job
@@ -103,7 +106,7 @@ def read_manifest(path: Path, defaults: Mapping[str, Any]) -> list[Line]:
     try:
         texts = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the manifest {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise WrongUse(f"cannot read the manifest {path}: {getattr(error, 'strerror', None) or error}") from error
     lines: dict[str, Line] = {}
     for number, text in enumerate(texts, start=1):
         if not text.strip():

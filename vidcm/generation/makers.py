@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
@@ -189,9 +189,7 @@ class BetweenMaker:
         usual, least = (BETWEEN, 3) if len(fitted) == 2 else (SPAN, 2)
         frames, rate, steps = job.num_frames or usual, job.fps or Fraction(BETWEEN_RATE), job.steps or 2
         if frames < least:
-            raise UserError(
-                f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})"
-            )
+            raise WrongUse(f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})")
         if len(fitted) == 1 and frames > SPAN:
             raise UserError(
                 f"the motion model sees {SPAN} frames ahead of one image, got num_frames {frames}: take fewer, give a "

@@ -7,7 +7,7 @@ clip      small clips from any frames: what comes after an image, what leads to 
 from pathlib import Path
 
 import vidcm
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.generation.jobs import GENERATING, Job
 
 MODELS = ("motion", "clip")
@@ -30,14 +30,14 @@ def chosen(job: Job) -> str:
 def check_shipped(job: Job, name: str | None = None) -> None:
     """Raises UserError for a job that a shipped model cannot do. name: of the model; None: chosen by the job."""
     if job.prompt is not None or job.negative_prompt is not None:
-        raise UserError(f"the shipped models read no text: leave the prompt out, or give {GENERATING}")
+        raise WrongUse(f"the shipped models read no text: leave the prompt out, or give {GENERATING}")
     name = name or chosen(job)
     if name == "motion" and not job.images():
-        raise UserError("the shipped motion model goes by images: give --image, or choose --model clip")
+        raise WrongUse("the shipped motion model goes by images: give --image, or choose --model clip")
     if name == "motion" and job.image is None:
-        raise UserError("the shipped motion model wants a first image: give --image, or choose --model clip")
+        raise WrongUse("the shipped motion model wants a first image: give --image, or choose --model clip")
     for key in ("sampler", "guidance", "guidance_2") if name == "motion" else ():
         if getattr(job, key) is not None:
-            raise UserError(f"the shipped motion model has no {key}: leave it out, or choose --model clip")
+            raise WrongUse(f"the shipped motion model has no {key}: leave it out, or choose --model clip")
     if name == "clip" and job.guidance not in (None, 1):
-        raise UserError(f"the shipped clip model has no guidance: leave it out or give 1, got {job.guidance:g}")
+        raise WrongUse(f"the shipped clip model has no guidance: leave it out or give 1, got {job.guidance:g}")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.media.place import check_vacant
 from vidcm.media.sequence import ImageSequence
 
@@ -15,7 +15,7 @@ def check_paths(source: Path, target: Path) -> None:
     check_source(source)
     check_target(target)
     if target.exists() and source.exists() and os.path.samefile(source, target):
-        raise UserError(f"{target} is the input itself: choose another name for the output")
+        raise WrongUse(f"{target} is the input itself: choose another name for the output")
 
 
 def check_report(report: Path, source: Path, target: Path) -> None:
@@ -23,20 +23,20 @@ def check_report(report: Path, source: Path, target: Path) -> None:
     check_target(report)
     for video in (source, target):
         if report.absolute() == video.absolute() or (report.exists() and video.exists() and report.samefile(video)):
-            raise UserError(f"--report {report} is one of the videos: choose another name for the report")
+            raise WrongUse(f"--report {report} is one of the videos: choose another name for the report")
     if report.suffix.lower() not in REPORTS:
-        raise UserError(f"--report {report}: its name must end in {', '.join(REPORTS)}, which says what is written")
+        raise WrongUse(f"--report {report}: its name must end in {', '.join(REPORTS)}, which says what is written")
 
 
 def check_source(source: Path) -> None:
     if isinstance(source, ImageSequence):
         return
     if source.is_dir():
-        raise UserError(f"{source} is a folder, not a video: name a file in it")
+        raise WrongUse(f"{source} is a folder, not a video: name a file in it")
     if not source.exists():
-        raise UserError(f"{source} does not exist: check the path")
+        raise WrongUse(f"{source} does not exist: check the path")
     if not os.access(source, os.R_OK):
-        raise UserError(f"{source} cannot be read: check its permissions")
+        raise WrongUse(f"{source} cannot be read: check its permissions")
     if source.is_file() and source.stat().st_size == 0:
         raise UserError(f"{source} is empty: check that it was copied whole")
 
@@ -44,12 +44,12 @@ def check_source(source: Path) -> None:
 def check_target(target: Path) -> None:
     folder = target.absolute().parent
     if target.is_dir():
-        raise UserError(f"{target} is a folder: name a file in it, such as {target / 'out.mp4'}")
+        raise WrongUse(f"{target} is a folder: name a file in it, such as {target / 'out.mp4'}")
     if not folder.is_dir():
-        raise UserError(f"the folder {folder} does not exist: create it first, or write elsewhere")
+        raise WrongUse(f"the folder {folder} does not exist: create it first, or write elsewhere")
     check_vacant(target)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
+        raise WrongUse(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
 
 
 def check_model(folder: Path | None, *others: str) -> None:
@@ -59,12 +59,8 @@ def check_model(folder: Path | None, *others: str) -> None:
     if folder is None:
         return
     if folder.is_file():
-        raise UserError(
-            f"{folder} is a file: --model takes a diffusers directory of safetensors, not a checkpoint file"
-        )
+        raise WrongUse(f"{folder} is a file: --model takes a diffusers directory of safetensors, not a checkpoint file")
     if not folder.is_dir():
-        raise UserError(
-            f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)"
-        )
+        raise WrongUse(f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)")
     if not any((folder / name).is_file() for name in ("model_index.json", *others)):
-        raise UserError(f"{folder} is not a complete model directory: model_index.json is missing; copy all of it")
+        raise WrongUse(f"{folder} is not a complete model directory: model_index.json is missing; copy all of it")

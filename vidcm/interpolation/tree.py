@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.data.splits import SUFFIXES
 from vidcm.interpolation.check import check_target
 from vidcm.media.encoders import CONTAINERS, check_codec
@@ -23,14 +23,14 @@ class Video:
 def check_folders(source: Path, target: Path) -> None:
     """Raises UserError unless `target` is or can become a folder apart from the folder `source`."""
     if target.is_file() or (not target.exists() and target.suffix.lower() in SUFFIXES):
-        raise UserError(f"{source} is a folder, so -o must name a folder too, got {target}: name one, or a file in it")
+        raise WrongUse(f"{source} is a folder, so -o must name a folder too, got {target}: name one, or a file in it")
     above, below = source.resolve(), target.resolve()
     if above == below:
-        raise UserError(f"{target} is the input folder itself: choose another folder for the output")
+        raise WrongUse(f"{target} is the input folder itself: choose another folder for the output")
     if below.is_relative_to(above):
-        raise UserError(f"{target} is inside the input folder {source}: choose a folder outside it")
+        raise WrongUse(f"{target} is inside the input folder {source}: choose a folder outside it")
     if above.is_relative_to(below):
-        raise UserError(f"the input folder {source} is inside {target}: choose a folder that does not hold it")
+        raise WrongUse(f"the input folder {source} is inside {target}: choose a folder that does not hold it")
     if not target.exists():
         check_target(target)
 
@@ -39,7 +39,7 @@ def parse_suffix(text: str) -> str:
     """`mp4` or `.mp4`. Raises UserError for one that is not written here."""
     suffix = "." + text.strip().lower().removeprefix(".")
     if suffix not in CONTAINERS:
-        raise UserError(f"--suffix must be one of {', '.join(CONTAINERS)}, got {text[:60]!r}")
+        raise WrongUse(f"--suffix must be one of {', '.join(CONTAINERS)}, got {text[:60]!r}")
     return suffix
 
 
@@ -78,7 +78,7 @@ def check_codecs(videos: Iterable[Video], codec: str | None, quality: str | None
         else:
             return
     if refused is not None:
-        raise UserError(f"{refused}; --suffix names another one for all")
+        raise WrongUse(f"{refused}; --suffix names another one for all")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 
 if TYPE_CHECKING:
     import torch
@@ -86,5 +86,5 @@ def get(name: str) -> Callable[..., Loss]:
     """The dataclass registered under `name`: get("ect")(q=4.0) is a Loss. Raises UserError for an unknown name."""
     known = available()
     if name not in known:
-        raise UserError(f"unknown objective {name!r}, choose one of: {', '.join(known)}")
+        raise WrongUse(f"unknown objective {name!r}, choose one of: {', '.join(known)}")
     return _registry[name]

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from vidcm import families, losses
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 from vidcm.core.guidance import UNGUIDED, is_embedded
 from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
@@ -28,13 +28,13 @@ def check_objective(config: RunConfig) -> None:
 def check_stage(stage: str) -> None:
     known = [*VAE_STAGES, *losses.available()]
     if stage not in known:
-        raise UserError(f"unknown stage {stage!r}; known: {', '.join(known)}")
+        raise WrongUse(f"unknown stage {stage!r}; known: {', '.join(known)}")
 
 
 def refuse_untaught(stage: str) -> None:
     """A new model has no teacher to distil."""
     if asks_for_teacher(stage):
-        raise UserError(f"stage {stage} distils a teacher: init= must name a model trained with stage=diffusion")
+        raise WrongUse(f"stage {stage} distils a teacher: init= must name a model trained with stage=diffusion")
 
 
 def asks_for_teacher(stage: str) -> bool:
@@ -47,9 +47,9 @@ def check_guidance(objective: Any, family: Any) -> None:
     family: or its class."""
     interval = getattr(objective, "guidance", UNGUIDED)
     if interval != UNGUIDED and not hasattr(family, "unconditional"):
-        raise UserError(f"guidance {list(interval)} needs a family with an unconditional form: here only [1, 1] can be")
+        raise WrongUse(f"guidance {list(interval)} needs a family with an unconditional form: here only [1, 1] can be")
     if is_embedded(interval) and not getattr(family, "embeds_guidance", False):
-        raise UserError(
+        raise WrongUse(
             f"this family's network cannot be told a scale: guidance must be one value, not {list(interval)}"
         )
 
@@ -63,7 +63,7 @@ def check_curriculum(config: RunConfig) -> None:
     begins = config.samples_per_stage * config.last_stage
     if begins >= samples:
         reached = (samples - 1) // config.samples_per_stage
-        raise UserError(
+        raise WrongUse(
             f"stage {config.last_stage} would begin at sample {begins}, after the run's {samples}: "
             f"last_stage must be at most {reached}, or samples_per_stage at most {(samples - 1) // config.last_stage}"
         )

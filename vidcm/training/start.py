@@ -19,7 +19,7 @@ from torch import nn
 from vidcm import families
 from vidcm.core.devices import DEVICES
 from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
 from vidcm.core.processes import launched
 from vidcm.data.batches import Batches, open_cache
@@ -157,7 +157,7 @@ def check_pretrained_only(config: RunConfig, kind: Any) -> None:
     for name, member in (("lora", "adapt"), ("gradient_checkpointing", "checkpoint_gradients")):
         if getattr(config, name) and not hasattr(kind, member):
             able = ", ".join(each for each in families.available() if hasattr(families.get(each), member))
-            raise UserError(f"{name}: family {config.family} has none, only {able}: leave it out")
+            raise WrongUse(f"{name}: family {config.family} has none, only {able}: leave it out")
     if config.lora:
         check_installed()
 

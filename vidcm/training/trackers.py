@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 
 PACKAGES = {  # name -> what `pip install` takes, and what is imported
     "tensorboard": ("tensorboard", "tensorboard"),
@@ -28,7 +28,7 @@ def check_trackers(names: Iterable[str]) -> None:
     """Raises UserError for a tracker that is not known, or not installed."""
     for name in names:
         if name not in PACKAGES:
-            raise UserError(f"unknown tracker {name!r}, known: {', '.join(PACKAGES)}")
+            raise WrongUse(f"unknown tracker {name!r}, known: {', '.join(PACKAGES)}")
         package, module = PACKAGES[name]
         if importlib.util.find_spec(module) is None:
             raise UserError(f"tracker {name} needs a package that is not installed: pip install {package}")
