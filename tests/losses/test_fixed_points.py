@@ -10,7 +10,8 @@ from vidcm.core.circle import cos_sin, mix, velocity_of
 from vidcm.core.derivative import discrete, exact
 from vidcm.core.distances import mean_square, pseudo_huber, root_mean_square
 from vidcm.core.gaussian import gaussian_consistency, gaussian_denoiser
-from vidcm.core.times import START_ANGLE, bin_probabilities, consistency_times
+from vidcm.core.parameterisations import DDPM, EDM, CirclePrecond, RectifiedFlow, TrigFlow
+from vidcm.core.times import START_ANGLE, bin_probabilities, consistency_times, vp_angles
 
 from .closed_forms import STD, TEACHER, Learnable, call, gaussian_data, seeded
 
@@ -85,8 +86,9 @@ def points(std=1.0):
     return mix(std * x0, noise, angle), angle, cos_sin(angle)[0] * noise - cos_sin(angle)[1] * std * x0
 
 
-def test_the_exact_derivative_agrees_with_finite_differences():
-    x, angle, dx = points()
+@pytest.mark.parametrize("std", [0.5, 1.0, 2.0])
+def test_the_exact_derivative_agrees_with_finite_differences(std):
+    x, angle, dx = points(std)
     torch.testing.assert_close(exact(wavy, x, angle, dx), discrete(wavy, x, angle, dx, 1e-5), rtol=0, atol=1e-8)
 
 
@@ -120,10 +122,11 @@ def test_the_true_consistency_function_is_constant_along_the_flow(std):
         torch.testing.assert_close(df, torch.zeros_like(df), rtol=0, atol=1e-12 if derivative is exact else 3e-5)
 
 
+@pytest.mark.parametrize("std", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("ramp", [0.0, 0.3, 1.0])
-def test_the_tangent_is_the_papers(ramp):
+def test_the_tangent_is_the_papers(ramp, std):
     """-cos^2 (F - dx) - r cos sin (x + dF), with F = wavy and dF by finite differences."""
-    x, angle, dx = points()
+    x, angle, dx = points(std)
     cos, sin = cos_sin(angle)
 
     def f(x, angle):
@@ -218,3 +221,45 @@ def test_pseudo_huber_is_a_square_below_c_and_a_norm_above():
     d = 8  # as the paper writes it, c = 0.00054 sqrt(d), over sqrt(d)
     paper = (((a - 30 * b) ** 2).sum() + 0.00054**2 * d).sqrt() - 0.00054 * math.sqrt(d)
     torch.testing.assert_close(pseudo_huber(a, 30 * b)[0], paper / math.sqrt(d))
+
+
+PARAMETERISATIONS = {
+    "circle": CirclePrecond(),
+    "edm": EDM(),
+    "rectified flow": RectifiedFlow(),
+    "trigflow": TrigFlow(),
+    "ddpm eps": DDPM(vp_angles()),
+    "ddpm v, zero terminal SNR": DDPM(vp_angles(zero_terminal_snr=True), "v"),
+}
+
+
+class Native(Learnable):
+    """The exact answer as the output of a network that a parameterisation reads, wrong by error times its input."""
+
+    def __init__(self, parameterisation):
+        super().__init__(gaussian_consistency)
+        self.parameterisation = parameterisation
+
+    def forward(self, x, angle):
+        one = torch.ones_like(angle)
+        at_zero, at_one = (self.read(lambda y, *_, k=k: k * y)(one, angle) for k in (0.0, 1.0))
+        factor = ((self.exact(one, angle, STD) - at_zero) / (at_one - at_zero)).nan_to_num(
+            0.0
+        )  # at angle 0 none counts
+        return self.read(lambda y, *_: (factor + self.error) * y)(x, angle)
+
+    def read(self, network):
+        return self.parameterisation.denoiser(network)
+
+
+@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS.values(), ids=PARAMETERISATIONS)
+def test_the_truth_is_the_fixed_point_whatever_the_network_says(parameterisation):
+    """Of scd without a remainder, of ECT up to the last gap; and the truth it is, in every parameterisation."""
+    f, x0 = Native(parameterisation), gaussian_data(4000)
+    angle = torch.tensor([0.2, 0.9, 1.4]).view(3, 1, 1, 1, 1)
+    torch.testing.assert_close(f(x0[:3], angle), gaussian_consistency(x0[:3], angle, STD), rtol=1e-4, atol=1e-5)
+    scd, ect = losses.get("scd")(), losses.get("ect")()
+    assert abs(f.gradient(scd, x0, 0.0)) < 1e-3 * abs(f.gradient(scd, x0, 0.2))
+    early, late = (abs(f.offset(ect, x0, stage=stage)) for stage in (1, 7))
+    assert late < 0.02
+    assert late < 0.2 * early
