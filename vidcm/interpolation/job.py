@@ -12,6 +12,7 @@ from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.info import VideoInfo
 from vidcm.media.reader import VideoFrame, VideoReader
+from vidcm.media.timeline import common_time_base
 from vidcm.media.window import Window
 
 if TYPE_CHECKING:
@@ -64,3 +65,9 @@ def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction
     frames = chain([first], reader)
     info, end = found.info.part(part.shown), None if part.stop is None else part.end
     return Job(info, frames, part.frames, lead_in, part.stop, window, part.start, part.number, end)
+
+
+def tick_of(info: VideoInfo, rule: Rule) -> Fraction:
+    """A time base of the output that holds every planned instant, and the end; info: of the source."""
+    steps = (span for step in info.clock.steps for span in rule.steps(step))
+    return common_time_base((info.start - info.origin) * rule.stretch, *steps)

@@ -17,7 +17,7 @@ from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.estimate import Forecast
-from vidcm.interpolation.job import Job, Progress, job_of
+from vidcm.interpolation.job import Job, Progress, job_of, tick_of
 from vidcm.interpolation.journal import ANEW, Journal, Settings, journal_of
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import PlannedFrame, Rule
@@ -33,7 +33,6 @@ from vidcm.media.lock import claimed
 from vidcm.media.pace import STRETCH, Pace
 from vidcm.media.reader import open_reader
 from vidcm.media.sequence import as_path
-from vidcm.media.timeline import common_time_base
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -208,13 +207,11 @@ def _report(
 def _writer(
     target: Path, job: Job, rule: Rule, codec: str | None, quality: str | None, pace: Pace, journal: Journal
 ) -> VideoWriter:
-    """With a time base that holds every planned instant, and the end."""
     info = job.info
-    steps = (span for step in info.clock.steps for span in rule.steps(step))
     return VideoWriter(
         target,
         info,
-        time_base=common_time_base((info.start - info.origin) * pace.times, *steps),
+        time_base=tick_of(info, rule),
         rate=rule.output_rate(info.average_rate),
         codec=codec,
         quality=quality,

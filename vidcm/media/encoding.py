@@ -152,8 +152,12 @@ class Pictures:
             guess = held.pts - self._last if self._last is not None else self.encoding.one_frame()
             duration = held.duration or guess
         self._last = held.pts
-        with _stamped(held.picture, held.pts, duration, self.encoding.time_base) as picture:
-            return self._context.encode(picture)
+        return self.encode(held.picture, held.pts, duration)
+
+    def encode(self, picture: av.VideoFrame, pts: int, duration: int) -> list[Packet]:
+        """A picture as the encoder takes it, at a time in ticks."""
+        with _stamped(picture, pts, duration, self.encoding.time_base) as stamped:
+            return self._context.encode(stamped)
 
 
 @contextmanager

@@ -28,6 +28,11 @@ class Stamp:
     dts: int
 
 
+def stamp_of(packet: Packet) -> Stamp:
+    pts = packet.pts or 0
+    return Stamp(pts, pts if packet.dts is None else packet.dts)
+
+
 class PartWriter:
     """A context; what it is told last is on the disk when `finish` returns. digest: of all that was written."""
 
@@ -39,9 +44,8 @@ class PartWriter:
     def add(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
             data = bytes(packet)
-            pts = packet.pts or 0
-            dts = pts if packet.dts is None else packet.dts
-            self._write(HEAD.pack(pts, dts, packet.duration or 0, packet.is_keyframe, len(data)) + data)
+            stamp, duration = stamp_of(packet), packet.duration or 0
+            self._write(HEAD.pack(stamp.pts, stamp.dts, duration, packet.is_keyframe, len(data)) + data)
 
     def finish(self) -> str:
         """Flush it to the disk. Returns the digest."""

@@ -7,7 +7,7 @@
 The file grows under a temporary name in the target folder and gets its own name when it is whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,7 @@ from vidcm.media.hdr import lost
 from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
 from vidcm.media.pace import AS_IT_IS, Pace
-from vidcm.media.parts import DecodingOrder, packets, stamps
+from vidcm.media.parts import DecodingOrder, Stamp, packets, stamps
 from vidcm.media.place import discard, first_number, opened_as, publish, reserve
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux, left_behind
@@ -126,13 +126,17 @@ class VideoWriter:
 
     def add_part(self, part: Path) -> None:
         """The pictures that follow, as `parts.PartWriter` wrote them down, encoded by `self.encoding`."""
+        self.join(stamps(part), packets(part, self.time_base))
+
+    def join(self, stamps: Iterable[Stamp], packets: Iterable[Packet]) -> None:
+        """The pictures that follow, encoded by `self.encoding` or one like it; nothing before them is shown later."""
         with telling(self.path):
-            times = self._order.times(stamps(part))
-            for packet, dts in zip(packets(part, self.time_base), times, strict=True):
+            times = self._order.times(list(stamps))
+            for packet, dts in zip(packets, times, strict=True):
                 packet.dts = dts
                 self._mux([packet])
                 if self._remux:
-                    self._remux.advance((packet.pts or 0) * self.time_base)
+                    self._remux.advance((packet.pts or 0) * (packet.time_base or self.time_base))
 
     def finish(self) -> None:
         """Write what is left and give the file its name."""

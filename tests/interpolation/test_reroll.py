@@ -1,0 +1,130 @@
+"""One gap of a finished output made again, the rest as it was."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation import segments
+from vidcm.interpolation.plan import Factor, Rate
+from vidcm.interpolation.reroll import reroll
+from vidcm.interpolation.slow_motion import SlowMotion
+from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.reader import open_reader
+from vidcm.media.shots import CutDetector
+
+DOUBLE = Factor(Fraction(2))
+RULES = {
+    "x2": DOUBLE,
+    "x5/2": Factor(Fraction(5, 2)),
+    "x4": Factor(Fraction(4)),
+    "to 60": Rate(Fraction(60)),
+    "slow": SlowMotion(Fraction(3)),
+}
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch):
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    monkeypatch.setattr(segments, "LEAST_FRAMES", 8)
+
+
+def fade(first, last, taus, **_):
+    return torch.stack([torch.lerp(first, last, tau) for tau in taus], dim=1)
+
+
+def white(first, last, taus, **_):
+    return torch.ones(3, len(taus), *first.shape[1:])
+
+
+def pictures(path: Path) -> list[tuple[Fraction, bytes]]:
+    with open_reader(path) as reader:
+        return [(frame.instant, frame.native.to_ndarray().tobytes()) for frame in reader]
+
+
+def coded(path: Path, kind: str = "video") -> list[tuple[int, bytes]]:
+    with av.open(str(path)) as container:
+        return [
+            (packet.pts, bytes(packet)) for packet in container.demux(container.streams.get({kind: 0})) if packet.size
+        ]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+def test_the_gap_is_made_again_and_all_else_stays(rule, name, make_video, tmp_path):
+    source, target, before = make_video(count=20, tone_s=0.8), tmp_path / name, tmp_path / f"before-{name}"
+    how = {"codec": "ffv1"} if name == "out.mkv" else {"quality": "best"}
+    interpolate_file(source, target, rule=RULES[rule], interpolator=fade, **how)
+    before.write_bytes(target.read_bytes())
+    at = Fraction(9, 24) * RULES[rule].stretch + Fraction(1, 100)
+    done = reroll(source, target, at, rule=RULES[rule], interpolator=white, **how)
+    old, new = pictures(before), pictures(target)
+    assert [instant for instant, _ in new] == [instant for instant, _ in old]
+    changed = [index for index, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
+    inside = [
+        index
+        for index, (instant, _) in enumerate(old)
+        if Fraction(9, 24) < instant / RULES[rule].stretch + Fraction(1, 2000) < Fraction(10, 24) - Fraction(1, 1000)
+    ]
+    inside = [
+        index for index in inside if abs(old[index][0] / RULES[rule].stretch - Fraction(9, 24)) > Fraction(1, 1000)
+    ]
+    if name == "out.mkv":  # lossless
+        assert changed == inside
+    assert {index for index in inside if np.frombuffer(new[index][1], np.uint8)[: 64 * 48].min() > 225} == set(inside)
+    assert (done.frames_made, len(inside)) == (len(inside),) * 2
+    kept = set(coded(before)) & set(coded(target))
+    assert len(kept) >= len(old) - done.frames_encoded
+    assert done.frames_encoded < len(old) / 2
+    assert coded(target, "audio") == coded(before, "audio")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["in.mp4", name, f"before-{name}"])
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+def test_made_again_by_the_same_it_is_the_same(name, make_video, tmp_path):
+    source, target = make_video(count=20, tone_s=0.8), tmp_path / name
+    interpolate_file(source, target, rule=DOUBLE, interpolator=fade, codec="ffv1" if name == "out.mkv" else None)
+    before, shown = coded(target), pictures(target)
+    for at in (Fraction(0), Fraction(1, 3), Fraction(18, 24)):
+        reroll(source, target, at, rule=DOUBLE, interpolator=fade, codec="ffv1" if name == "out.mkv" else None)
+    if name == "out.mkv":
+        assert pictures(target) == shown
+        assert coded(target) == before
+    else:
+        assert [instant for instant, _ in pictures(target)] == [instant for instant, _ in shown]
+
+
+def test_hevc_is_cut_where_segments_met(make_video, tmp_path):
+    source, target = make_video(count=20), tmp_path / "out.mp4"
+    interpolate_file(source, target, rule=DOUBLE, interpolator=fade, codec="hevc")
+    old = coded(target)
+    done = reroll(source, target, Fraction(9, 24), rule=DOUBLE, interpolator=white, codec="hevc")
+    assert (done.frames_made, done.frames_encoded) == (1, 8)
+    assert (done.encoded_from_s, done.encoded_to_s) == (pytest.approx(16 / 48), pytest.approx(24 / 48))
+    assert len(set(old) & set(coded(target))) == 32
+    assert len(pictures(target)) == 40
+
+
+def test_what_cannot_be_made_again_is_refused_and_the_output_stays(make_video, tmp_path):
+    source, target = make_video(count=20), tmp_path / "out.mp4"
+    interpolate_file(source, target, rule=DOUBLE, interpolator=fade)
+    before = target.read_bytes()
+    how = {"rule": DOUBLE, "interpolator": white}
+    refusals = [
+        ("is not in the output, which ends at 0.833 s", Fraction(9), {}),
+        ("nothing is made between the source frames around 0.820 s", Fraction(41, 50), {}),
+        ("has no pictures where this command would make them", Fraction(1, 3), {"rule": Factor(Fraction(3))}),
+        ("was encoded in another way than now asked for", Fraction(1, 3), {"codec": "hevc"}),
+    ]
+    for told, at, other in refusals:
+        with pytest.raises(UserError, match=told):
+            reroll(source, target, at, **{**how, **other})
+    with pytest.raises(UserError, match="nothing is made"):
+        cut = type("Cut", (CutDetector,), {"is_cut": lambda self, one, other: True})()
+        reroll(source, target, Fraction(1, 3), detector=cut, at_cuts="hold", **how)
+    assert target.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]

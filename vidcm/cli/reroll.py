@@ -1,0 +1,75 @@
+"""`vidcm interpolate --reroll`: what goes with it, and what is said of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.plan import Rule
+from vidcm.interpolation.progress import emit
+from vidcm.interpolation.span import clock_seconds
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import Interpolator
+    from vidcm.interpolation.reroll import Rerolled
+
+# Options that make another file, or none at all, of what is there.
+OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated")
+
+
+def parse_reroll(text: str) -> Fraction:
+    """`5.2`, `5.2s` or `1:30.25` -> seconds of the output. Raises UserError for anything else."""
+    seconds = clock_seconds(text.strip().removesuffix("s"))
+    if seconds is None:
+        raise UserError(f"--reroll must be a time of OUT, such as 12.48 or 1:30.25, got {text[:60]!r}")
+    return seconds
+
+
+def check_reroll(ctx: click.Context, source: Path, target: Path) -> None:
+    """Raises UsageError unless there is an output, another seed, and nothing that has no place beside it."""
+    if source.is_dir():
+        raise click.UsageError("--reroll is for one video: name one of the folder")
+    names = {param.name: max(param.opts, key=len) for param in ctx.command.params}
+    other = next((name for name in OTHERWISE if ctx.params[name]), None)
+    if other is not None or ctx.params["interlaced"] != "refuse":
+        raise click.UsageError(f"--reroll does not go with {names[other or 'interlaced']}: leave one of them out")
+    if ctx.get_parameter_source("seed") is click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--reroll needs --seed: another one than OUT was made with")
+    if not target.is_file():
+        raise click.UsageError(f"--reroll makes a part of {target} again, which is not there: make it first")
+
+
+def run_reroll(
+    source: Path,
+    target: Path,
+    at: Fraction,
+    interpolator: "Interpolator",
+    as_json: bool,
+    *,
+    find_cuts: bool,
+    detector: Callable[[], Any],
+    rule: Rule,
+    **how: Any,
+) -> None:
+    """how: see `reroll`."""
+    from vidcm.interpolation.reroll import reroll
+
+    found = detector() if find_cuts else None
+    done = reroll(source, target, at, interpolator=interpolator, detector=found, at_cuts="hold", rule=rule, **how)
+    _tell(done, as_json)
+
+
+def _tell(done: "Rerolled", as_json: bool) -> None:
+    if as_json:
+        emit("rerolled", **asdict(done))
+        return
+    made = "1 frame" if done.frames_made == 1 else f"{done.frames_made} frames"
+    until = "" if done.frames_made == 1 else f" to {done.end_s:.3f} s"
+    click.echo(
+        f"{done.target}: {made} at {done.start_s:.3f} s{until} made again; for them {done.frames_encoded} frames from "
+        f"{done.encoded_from_s:.3f} s to {done.encoded_to_s:.3f} s were encoded again"
+    )

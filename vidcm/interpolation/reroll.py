@@ -1,0 +1,197 @@
+"""One gap of a finished output made again, with another seed: what lies between two source frames.
+
+The rest stays. Pictures of other gaps that share a group of pictures with it are decoded from the output and encoded
+again with it; all other packets, sound and all, are copied.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from av.packet import Packet
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.cuts import Cuts
+from vidcm.interpolation.doubt import Doubt
+from vidcm.interpolation.job import tick_of
+from vidcm.interpolation.plan import Rule
+from vidcm.interpolation.whole import check_whole
+from vidcm.media.info import VideoInfo
+from vidcm.media.lock import claimed
+from vidcm.media.place import discard, publish
+from vidcm.media.reader import VideoReader, open_reader
+from vidcm.media.splice import (
+    Coded,
+    as_encoded,
+    check_alike,
+    coded,
+    packets_of,
+    pictures_of,
+    stamps_of,
+    stretch_of,
+)
+from vidcm.media.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Rendered, Shown
+
+BEFORE, BEHIND = 10, 3  # source frames: the cut detector remembers so many, and the motion behind a gap is looked at
+
+
+@dataclass(frozen=True)
+class Rerolled:
+    """Times in seconds on the output's clock. frames_made: new pictures; frames_encoded: with those encoded again."""
+
+    target: str
+    frames_made: int
+    start_s: float
+    end_s: float
+    frames_encoded: int
+    encoded_from_s: float
+    encoded_to_s: float
+
+
+def reroll(
+    source: Path,
+    target: Path,
+    at: Fraction,
+    *,
+    rule: Rule,
+    interpolator: "Interpolator",
+    detector: "CutDetector | None" = None,
+    cuts: Cuts | None = None,
+    at_cuts: "AtCuts" = "continue",
+    codec: str | None = None,
+    quality: str | None = None,
+    doubt: Doubt | None = None,
+) -> Rerolled:
+    """Make what `target`, made of `source` by this rule, shows at `at` again: the whole gap between two source frames.
+
+    at: seconds on the output's clock. Raises UserError if it cannot; the output is then as it was."""
+    with claimed(target), open_reader(source, rotate=False) as reader:
+        reader.info = check_whole(reader.info).info
+        gap = _gap_at(reader, at, rule)
+        made = _made(reader, gap, rule, interpolator, detector, cuts, at_cuts, doubt)
+        if not made:
+            raise UserError(
+                f"{target}: nothing is made between the source frames around {float(at):.3f} s: give a time between "
+                "two other ones"
+            )
+        tick, rate = tick_of(reader.info, rule), rule.output_rate(reader.info.average_rate)
+        stretch, origin = rule.stretch, reader.info.origin
+        shown = {(each.planned.instant - origin) * stretch: each.shown for each in made}
+        return _spliced(target, shown, tick, rate, codec, quality)
+
+
+def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
+    """The index of its first frame."""
+    instant = at / rule.stretch + reader.info.origin
+    if not reader.info.start <= instant < reader.timeline.end:
+        ends_s = float((reader.timeline.end - reader.info.origin) * rule.stretch)
+        raise UserError(f"--reroll {float(at):g} is not in the output, which ends at {ends_s:.3f} s: give a time in it")
+    return reader.index_at(instant)
+
+
+def _made(
+    reader: VideoReader,
+    gap: int,
+    rule: Rule,
+    interpolator: "Interpolator",
+    detector: "CutDetector | None",
+    cuts: Cuts | None,
+    at_cuts: "AtCuts",
+    doubt: Doubt | None,
+) -> "list[Rendered]":
+    from vidcm.interpolation.render import Renderer, Tally
+
+    known = cuts.indices(reader) if cuts else frozenset()
+    first = max(0, gap - BEFORE)
+    begun = chain([reader.seek(reader.timeline.instants[first])], reader)
+    frames = islice(begun, gap - first + BEHIND)
+    place = {"origin": reader.info.start, "number": first}
+    renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, **place)
+    for work in renderer.works(frames, Tally()):
+        if work.step.first.frame.index == gap:
+            is_last = work.step.last is None
+            return [] if is_last else [each for each in renderer.render(work) if each.kind not in ("source", "cut")]
+    return []
+
+
+def _spliced(
+    target: Path,
+    shown: "dict[Fraction, Shown]",
+    tick: Fraction,
+    rate: Fraction | None,
+    codec: str | None,
+    quality: str | None,
+) -> Rerolled:
+    """shown: what the output shows from when on, seconds; the rest: of its encoder."""
+    with open_reader(target, rotate=False) as reader:
+        info = reader.info
+    file, rate = coded(info), rate or info.average_rate
+    ticks = {packet.pts: round(info.clock.exact(packet.pts * info.time_base) / tick) for packet in file}
+    new = {round(instant / tick): picture for instant, picture in shown.items()}
+    wanted = {pts for pts, at in ticks.items() if at in new}
+    if len(wanted) < len(new):
+        raise UserError(
+            f"{target}: has no pictures where this command would make them: give the IN, and the --factor, --fps or "
+            "--slow-motion it was made with"
+        )
+    places, aside = stretch_of(file, wanted), target.with_name(f".{target.stem}.reroll{target.suffix}")
+    shown_at = [packet.pts for packet in file[places.start : places.stop]]
+    end = min((packet.pts for packet in file[places.stop :]), default=max(shown_at) + file[-1].duration)
+    try:
+        how = {"time_base": tick, "rate": rate, "codec": codec, "quality": quality}
+        with VideoWriter(aside, info, copy_from=target, **how) as writer:
+            new_packets = _encoded(writer, info, places, ticks, new, shown_at, end)
+            coded_anew = [Coded(packet.pts or 0, 0, packet.is_keyframe) for packet in new_packets]
+            stamps = stamps_of([*file[: places.start], *coded_anew, *file[places.stop :]])
+            before, behind = (
+                as_encoded(packets_of(info, range(*copied)), info)
+                for copied in ((0, places.start), (places.stop, len(file)))
+            )
+            writer.join(stamps, chain(before, new_packets, behind))
+        check_alike(aside, target)
+        publish(target, aside)
+    finally:
+        discard(aside)
+    return Rerolled(
+        target=str(target),
+        frames_made=len(new),
+        start_s=float(min(shown)),
+        end_s=float(max(shown)),
+        frames_encoded=len(new_packets),
+        encoded_from_s=float(min(shown_at) * info.time_base),
+        encoded_to_s=float(end * info.time_base),
+    )
+
+
+def _encoded(
+    writer: VideoWriter,
+    info: VideoInfo,
+    places: range,
+    ticks: Mapping[int, int],
+    new: "Mapping[int, Shown]",
+    in_place: list[int],
+    end: int,
+) -> list[Packet]:
+    """The pictures at `places` of a file encoded again, those at `new` replaced.
+
+    ticks: pts in the file -> in ticks of the encoder; new: by the latter; in_place: pts at those places; end: of what
+    comes behind them. The packets are on the clock of the file, rounded as it is."""
+    in_file, pictures, packets = {at: pts for pts, at in ticks.items()}, writer.encoding.pictures(), []
+    shown_at = sorted(in_place)
+    following = dict(zip(shown_at, [*shown_at[1:], end], strict=True))
+    for native in pictures_of(info, places):
+        pts = native.pts or 0
+        at, next_at = ticks[pts], round(info.clock.exact(following[pts] * info.time_base) / writer.time_base)
+        picture = writer.encoding.picture(new[at]) if at in new else native
+        packets += pictures.encode(picture, at, max(1, next_at - at))
+    packets += pictures.finish()
+    for packet in packets:
+        pts = in_file[packet.pts or 0]
+        packet.pts, packet.duration, packet.time_base = pts, following[pts] - pts, info.time_base
+    return packets
