@@ -180,6 +180,45 @@ def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path,
     assert list(out.parent.iterdir()) == []
 
 
+def test_one_gap_is_made_again_with_another_seed(source: Path, out: Path, model: Path) -> None:
+    out = out.with_suffix(".mkv")
+    asked = [source, "-o", out, "--factor", "2", "--codec", "ffv1", "--model", model]
+    assert interpolate(*asked).exit_code == 0
+    before = shown(out)
+    run = interpolate(*asked, "--reroll", "0.05s", "--seed", "5", "--temperature", "3")
+    assert run.exit_code == 0, run.stderr
+    expected = "1 frame at 0.062 s made again; for them 8 frames from 0.000 s to 0.166 s were encoded again"
+    assert run.stdout == f"{out}: {expected}\n"
+    assert [one != other for one, other in zip(before, shown(out), strict=True)] == [False] * 3 + [True] + [False] * 4
+    assert list(out.parent.iterdir()) == [out]
+
+
+def shown(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (["--reroll", "1"], "--reroll needs --seed"),
+        (["--reroll", "soon", "--seed", "1"], "--reroll must be a time of OUT"),
+        (["--reroll", "1", "--seed", "1", "--range", "1-2"], "--reroll does not go with --range"),
+        (["--reroll", "1", "--seed", "1", "--interlaced", "ignore"], "--reroll does not go with --interlaced"),
+        (["--reroll", "1", "--seed", "1"], "which is not there: make it first"),
+    ],
+)
+def test_what_does_not_go_with_another_take_is_wrong_use(
+    asked: list[str], reason: str, source: Path, out: Path
+) -> None:
+    if "make it first" not in reason:
+        out.write_bytes(b"there")
+    run = interpolate(source, "-o", out, "--factor", "2", *asked)
+    assert run.exit_code == 2
+    assert reason in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
 def test_interlaced_video_is_refused_before_torch_is_imported_and_can_be_made_whole(
     tmp_path: Path, out: Path, model: Path
 ) -> None:

@@ -132,6 +132,22 @@ def test_it_ends_with_the_bytes_of_a_run_that_was_not_interrupted(case, make_vid
         assert report.cuts == [9]
 
 
+def test_numbered_pictures_go_on_too(make_video, tmp_path):
+    source, shots = make_video(count=20), []
+    for name in ("whole", "cut"):
+        (folder := tmp_path / name).mkdir()
+        target = folder / "f_%04d.png"
+        if name == "whole":
+            interpolate_file(source, target, rule=DOUBLE, interpolator=Maker())
+        else:
+            interrupted(source, target, stop=12, rule=DOUBLE)
+            assert not list(folder.glob("*.png"))
+            assert resumed(source, target, rule=DOUBLE)[0].frames_kept == 24
+        shots.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert shots[0] == shots[1]
+    assert len(shots[0]) == 40
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_parts_are_joined_so_that_every_picture_is_shown_and_times_rise(codec, make_video, tmp_path):
     source, target = make_video(rate=600, instants=UNEVEN), tmp_path / "out.mp4"

@@ -10,7 +10,19 @@ import click
 from vidcm import __version__
 
 # Where it is made and written, and what is said of it; the model and IN count by their content.
-NO_MATTER = ("source", "target", "model", "device", "place", "workers", "reports", "suffix", "resume", "as_json")
+NO_MATTER = (
+    "source",
+    "target",
+    "model",
+    "device",
+    "place",
+    "workers",
+    "reports",
+    "suffix",
+    "reroll",
+    "resume",
+    "as_json",
+)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import click
 from vidcm.cli.identity import Identity, options_of
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.cli.outcome import foretell, tell
+from vidcm.cli.reroll import check_reroll, parse_reroll, run_reroll
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes, launched
@@ -134,6 +135,11 @@ if TYPE_CHECKING:
     type=click.Choice(FALLBACKS),
     help="What is shown instead: the nearer source frame, or a cross-fade.  [default: hold]",
 )
+@click.option(
+    "--reroll",
+    metavar="TIME",
+    help="Make what OUT shows there again, between two source frames: needs --seed.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same command.")
 @click.option("--suffix", metavar=".EXT", help="Of a folder's outputs, such as .mp4.  [default: each input's own]")
 @click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
@@ -161,6 +167,7 @@ def command(
     reports: tuple[Path, ...],
     min_confidence: float | None,
     fallback: str | None,
+    reroll: str | None,
     resume: bool,
     suffix: str | None,
     place: str,
@@ -185,6 +192,9 @@ def command(
         _refuse_single(reports, preview, cuts, resume)
     else:
         check_paths(source, target)
+    if reroll is not None:
+        check_reroll(ctx, source, target)
+    again_at = None if reroll is None else _check(parse_reroll, reroll)
     part = None if span is None else _check(parse_range, span)
     length = None if preview is None else _check(parse_preview, preview)
     known = _known_cuts(cuts)
@@ -210,6 +220,10 @@ def command(
         raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
     progress = Progress(as_json)
     interpolator = lazily(_loader(model, **sampling))
+    if again_at is not None:
+        kept = {name: how[name] for name in ("rule", "codec", "quality", "doubt", "find_cuts", "cuts")}
+        run_reroll(source, target, again_at, interpolator, as_json, detector=_detector, **kept)
+        return
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
         try:
             told = ledger if reports else None
