@@ -63,8 +63,10 @@ def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: A
     FinetuneConfig(**given)  # tells mistakes at once
     check_model(given.get("model") and Path(given["model"]))
 
+    from vidcm.families.stock import hush
     from vidcm.finetuning.run import finetune
 
+    hush()
     done = finetune(dataset, run, resume=resume, **given)
     if not launched().is_first:
         return

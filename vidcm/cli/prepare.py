@@ -100,8 +100,10 @@ def command(
 
 
 def encode(folder: Path, model: Path, config: FinetuneConfig, as_json: bool) -> "Encoded":
+    from vidcm.families.stock import hush
     from vidcm.finetuning.encode import encode_dataset
 
+    hush()
     show = Progress(as_json)
     try:
         return encode_dataset(folder, model, config, progress=show)

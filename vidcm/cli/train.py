@@ -24,7 +24,10 @@ def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
         check_objective(settings)
     except UserError as error:
         raise WrongUse(click.UsageError(str(error))) from error
+    from vidcm.families.stock import hush
     from vidcm.training.loop import train
+
+    hush()
 
     model = train(settings, resume=resume)
     if launched().is_first:
