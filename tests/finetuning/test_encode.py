@@ -143,8 +143,9 @@ def test_finetune_trains_on_them_and_refuses_those_of_another_encoder(dataset, t
     drawn = []
     original = PreparedLatents.batch
     monkeypatch.setattr(PreparedLatents, "batch", lambda self, n: drawn.append(n) or original(self, n))
-    finetune(dataset, tmp_path / "run", settings)
+    tuned = finetune(dataset, tmp_path / "run", replace(settings, reference=(str(dataset),)))
     assert drawn == [0, 1]
+    assert re.search(r"- reference set: distance \d+\.\d+ to \d+\.\d+, (kept|forgot|gained)", tuned.report.read_text())
     with pytest.raises(UserError, match=r"are of 5 frames of 64x64 at about 16 a second, not of 9 frames"):
         finetune(dataset, tmp_path / "other", replace(settings, num_frames=9))
     other = write("ltx, text", tmp_path / "ltx")

@@ -17,7 +17,6 @@ from vidcm.data.clips import ClipCache
 from vidcm.evaluation.heldout import Held, check_enough, real_clips
 from vidcm.evaluation.score import as_8_bit
 from vidcm.evaluation.windows import spread
-from vidcm.families.checkpoint import written_whole
 from vidcm.families.encoder import encoder_digest
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.finetuning.best import write_facts
@@ -60,7 +59,11 @@ class GeneratorSubject(Subject):
         if config.parts:
             raise UserError("parts: only the motion model has some, leave it out")
         self.device = torch.device(present_device(config.device))
-        self.name = families.reading(pipeline_of(read_index(start))) or ""
+        kind = pipeline_of(read_index(start))
+        self.name = families.reading(kind) or ""
+        if not self.name:
+            known = ", ".join(families.pipelines())
+            raise UserError(f"{start} holds a {kind}, which no family here tunes; known: {known}")
         family = families.get(self.name).load(start, load_dtype(self.device))
         if getattr(family, "base", ""):
             raise UserError(f"{start} is an adapter: start from its base, {family.base}, or merge it first")
@@ -109,12 +112,8 @@ class GeneratorSubject(Subject):
         family = families.get(self.name).load(self.start, load_dtype(self.device))
         torch.manual_seed(self.config.seed)
         family.adapt(self.config.lora, str(self.start))
-        with written_whole(best) as aside:
-            family.save(aside / "model")
-            for file in (aside / "model").iterdir():
-                file.rename(aside / file.name)
-            (aside / "model").rmdir()
-            write_facts(aside, mark)
+        family.save(best)
+        write_facts(best, mark)  # a run killed before this begins again
 
     # Judging --------------------------------------------------------------------------------------------------------
 
