@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from .tiny import TinyBatches, TinyFamily
 
 SCRIPT = """
-import importlib.util, os, signal, sys
+import importlib.util, os, signal, sys, time
 from vidcm.training import checkpoint
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
@@ -30,9 +30,17 @@ at = sys.argv[4]
 if at == "save" and os.environ["RANK"] == "0":
     flush = checkpoint._flush
     checkpoint._flush = lambda path: kill() if "step-00000004.tmp" in str(path) else flush(path)
-batches = tiny.TinyBatches(2, int(os.environ["RANK"]), 2, before=lambda n: kill() if at == str(n) else None)
+rank = int(os.environ["RANK"])
+def before(number):
+    if at == str(number):
+        kill()
+    if at == "hang" and (rank, number) == (1, 3):
+        time.sleep(25)
+        kill()
+batches = tiny.TinyBatches(2, rank, 2, before=before)
 config = from_mapping(RunConfig, {"steps": 6, "save_every": 2, "log_every": 1, "precision": "fp32", "device": "cpu",
-                                  "processes": 2, "out": sys.argv[2], "stage": sys.argv[3]})
+                                  "patience_minutes": 0.1 if at == "hang" else 5, "processes": 2, "out": sys.argv[2],
+                                  "stage": sys.argv[3]})
 train(config, family=tiny.TinyFamily.create({}).without_dropout(), batches=batches, resume=at == "resume")
 """
 
@@ -40,7 +48,8 @@ train(config, family=tiny.TinyFamily.create({}).without_dropout(), batches=batch
 def train_together(out: Path, stage: str, at: str = "") -> list[str]:
     """Two gloo processes; a failure of either is shown. Returns what they said.
 
-    at: "resume"; or where they are killed: the number of a batch, or "save", in which only the first one dies."""
+    at: "resume"; or where they are killed: the number of a batch, "save", in which only the first one dies, or "hang":
+    the second one stops answering."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -93,10 +102,11 @@ def test_a_run_begun_in_one_process_goes_on_in_two(config, run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_is_left_alone_says_so_in_one_line(tmp_path):
-    """The first one dies in its save; the other waits for it."""
-    said = train_together(tmp_path, "vae", "save")
-    assert "UserError: another process has ended, or has not answered" in said[1].splitlines()[-1]
+@pytest.mark.parametrize(("at", "left"), [("save", 1), ("hang", 0)])
+def test_a_process_that_is_left_alone_says_so_in_one_line(tmp_path, at, left):
+    """The first one dies in its save and the other waits for it, or the second one hangs."""
+    said = train_together(tmp_path, "vae", at)
+    assert "UserError: another process has ended, or has not answered" in said[left]
 
 
 @pytest.mark.slow
