@@ -139,6 +139,26 @@ def test_parts_may_wait_on_the_cpu(folder, plain):
     assert torch.equal(made, wanted)
 
 
+@pytest.mark.parametrize("how", ["leaf_level", "block_level"])
+def test_groups_of_layers_may_wait_on_the_cpu(folder, plain, how):
+    """diffusers' group offloading, with the CPU as the accelerator."""
+    waiting = quiet(VideoGenerationPipeline.from_pretrained(folder))
+    cpu = torch.device("cpu")
+    waiting.enable_group_offload(cpu, cpu, offload_type=how, num_blocks_per_group=1)
+    made, wanted = (pipe(PROMPT, **CLIP, num_inference_steps=2).frames for pipe in (waiting, plain))
+    assert torch.equal(made, wanted)
+
+
+def test_the_network_compiles_as_one_graph(folder, plain):
+    compiled = quiet(VideoGenerationPipeline.from_pretrained(folder))
+    compiled.transformer.compile(backend="eager", fullgraph=True)
+    made, wanted = (pipe(PROMPT, **CLIP, num_inference_steps=2).frames for pipe in (compiled, plain))
+    torch.testing.assert_close(made, wanted, atol=1e-4, rtol=0)
+    wrapped = quiet(VideoGenerationPipeline.from_pretrained(folder))
+    wrapped.transformer = torch.compile(wrapped.transformer, backend="eager")
+    torch.testing.assert_close(wrapped(PROMPT, **CLIP, num_inference_steps=2).frames, wanted, atol=1e-4, rtol=0)
+
+
 def test_tiling_can_be_switched(pipe):
     pipe.enable_vae_tiling()
     assert pipe.vae.use_tiling
