@@ -1,6 +1,6 @@
 """VideoGenerationPipeline: clips from a prompt, a first frame, or a first and a last one, in two network steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.video import Condition, VideoFamily
 from vidcm.models.attention import attention_backend, check_backend
 from vidcm.models.scheduler import ConsistencyScheduler
+from vidcm.pipelines.inputs import as_frames, batched, clip_shape, placed, spread, two_scales
 from vidcm.sampling.consistency import consistency as consistency_sampler
 from vidcm.sampling.ode import ode
 
@@ -130,6 +131,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         image: Any = None,
         last_image: Any = None,
         *,
+        frames: Mapping[int, Any] | None = None,
         negative_prompt: str | list[str] | None = None,
         num_frames: int | None = None,
         height: int | None = None,
@@ -150,6 +152,8 @@ class VideoGenerationPipeline(DiffusionPipeline):
         """One clip for each prompt, or for each image under one prompt.
 
         image, last_image: first and last frame, PIL or float [B, 3, H, W] in 0..1, of the clip's own size.
+        frames: others of the clip by their place in it, 0 the first, for models that can be told of them (LTX from
+        0.9.5 on, clip).
         num_frames, height, width: by default the model's usual ones, or the size of the image.
         frame_rate: what the model is told of it (LTX); by default its usual one.
         sampler: "consistency" in `num_inference_steps` evaluations (2), or "ode", the diffusion model (50), which is
@@ -166,13 +170,16 @@ class VideoGenerationPipeline(DiffusionPipeline):
         sampler, steps = self.plan(sampler, num_inference_steps)
         if output_type not in OUTPUT_TYPES:
             raise UserError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
-        first, last = (as_frames(given, family.device) for given in (image, last_image))
-        shape = clip_shape(family, first, last, num_frames, height, width)
-        prompts, negative, batch = batched(prompt, negative_prompt, first, last)
+        images = {"image": image, "last_image": last_image}
+        images |= {f"frame {place}": each for place, each in (frames or {}).items()}
+        given = {name: as_frames(each, family.device) for name, each in images.items() if each is not None}
+        shape = clip_shape(family, given, num_frames, height, width)
+        prompts, negative, batch = batched(prompt, negative_prompt, given)
         scales = two_scales(family, guidance_scale, guidance_scale_2, family.GUIDANCE if sampler == "ode" else 1.0)
 
         rate = frame_rate or family.RATE
-        given = family.images(*(spread(frame, batch) for frame in (first, last)), shape, batch, rate)
+        known = {place: spread(frame, batch) for place, frame in placed(given, shape[0]).items()}
+        given = family.told_frames(known, shape, batch, rate)
         text, without = family.text(prompts, negative)
         size = family.latent_shape(*shape)
         draw = self._noise((batch, *size), seed, generator, latents)
@@ -183,7 +190,7 @@ class VideoGenerationPipeline(DiffusionPipeline):
         if output_type == "latent":
             frames = x0
         else:
-            frames = shown(family.given_back(self._frames(family, x0, draw(steps + 1)), first, last), output_type)
+            frames = shown(family.given_back(self._frames(family, x0, draw(steps + 1)), known), output_type)
         self.maybe_free_model_hooks()
         return VideoGenerationOutput(frames) if return_dict else (frames,)
 
@@ -281,62 +288,3 @@ def shown(frames: Tensor, output_type: str) -> Any:
         return frames
     made = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
     return made if output_type == "np" else [DiffusionPipeline.numpy_to_pil(clip) for clip in made]
-
-
-def two_scales(family: VideoFamily, first: float | None, second: float | None, usual: float) -> tuple[float, float]:
-    """Of guidance, for the noisier part of the way and for the rest."""
-    if second is not None and family.boundary is None:
-        raise UserError(
-            f"guidance_scale_2 is for a model of two networks, and this one has one: got {second}, leave it out"
-        )
-    scale = usual if first is None else first
-    return scale, scale if second is None else second
-
-
-def as_frames(given: Any, device: torch.device) -> Tensor | None:
-    """Images as float32 [B, 3, H, W] in 0..1. Raises UserError for what is none."""
-    if given is None:
-        return None
-    if not isinstance(given, Tensor):
-        listed = given if isinstance(given, list) else [given]
-        arrays = [np.asarray(one.convert("RGB") if hasattr(one, "convert") else one) for one in listed]
-        given = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
-    if given.dtype == torch.uint8:
-        given = given.float() / 255
-    if given.ndim != 4 or given.shape[1] != 3 or not given.is_floating_point() or given.min() < 0 or given.max() > 1:
-        raise UserError(f"images must be RGB, [B, 3, H, W] in 0..1 or PIL, got {list(given.shape)} {given.dtype}")
-    return given.to(device, torch.float32)
-
-
-def clip_shape(
-    family: VideoFamily, first: Any, last: Any, num_frames: int | None, height: int | None, width: int | None
-) -> tuple[int, int, int]:
-    """num_frames, height, width, which the model can take and the images have."""
-    usual = family.usual_clip
-    seen = next((tuple(x.shape[-2:]) for x in (first, last) if x is not None), usual[1:])
-    shape = (usual[0] if num_frames is None else num_frames, height or seen[0], width or seen[1])
-    family.grid.check(*shape)
-    for name, frame in (("image", first), ("last_image", last)):
-        if frame is not None and tuple(frame.shape[-2:]) != shape[1:]:
-            raise UserError(
-                f"{name} is {frame.shape[-1]}x{frame.shape[-2]} and the clip {shape[2]}x{shape[1]}: "
-                "crop or pad the image to the clip's size"
-            )
-    return shape
-
-
-def batched(prompt: Any, negative: Any, first: Any, last: Any) -> tuple[list[str], list[str] | None, int]:
-    """Prompts and negative prompts, one for each clip, and how many clips."""
-    told = [prompt] if isinstance(prompt, str) else list(prompt or [""])
-    away = None if negative is None else [negative] if isinstance(negative, str) else list(negative)
-    counts = {"prompts": len(told), "negative prompts": len(away or [""])}
-    counts |= {name: len(x) for name, x in (("images", first), ("last images", last)) if x is not None}
-    batch = max(counts.values())
-    for name, count in counts.items():
-        if count not in (1, batch):
-            raise UserError(f"{count} {name} for {batch} clips: give one for all, or one for each")
-    return told * (batch // len(told)), away and away * (batch // len(away)), batch
-
-
-def spread(frame: Tensor | None, batch: int) -> Tensor | None:
-    return frame if frame is None or len(frame) == batch else frame.expand(batch, -1, -1, -1)

@@ -209,6 +209,26 @@ def test_each_of_two_networks_has_a_scale_of_its_own(folders):
     assert not torch.allclose(made, pipe(PROMPT, guidance_scale=4.0, **options).frames, atol=1e-2)
 
 
+def test_frames_at_any_place_are_those_of_the_stock_pipeline(folders):
+    """LTX 0.9.5 with the first frame and two inside the clip."""
+    name = "ltx 0.9.5, image"
+    pipe, variant = ours(folders(name)), VARIANTS[name]
+    places, (frames, height, width) = (0, 8, 11), variant.shape
+    given, noise = pictures(3, height, width), noise_for(pipe.family, variant)
+    images = VideoGenerationPipeline.numpy_to_pil(torch.cat(given).permute(0, 2, 3, 1).numpy())
+    told = [LTXVideoCondition(image=image, frame_index=place) for image, place in zip(images, places, strict=True)]
+    options = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": STEPS}
+    options |= {"guidance_scale": 1.0, "frame_rate": variant.rate, "output_type": "latent"}
+    with patch.object(pipeline_ltx_condition, "randn_tensor", lambda shape, **_: noise[:, :, : shape[2]].clone()):
+        wanted = stock(variant, folders(name))(
+            prompt=PROMPT, conditions=told, image_cond_noise_scale=0.0, **options
+        ).frames
+    first, *others = zip(places, given, strict=True)
+    found = pipe(PROMPT, first[1], frames=dict(others), latents=noise, **options).frames
+    wanted = as_latents(wanted, "ltx", tuple(noise.shape[1:])) if wanted.ndim == 3 else wanted
+    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=2e-4)
+
+
 def test_a_decoder_that_denoises_is_told_its_time_and_given_noise(tmp_path):
     """LTX from 0.9.1 on, at the values of its model card."""
     ltx(timestep_conditioning=True).save_pretrained(tmp_path / "model")

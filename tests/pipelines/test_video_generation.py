@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from tests.families.tiny_video import pictures, write
+from vidcm import families
 from vidcm.core.circle import mix, per_sample
 from vidcm.core.errors import UserError
 from vidcm.core.noise import keyed_noise
@@ -166,6 +167,21 @@ def test_tiling_can_be_switched(pipe):
     assert not pipe.vae.use_tiling
 
 
+def test_frames_given_anywhere_are_frames_of_the_clip():
+    """Of the family that can be told of any of them."""
+    torch.manual_seed(0)
+    family = families.get("clip").create({"vae": {"widths": [8, 16, 16]}, "dit": {"dim": 32, "depth": 1, "heads": 2}})
+    pipe = quiet(VideoGenerationPipeline.of(family, "clip"))
+    given = dict(zip((0, 2, 4), pictures(3, 32, 48), strict=True))
+    options = {"num_frames": 5, "sampler": "consistency", "num_inference_steps": 1}
+    made = pipe(frames=given, **options).frames
+    for place, frame in given.items():
+        torch.testing.assert_close(made[:, :, place], frame, atol=1e-5, rtol=0)
+    ends = pipe(image=given[0], last_image=given[4], frames={2: given[2]}, **options).frames
+    assert torch.equal(made, ends)
+    assert not torch.allclose(pipe(image=given[0], last_image=given[4], **options).frames, made, atol=1e-3)
+
+
 def test_attention_is_chosen_by_name_and_refused_at_once(folder, plain):
     pipe = quiet(VideoGenerationPipeline.from_pretrained(folder))
     pipe.set_attention_backend("math")
@@ -183,6 +199,15 @@ WRONG = {
     "image of 8 bits": ({"image": 255 * torch.ones(1, 3, 32, 48)}, r"in 0\.\.1"),
     "counts": ({"prompt": ["a", "b", "c"], "negative_prompt": ["x", "y"]}, "2 negative prompts for 3 clips"),
     "seeds": ({"seed": [1, 2]}, "seed must be one, or one for each of the 1 clips"),
+    "a frame inside": (
+        {"frames": {2: torch.zeros(1, 3, 32, 48)}},
+        "of a first or last frame only, got one for place 2",
+    ),
+    "a frame beyond": ({"frames": {5: torch.zeros(1, 3, 32, 48)}}, "places 0 to 4, got one for 5"),
+    "a frame twice": (
+        {"image": torch.zeros(1, 3, 32, 48), "frames": {0: torch.zeros(1, 3, 32, 48)}},
+        "two images are given for place 0",
+    ),
     "a second scale": ({"guidance_scale_2": 2.0}, "for a model of two networks"),
     "latents": ({"latents": torch.zeros(1, 4, 1, 4, 6)}, r"latents must be \[1, 4, 2, 4, 6\]"),
     "sampler": ({"sampler": "ddim"}, "sampler must be one of"),

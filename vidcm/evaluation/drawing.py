@@ -111,7 +111,8 @@ def _draw(
     ready = time.perf_counter(), time.process_time()
     x0 = sampler(counted, condition, noise, size)
     sampled = time.perf_counter(), time.process_time()
-    frames = family.given_back(family.decode(x0, noise(sampler.evaluations + 1)), first, last)
+    known = {place: frame for place, frame in ((0, first), (shape[0] - 1, last)) if frame is not None}
+    frames = family.given_back(family.decode(x0, noise(sampler.evaluations + 1)), known)
     frames = frames.mul(255).round().to(torch.uint8).cpu()
     done = time.perf_counter(), time.process_time()
     spent = [(b - a) / count for a, b in (*zip(ready, sampled, strict=True), *zip(begun, done, strict=True))]

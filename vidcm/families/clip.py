@@ -137,11 +137,16 @@ class ClipFamily(VideoFamily):
     def images(
         self, first: Tensor | None, last: Tensor | None, shape: tuple[int, int, int], batch: int, rate: float
     ) -> Condition:
+        given = {place: frame for place, frame in ((0, first), (shape[0] - 1, last)) if frame is not None}
+        return self.told_frames(given, shape, batch, rate)
+
+    def told_frames(
+        self, given: Mapping[int, Tensor], shape: tuple[int, int, int], batch: int, rate: float
+    ) -> Condition:
         clip = torch.zeros(batch, 3, *shape, device=self.device)
         known = torch.zeros(batch, shape[0], dtype=torch.bool, device=self.device)
-        for place, frame in ((0, first), (shape[0] - 1, last)):
-            if frame is not None:
-                clip[:, :, place], known[:, place] = frame, True
+        for place, frame in given.items():
+            clip[:, :, place], known[:, place] = frame, True
         return self.told_of(clip, known)
 
     @torch.no_grad()
@@ -187,9 +192,8 @@ class ClipFamily(VideoFamily):
     def decode(self, x0: Tensor, noise: Tensor | None = None) -> Tensor:
         return self.vae.decode(self.vae.unscale(x0).to(self.vae.dtype)).float().clamp(0, 1)
 
-    def given_back(self, frames: Tensor, first: Tensor | None, last: Tensor | None) -> Tensor:
-        places = {0: first, frames.shape[2] - 1: last}
-        return give_back(frames, {place: frame.to(frames) for place, frame in places.items() if frame is not None})
+    def given_back(self, frames: Tensor, given: Mapping[int, Tensor]) -> Tensor:
+        return give_back(frames, {place: frame.to(frames) for place, frame in given.items()})
 
 
 def whole(batch: Mapping[str, Tensor]) -> Tensor:

@@ -1,10 +1,11 @@
-"""Family `ltx`: LTX-Video, from text, or with the first frame given; from 0.9.5 on the last one, too.
+"""Family `ltx`: LTX-Video, from text, or with the first frame given; from 0.9.5 on any others, too.
 
 A rectified flow over tokens; latents are scaled by the mean and deviation of each channel, which the VAE holds. The
-first frame, where it is given, takes the place of the first latent frame, at time zero; the last one stands beside the
-clip, as tokens of its own at that frame's place. Newer VAEs (0.9.1 on) denoise once more while they decode.
+first frame, where it is given, takes the place of the first latent frame, at time zero; others stand beside the clip,
+as tokens of their own at their places. Newer VAEs (0.9.1 on) denoise once more while they decode.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -89,18 +90,28 @@ class LTXFamily(VideoFamily):
     def images(
         self, first: Tensor | None, last: Tensor | None, shape: tuple[int, int, int], batch: int, rate: float
     ) -> Condition:
-        given = {"rate": torch.full((batch,), rate, device=self.device)}
-        if last is not None and not self.places_frames:
-            raise UserError("this LTX model takes a first frame only: leave the last image out, or take 0.9.5 or later")
-        if last is not None:
-            given["end"] = self.encode_frames(last[:, :, None])
+        ends = {place: frame for place, frame in ((0, first), (shape[0] - 1, last)) if frame is not None}
+        return self.told_frames(ends, shape, batch, rate)
+
+    @torch.no_grad()
+    def told_frames(
+        self, given: Mapping[int, Tensor], shape: tuple[int, int, int], batch: int, rate: float
+    ) -> Condition:
+        """Every frame but the first stands beside the clip: latents [B, C, K, h, w], and their places [B, K]."""
+        first, others = given.get(0), sorted(given.keys() - {0})
+        told = {"rate": torch.full((batch,), rate, device=self.device)}
+        if others and not self.places_frames:
+            raise UserError("this LTX model takes a first frame only: leave other images out, or take 0.9.5 or later")
+        if others:
+            told["beside"] = torch.cat([self.encode_frames(given[place][:, :, None]) for place in others], dim=2)
+            told["places"] = torch.tensor(others, device=self.device).expand(batch, -1)
         if first is None:
-            return given
+            return told
         start = self.encode_frames(first[:, :, None])
         length = self.latent_shape(*shape)[1]
         is_known = torch.zeros(len(first), 1, length, 1, 1, dtype=torch.bool, device=start.device)
         is_known[:, :, 0] = True
-        return {**given, "known": F.pad(start, (0, 0, 0, 0, 0, length - 1)), "is_known": is_known}
+        return {**told, "known": F.pad(start, (0, 0, 0, 0, 0, length - 1)), "is_known": is_known}
 
     # The circle -----------------------------------------------------------------------------------------------------
 
@@ -120,7 +131,8 @@ class LTXFamily(VideoFamily):
         rate: Tensor,
         known: Tensor | None = None,
         is_known: Tensor | None = None,
-        end: Tensor | None = None,
+        beside: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         """noise - x0 at y [B, C, T, h, w], time [B] in 0..1000. rate: frames per second [B], all equal."""
         frames, height, width = y.shape[2:]
@@ -129,10 +141,10 @@ class LTXFamily(VideoFamily):
             y = torch.where(is_known, known.to(y.dtype), y)
             given = is_known.flatten(1).repeat_interleave(height * width, dim=1)
             time = time.expand(given.shape).masked_fill(given, 0)
-        states, beside = y.flatten(2), 0
-        if end is not None:
-            states, beside = torch.cat((end.flatten(2).to(y.dtype), states), dim=2), height * width
-            time = F.pad(time.expand(-1, frames * height * width), (beside, 0))
+        states, others = y.flatten(2), 0
+        if beside is not None:
+            states, others = torch.cat((beside.flatten(2).to(y.dtype), states), dim=2), beside[0, 0].numel()
+            time = F.pad(time.expand(-1, frames * height * width), (others, 0))
         tokens = net(
             hidden_states=states.transpose(1, 2).to(net.dtype),
             encoder_hidden_states=text.to(net.dtype),
@@ -142,18 +154,19 @@ class LTXFamily(VideoFamily):
             height=height,
             width=width,
             return_dict=False,
-            **self._places(y, float(rate[0]), with_end=end is not None),
+            **self._places(y, float(rate[0]), places),
         )[0]
-        return tokens[:, beside:].transpose(1, 2).reshape(y.shape)
+        return tokens[:, others:].transpose(1, 2).reshape(y.shape)
 
-    def _places(self, y: Tensor, rate: float, *, with_end: bool) -> dict[str, Any]:
-        """Where tokens lie, in seconds and pixels. The last frame's come first."""
+    def _places(self, y: Tensor, rate: float, beside: Tensor | None) -> dict[str, Any]:
+        """Where tokens lie, in seconds and pixels. Those of frames beside the clip, at the same places in all clips,
+        come first."""
         grid = self.grid
         if not self.places_frames:
             return {"rope_interpolation_scale": (grid.time / rate, grid.side, grid.side)}
         frame, row, column = (torch.arange(count, device=y.device, dtype=torch.float32) for count in y.shape[2:])
         starts = (grid.time * frame + 1 - grid.time).clamp(min=0)
-        starts = torch.cat((grid.time * frame[-1:], starts)) if with_end else starts
+        starts = starts if beside is None else torch.cat((beside[0].to(starts), starts))
         places = torch.meshgrid(starts / rate, grid.side * row, grid.side * column, indexing="ij")
         return {"video_coords": torch.stack(places).flatten(1).expand(len(y), -1, -1)}
 

@@ -193,6 +193,17 @@ class VideoFamily(Tunable, ABC):
     ) -> Condition:
         """What the network is told of given frames [B, 3, H, W] in 0..1. shape: num_frames, height, width."""
 
+    def told_frames(
+        self, given: Mapping[int, Tensor], shape: tuple[int, int, int], batch: int, rate: float
+    ) -> Condition:
+        """The same of frames by their place in the clip; here of its ends alone."""
+        end = shape[0] - 1
+        for place in given.keys() - {0, end}:
+            raise UserError(
+                f"this model is told of a first or last frame only, got one for place {place}: leave it out"
+            )
+        return self.images(given.get(0), given.get(end) if end else None, shape, batch, rate)
+
     # The circle -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -211,9 +222,9 @@ class VideoFamily(Tunable, ABC):
     def decode(self, x0: Tensor, noise: Tensor | None = None) -> Tensor:
         """Frames [B, 3, T, H, W], float32 in 0..1. noise: like x0, for a VAE whose decoder takes some."""
 
-    def given_back(self, frames: Tensor, first: Tensor | None, last: Tensor | None) -> Tensor:
-        """Decoded frames [B, 3, T, H, W] with what the given ones [B, 3, H, W] tell of them put in, where a family does
-        that."""
+    def given_back(self, frames: Tensor, given: Mapping[int, Tensor]) -> Tensor:
+        """Decoded frames [B, 3, T, H, W] with what the given ones, place -> [B, 3, H, W], tell of them put in, where a
+        family does that."""
         return frames
 
     def posterior(self, frames: Tensor, generator: torch.Generator | None) -> Tensor:
