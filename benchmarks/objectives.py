@@ -107,7 +107,7 @@ class Comparison:
         (folder / "config.yaml").write_text(yaml.safe_dump(self.recipe(objective, seed)), encoding="utf-8")
         print(f"{objective}, seed {seed}: tuning", flush=True)
         told = process("benchmarks.tuning", folder / "config.yaml")
-        write(folder / "tuning.json", json.loads(told.splitlines()[-1]))
+        write(folder / "tuning.json", json.loads(told))
 
     def recipe(self, objective: str, seed: int) -> dict[str, Any]:
         """RUN.yaml with the objective's own values, at this budget."""
@@ -125,12 +125,16 @@ class Comparison:
         fixed |= {"log_every": max(1, steps // 20), "save_every": max(1, steps // 4)}
         fixed |= {"last_stage": own["last_stage"]} if "last_stage" in own else {}
         if latents.get("samples"):
-            fixed["latents"] = {**latents, "seed": 0, "dir": str(self.out / "latents")}
+            fixed["latents"] = {"dir": str(self.out / "latents"), "seed": 0, **latents}  # one cache for all
         return {**plain, **scaled, **fixed}
 
     def judge(self, cell: str, model: str, rows: list[dict[str, Any]], pairs: str | None) -> None:
+        from benchmarks.judging import finished, key_of
+
         folder = self.out / cell
         folder.mkdir(parents=True, exist_ok=True)
+        if {key_of(row) for row in rows} <= {key_of(row) for row in finished(folder)}:
+            return
         job = {"family": self.family, "model": model, "clips": str(self.clips), "out": str(folder), "rows": rows}
         job |= {"batch": self.settings.batch, "seed": 0, "pairs": pairs and str(self.out / pairs)}
         job["middles"] = list(self.settings.middles) if pairs and self.settings.choosing else []
@@ -164,13 +168,15 @@ class Comparison:
 
 
 def process(module: str, argument: Path) -> str:
-    """Run one of ours; what it printed. Raises UserError where it fails, with its last line."""
-    command = [sys.executable, "-m", module, str(argument)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word of why"])[-1]
-        raise UserError(f"{module} {argument} ended with {done.returncode}: {last}")
-    return done.stdout
+    """Run one of ours, whose words go on to ours; its last line. Raises UserError where it fails."""
+    command, last = [sys.executable, "-m", module, str(argument)], ""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        for last in child.stdout or ():
+            if not last.startswith("{"):
+                print(last, end="", flush=True)
+    if child.returncode:
+        raise UserError(f"{module} {argument} ended with {child.returncode}: see above, and start again to go on")
+    return last
 
 
 def machine() -> dict[str, Any]:

@@ -46,6 +46,13 @@ def test_every_objective_gets_the_same_samples_and_its_own_values(compare, objec
         assert config.objective["warmup"] == 1000
 
 
+def test_every_run_reads_one_cache_of_latents(compare):
+    comparison = compare()
+    made = [comparison.recipe(objective, seed)["latents"] for objective, seed in (("ect", 0), ("cd", 2))]
+    assert made[0] == made[1] == {"samples": 640, "batch_size": 16, "seed": 0, "dir": str(comparison.out / "latents")}
+    assert compare("latents.dir=elsewhere").recipe("ect", 1)["latents"]["dir"] == "elsewhere"
+
+
 def test_results_of_other_settings_are_not_added_to(compare):
     compare("--samples", "160").check()
     compare("--samples", "160", "--seeds", "5", "--objectives", "ect").check()  # more cells of the same
