@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -558,6 +559,41 @@ def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: P
     whole = out.with_name("whole.mp4")
     interpolate(*asked, "-o", whole)
     assert whole.read_bytes() == out.read_bytes()
+
+
+def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidcm.interpolation import segments
+
+    write_video(source, 20)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asked = [source, "--factor", "2", "--model", model, "--steps", "0"]
+    short = "from vidcm.interpolation import segments; segments.FRAMES = segments.LEAST_FRAMES = 8; "
+    command = [
+        sys.executable,
+        "-c",
+        f"{short}from vidcm.cli.main import main; main()",
+        "interpolate",
+        "-o",
+        out,
+        *asked,
+    ]
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen(list(map(str, command)), env={**shared, "RANK": str(rank)}, **pipes) for rank in range(2)
+    ]
+    told = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    assert told[0][0].startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")
+    assert told[1][0] == ""
+    assert list(out.parent.iterdir()) == [out]
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    monkeypatch.setattr(segments, "LEAST_FRAMES", 8)
+    alone = out.with_name("alone.mp4")
+    interpolate(*asked, "-o", alone)
+    assert alone.read_bytes() == out.read_bytes()
 
 
 def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: Path) -> None:

@@ -218,9 +218,11 @@ def command(
         return
     if suffix is not None:
         raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
-    progress = Progress(as_json)
-    interpolator = lazily(_loader(model, **sampling))
+    progress, processes = Progress(as_json), launched()
+    interpolator = lazily(_loader(model, processes=processes, **sampling))
     if again_at is not None:
+        if processes.count > 1:
+            raise click.UsageError("--reroll is for one process: start it without torchrun")
         kept = {name: how[name] for name in ("rule", "codec", "quality", "doubt", "find_cuts", "cuts")}
         run_reroll(source, target, again_at, interpolator, as_json, detector=_detector, **kept)
         return
@@ -230,12 +232,14 @@ def command(
             how |= {"progress": progress, "survey_progress": Progress(as_json, LOOKING)}
             how |= {"forecast": Forecast(partial(foretell, target, progress))}
             how |= {"settings": Identity(options_of(ctx), source, model), "resume": GO_ON if resume else ANEW}
+            how |= {"processes": processes}
             done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
-        for report in reports:
+        for report in reports if processes.is_first else ():
             write_report(report, done.as_dict(), ledger)
-    tell(done, as_json)
+    if processes.is_first:
+        tell(done, as_json)
 
 
 def _source(source: Path, input_fps: str | None) -> Path:

@@ -44,7 +44,9 @@ class Assembly:
         self.sizes = Sizes()
         self._writer, self._journal, self._info, self._stretch = writer, journal, info, stretch
         self._ledger, self._put = ledger, put
+        self._is_shared = journal.processes.count > 1
         self._begin: Begin | None = None
+        self._in_gap = 0  # frames of the gap that has begun
         self._waiting: Rendered | None = None  # until it is known how long it is shown
         self._notes = self._new_notes()
         self._pictures: Pictures | None = None
@@ -55,7 +57,7 @@ class Assembly:
         self._encode_waiting(begin.work.planned[0].instant)
         if self._begin is None or begin.segment != self._begin.segment:
             self._close()
-        self._begin = begin
+        self._begin, self._in_gap = begin, 0
 
     def add(self, rendered: "Rendered") -> None:
         """The next frame of the gap that has begun."""
@@ -63,13 +65,22 @@ class Assembly:
         self._encode_waiting(rendered.planned.instant)
         self._waiting = rendered
         first = self._begin.work.step.first.frame.index
-        self._notes.note(self.frames_out, first, rendered, self._info, self._stretch)
+        self._notes.note(self._begin.index + self._in_gap, first, rendered, self._info, self._stretch)
+        self._in_gap += 1
         self._count(rendered.is_made)
 
     def end(self, instant: Fraction) -> None:
-        """instant: of the end of the last frame, on the source's clock."""
+        """instant: of the end of the last frame, on the source's clock. The first of several processes waits for the
+        others, and joins what all have made."""
         self._encode_waiting(instant)
         self._close()
+        self._journal.processes.wait()
+        if self._is_shared and self._journal.processes.is_first and self._begin is not None:
+            self.frames_out = self.frames_made = 0
+            for index in range(self._begin.segment + 1):
+                self._join(index, self._counted(index))
+        elif self._is_shared:
+            self._writer.abandon()
 
     def __enter__(self) -> "Assembly":
         return self
@@ -100,16 +111,23 @@ class Assembly:
         if self._begin is None:
             return
         index = self._begin.segment
-        if index in self._journal.done:
-            notes = self._journal.notes(index)
-            for entry in notes.entries:
-                self._count(entry.is_made)
-            self.frames_kept += len(notes.entries)
-        else:
-            notes = self._finish(index)
+        notes = None if self._pictures is None else self._finish(index)
+        if not self._is_shared:
+            self._join(index, notes or self._counted(index))
+
+    def _join(self, index: int, notes: Notes) -> None:
+        """Put a segment behind those before it."""
+        self.frames_kept += len(notes.entries) if index in self._journal.kept else 0
         if self._ledger is not None:
             self._ledger.take(notes)
         self._writer.add_part(self._journal.part(index))
+
+    def _counted(self, index: int) -> Notes:
+        """The notes on a segment that was not made here and now."""
+        notes = self._journal.notes(index)
+        for entry in notes.entries:
+            self._count(entry.is_made)
+        return notes
 
     def _finish(self, index: int) -> Notes:
         """Encode what is left of the segment, and make it count."""

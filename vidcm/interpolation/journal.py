@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.ledger import Notes
 from vidcm.media.place import discard
 
@@ -26,11 +27,15 @@ Settings = Callable[[], Mapping[str, str]]
 
 
 class Journal:
-    """See the module. done: the segments that are whole."""
+    """See the module. done: the segments that are whole; kept: those that were when this run began.
 
-    def __init__(self, target: Path, settings: Settings | None) -> None:
+    Where several processes share a file each makes some of the segments, and the first one has the journal."""
+
+    def __init__(self, target: Path, settings: Settings | None, processes: Processes = ALONE) -> None:
         self.folder, self._target, self._settings = folder_of(target), target, settings
+        self.processes = processes
         self.done: set[int] = set()
+        self.kept: frozenset[int] = frozenset()
 
     def begin(self, how: str) -> None:
         """how: ANEW, GO_ON (raises UserError where there is nothing to go on with) or IF_IT_FITS."""
@@ -41,13 +46,24 @@ class Journal:
                 f"{self._target} is there, and nothing of it is unfinished: leave --resume out to make it again"
             )
         if before is not None and self._fits(before, is_asked=how == GO_ON):
-            self.done = {index for index in self._recorded() if self._is_whole(index)}
             for file in self.folder.iterdir():
                 if not file.stem.isdecimal() and file.name != HEAD:
                     discard(file)
+            self.look()
             return
         self.remove()
         self.folder.mkdir()
+        if self.processes.count > 1:  # before any of the others has something whole
+            self._write_head()
+
+    def look(self) -> None:
+        """Find out what is there."""
+        self.done = {index for index in self._recorded() if self._is_whole(index)}
+        self.kept = frozenset(self.done)
+
+    def is_mine(self, index: int) -> bool:
+        """Whether this process is to make a segment."""
+        return index not in self.done and index % self.processes.count == self.processes.rank
 
     def part(self, index: int) -> Path:
         """A segment's encoded pictures."""
@@ -56,20 +72,26 @@ class Journal:
     @property
     def unfinished(self) -> Path:
         """Where a segment grows."""
-        return self.folder / "segment.growing"
+        return self.folder / f"segment-{self.processes.rank}.growing"
 
     def commit(self, index: int, digest: str, notes: Notes) -> None:
         """The segment that grew is whole."""
         from vidcm.data.arrays import write_aside
 
-        if self._settings is not None and not (self.folder / HEAD).exists():
-            head = {"format": FORMAT, "settings": dict(self._settings())}
-            write_aside(self.folder / HEAD, json.dumps(head, indent=2).encode(), flush=True)
+        if self.processes.count == 1 and not (self.folder / HEAD).exists():
+            self._write_head()
         os.replace(self.unfinished, self.part(index))
         size = self.part(index).stat().st_size
         record = {"bytes": size, "digest": digest, "notes": notes.as_dict()}
         write_aside(self._record(index), json.dumps(record).encode(), flush=True)
         self.done.add(index)
+
+    def _write_head(self) -> None:
+        from vidcm.data.arrays import write_aside
+
+        if self._settings is not None:
+            head = {"format": FORMAT, "settings": dict(self._settings())}
+            write_aside(self.folder / HEAD, json.dumps(head, indent=2).encode(), flush=True)
 
     def notes(self, index: int) -> Notes:
         return Notes.from_dict(json.loads(self._record(index).read_bytes())["notes"])
@@ -128,15 +150,21 @@ def read_head(folder: Path) -> dict[str, str] | None:
 
 
 @contextmanager
-def journal_of(target: Path, settings: Settings | None, how: str) -> Iterator[Journal]:
+def journal_of(target: Path, settings: Settings | None, how: str, processes: Processes = ALONE) -> Iterator[Journal]:
     """settings: what makes the output what it is, by the names a user knows; without it nothing outlives a failure."""
-    journal = Journal(target, settings)
-    try:
-        journal.begin(how)
-    except OSError as error:
-        raise UserError(
-            f"{target}: cannot write in {target.parent}: {error.strerror}; write to another folder"
-        ) from error
+    journal = Journal(target, settings, processes)
+    if processes.is_first:
+        try:
+            journal.begin(how)
+        except OSError as error:
+            raise UserError(
+                f"{target}: cannot write in {target.parent}: {error.strerror}; write to another folder"
+            ) from error
+    processes.wait()
+    if not processes.is_first:
+        journal.look()
+        yield journal
+        return
     try:
         yield journal
     except BaseException as error:

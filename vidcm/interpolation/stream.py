@@ -4,7 +4,7 @@ Three stages at once: one thread decodes and finds cuts, one makes the in-betwee
 """
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidcm.core.ahead import ahead
 from vidcm.core.errors import UserError
+from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.assembly import Assembly
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
@@ -96,6 +97,7 @@ def interpolate_file(
     forecast: Forecast | None = None,
     settings: Settings | None = None,
     resume: str = ANEW,
+    processes: Processes = ALONE,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
 
@@ -112,7 +114,8 @@ def interpolate_file(
     forecast: with what it needs to tell how long it will
     take. settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings
     too, by the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what
-    becomes of what an earlier run left: see `journal`. Raises UserError if it cannot, and leaves nothing behind without
+    becomes of what an earlier run left: see `journal`. processes: share the segments; the first one writes the output,
+    and its report is the one that counts. Raises UserError if it cannot, and leaves nothing behind without
     settings, nor when interrupted.
     """
     source, target, started = as_path(source), Path(target), time.monotonic()
@@ -134,7 +137,7 @@ def interpolate_file(
             renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
             job = job.mended(mending, seen)
         renderer = replace(renderer, origin=reader.info.start, number=job.number)
-        expected = rule.count(job.count, job.info.average_rate)
+        expected = rule.count(job.count, job.info.average_rate) // processes.count
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
@@ -143,11 +146,11 @@ def interpolate_file(
         works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)))
         with (
-            claimed(target),
-            journal_of(target, settings, resume) as journal,
+            claimed(target) if processes.is_first else nullcontext(),
+            journal_of(target, settings, resume, processes) as journal,
             _writer(target, shown, rule, codec, quality, Pace(rule.stretch, sound), journal) as writer,
             Assembly(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
-            closing(ahead(rendered(begins, renderer, lambda index: index not in journal.done), FRAMES_AHEAD)) as made,
+            closing(ahead(rendered(begins, renderer, journal.is_mine), FRAMES_AHEAD)) as made,
         ):
             for each in made:
                 if isinstance(each, Begin):

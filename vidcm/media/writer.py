@@ -82,7 +82,7 @@ class VideoWriter:
         rate = rate or info.average_rate
         self.encoding = Encoding(self.path, info, self.choice, self.time_base, rate, pace, options or {}, turn)
         self._pictures: Pictures | None = None
-        self._order, self._is_begun = DecodingOrder(), False
+        self._order, self._is_begun, self._is_wanted = DecodingOrder(), False, True
         self._remux: Remux | None = None
         self._left: list[str] = []
         self._temporary = reserve(self.path, grow_in)
@@ -151,6 +151,10 @@ class VideoWriter:
             self._output.close()
             publish(self.path, self._temporary)
 
+    def abandon(self) -> None:
+        """Write nothing after all."""
+        self._is_wanted = False
+
     def __enter__(self) -> Self:
         return self
 
@@ -158,7 +162,7 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            if error is None and self._is_wanted:
                 self.finish()
         finally:
             self._abort()
