@@ -82,3 +82,19 @@ def test_the_discrete_form_is_as_good_as_its_step_lets_it_be(opened):
     with torch.no_grad(), plain_arithmetic(torch.device("cpu")):
         df = exact(f, *where)
         assert (discrete(f, *where) - df).norm() < 0.01 * df.norm()
+
+
+def test_the_derivative_is_exact_with_an_adapter(tmp_path):
+    family, shape = families.get("wan").load(write("wan 2.1 t2v", tmp_path)), VARIANTS["wan 2.1 t2v"].shape
+    condition, *where = point(family, shape)
+    family.adapt(4, str(tmp_path))
+    bare = family.denoiser(condition)(*where[:2])
+    for name, weight in family.transformer.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    f = family.denoiser(condition)
+    assert not f(*where[:2]).allclose(bare)
+    derivative = Derivative()
+    with torch.no_grad():
+        assert derivative.error(derivative(f, *where), f, *where) < 0.003
+    assert derivative.hindrance is None
