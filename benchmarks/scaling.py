@@ -20,7 +20,6 @@ from vidcm.core.processes import launched
 from vidcm.families.motion import MotionFamily
 from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
-from vidcm.training.divided import place_among
 from vidcm.training.loop import train
 from vidcm.training.start import start_processes
 
@@ -66,8 +65,9 @@ class Timed:
 
 def measure(out: Path, how: dict[str, Any]) -> tuple[float, float]:
     processes = launched()
-    config = from_mapping(RunConfig, {**RUN, "out": str(out), "device": "cpu", **how})
-    _, world = place_among(config, processes.rank, processes.count)
+    world = processes.count // how.get("context", 1)
+    told = {**RUN, "out": str(out), "device": "cpu", "data": {"batch_size": CLIPS // world}, **how}
+    config = from_mapping(RunConfig, told)
     torch.manual_seed(0)
     family = MotionFamily.create({})
     batches = Timed(family, CLIPS // world)

@@ -180,7 +180,8 @@ def _many(
 
     processes, teller = launched(), Teller(as_json)
     if on_ray:  # workers start in a folder of their own
-        folder, model = folder.absolute(), model if named(model) is not None or model is None else model.absolute()
+        folder = folder.absolute()
+        model = model if model is None or named(model) else model.absolute()
     manifest = Manifest(folder, _loading(model, processes=processes, **options), identity(model))
     if on_ray:
         from vidcm.work.cluster import make_all_on_ray

@@ -19,7 +19,8 @@ def plan_line(config: RunConfig, processes: int, device: torch.device) -> str:
     clips = own * config.grad_accumulation * groups
     ways = [f"{processes} process{'es' if processes > 1 else ''} on {device.type}"]
     ways += [f"{config.context} of them for each clip"] if config.context > 1 else []
-    ways += ["weights in shards"] if config.shard and processes > 1 else []
+    if config.shard:
+        ways.append("weights in shards" if processes > 1 else "weights whole, there being one process")
     parts = f"{own} x {config.grad_accumulation} batches x {groups}"
     return (
         f"plan: {config.stage} of family {config.family}, {config.steps} steps of {clips} clips ({parts}), "

@@ -115,6 +115,9 @@ def make_all(
 def sum_up(batch: Batch[J, R], jobs: Sequence[J], *, is_first: bool = True) -> list[R]:
     """The records of all jobs, as they are saved; the first process writes the summary."""
     records = [read(batch, job) for job in jobs]
+    for record in records:
+        if record.status == "begun":
+            record.error = "was interrupted"
     if is_first:
         write_aside(batch.folder / SUMMARY, as_json(batch.summary(records)))
     return records
