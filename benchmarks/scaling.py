@@ -3,7 +3,7 @@
     python -m benchmarks.scaling                                             one process
     ACCELERATE_USE_CPU=true torchrun --nproc-per-node 2 -m benchmarks.scaling    two, in each way of dividing
 
-Latents are random, of the shipped motion model's network: ECT, eight in-between frames of 16 x 28 places, four clips a
+Latents are random, of the shipped motion model's network: ECT, four in-between frames of 8 x 14 places, four clips a
 step. Processor seconds tell what dividing costs where the machine has other work too; the clock then tells little.
 """
 
@@ -23,7 +23,7 @@ from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
 from vidcm.training.start import start_processes
 
-CLIPS, FRAMES, PLACES = 4, 8, (16, 28)
+CLIPS, FRAMES, PLACES = 4, 4, (8, 14)
 WARM, STEPS = 2, 6  # steps before the clock starts, and until it stops
 RUN = {"stage": "ect", "steps": WARM + STEPS, "save_every": 1000, "log_every": 1000, "precision": "fp32"}
 WAYS: dict[str, dict[str, Any]] = {
