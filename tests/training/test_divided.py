@@ -41,7 +41,7 @@ def in_two_processes(*words: str) -> str:
     command = [sys.executable, *words]
     ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
     started = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
-    said = [process.communicate(timeout=500)[1] for process in started]
+    said = [process.communicate(timeout=1800)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(said)
     return said[0]
 
