@@ -1,7 +1,8 @@
 """How much of the model's own rate a whole file reaches, decoded and encoded beside it: `python -m benchmarks.whole`.
 
 In one process, one after the other: the model on pairs of frames in memory, then the file with the same frames, twice
-as many out. Seconds for each in-between frame, the first ones left out, wall clock and CPU.
+as many out. Seconds for each in-between frame, the first ones left out, wall clock and CPU. With `--wait SECONDS` the
+model does nothing but wait, as the CPU does for an accelerator of that speed.
 """
 
 import os
@@ -11,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported:
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,30 +69,37 @@ def whole(interpolate: Callable[..., Any], width: int, height: int, count: int) 
     return laps.each()
 
 
-def compare(size: str, model: str | None, method: str = "vidcm") -> dict[str, Any]:
-    interpolate = interpolator_of(method, model)
+def waiting(seconds: float) -> Callable[..., Any]:
+    def interpolate(first: torch.Tensor, last: torch.Tensor, taus: Sequence[float], **_: Any) -> torch.Tensor:
+        time.sleep(seconds)
+        return first[:, None].expand(-1, len(taus), -1, -1)
+
+    return interpolate
+
+
+def compare(size: str, interpolate: Callable[..., Any]) -> None:
     (model_s, model_cpu_s), (file_s, file_cpu_s) = (run(interpolate, *SIZES[size]) for run in (alone, whole))
-    row = {"size": size, "model_s": model_s, "file_s": file_s, "model_cpu_s": model_cpu_s, "file_cpu_s": file_cpu_s}
     met = "met" if model_s / file_s >= LEAST else "MISSED"
     print(
         f"{size:<12} model alone {model_s:.3f} s ({model_cpu_s:.3f} CPU), whole file {file_s:.3f} s ({file_cpu_s:.3f} "
         f"CPU): {model_s / file_s:.0%} of at least {LEAST:.0%}: {met}",
         flush=True,
     )
-    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", help="model directory; default: the shipped one")
     parser.add_argument("--method", default="vidcm", help="or the name of a baseline")
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="no model, but that long for each in-between")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sizes", default="448x256,1920x1080", help="some of " + ", ".join(SIZES))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
+    interpolate = waiting(options.wait) if options.wait else interpolator_of(options.method, options.model)
     for size in options.sizes.split(","):
-        compare(size, options.model, options.method)
+        compare(size, interpolate)
 
 
 if __name__ == "__main__":
