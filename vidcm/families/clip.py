@@ -69,7 +69,7 @@ class ClipFamily(VideoFamily):
         family = cls(vae, dit, teacher=teacher, consistency=load_consistency(folder))
         family.check()
         for module in family.modules():
-            module.to(dtype)
+            nn.Module.to(module, dtype)  # diffusers' own warns of nothing
         return family
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
