@@ -112,3 +112,23 @@ def test_its_vae_learns_from_whole_clips_only(family):
     absent["first_present"] = torch.tensor([True, False, True])
     with pytest.raises(UserError, match=r"data\.absent must be 0"):
         family.vae_loss(absent, generator=torch.Generator(), samples_seen=0)
+
+
+def test_an_adapter_is_saved_read_back_and_merged(family, tmp_path):
+    family.save(tmp_path / "base")
+    torch.manual_seed(0)
+    family.adapt(4, str(tmp_path / "base"))
+    for weight in family.adapter.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    condition = family.told_of(torch.rand(1, 3, 9, 16, 16), torch.zeros(1, 9, dtype=torch.bool))
+    x, angle = torch.randn(1, 4, 3, 2, 2), torch.full((1, 1, 1, 1, 1), 0.7)
+    with torch.no_grad():
+        wanted = family.denoiser(condition)(x, angle)
+        bare = family.denoiser(condition, family.bare())(x, angle)
+        family.save(tmp_path / "laid")
+        again = get("clip").load(tmp_path / "laid")
+        assert (wanted - bare).abs().max() > 0.01
+        torch.testing.assert_close(again.denoiser(condition)(x, angle), wanted)
+        again.merge().save(tmp_path / "merged")
+        merged = get("clip").load(tmp_path / "merged")
+        torch.testing.assert_close(merged.denoiser(condition)(x, angle), wanted, atol=1e-5, rtol=1e-5)

@@ -273,7 +273,7 @@ def test_pretrained_then_tuned_the_loss_and_the_distance_of_two_steps_fall(tmp_p
 
 WRONG = {
     "rank": ({"family": "wan", "lora": 0}, "lora must be a rank of at least 1"),
-    "motion": ({"family": "motion", "lora": 4}, "lora: family motion has none, only cogvideox, ltx, wan: leave it out"),
+    "motion": ({"family": "motion", "lora": 4}, "family motion has none, only clip, cogvideox, ltx, wan: leave it out"),
     "checkpointing": ({"family": "motion", "gradient_checkpointing": True}, "family motion has none, only"),
     "no weights": ({"family": "wan", "lora": 4}, "init= must name"),
 }

@@ -12,6 +12,7 @@ import importlib.util
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ NAME = "default"  # peft's, of an adapter in a network
 LAYERS = (  # linear layers of the blocks, by the end of their names
     *("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj"),  # the last two: Wan's attention to an image
     *("net.0.proj", "net.2"),  # feed-forward
+    *(f"spatial.{name}" for name in ("qkv", "out")),  # from here on those of our own VideoDiT
+    *(f"{part}.{name}" for part in ("temporal", "text") for name in ("q", "kv", "out")),
+    *("mlp.0", "mlp.3"),
 )
 
 
@@ -45,11 +49,21 @@ def check_installed() -> None:
 
 
 def attach(network: Any, rank: int) -> None:
-    """Factors of that rank beside the layers of a diffusers transformer, drawn from torch's generator."""
+    """Factors of that rank beside the layers of a transformer of diffusers or our own, drawn from torch's generator."""
     check_installed()
+    from diffusers.loaders import PeftAdapterMixin
     from peft import LoraConfig
 
+    if not isinstance(network, PeftAdapterMixin):
+        network.__class__ = taking_adapters(type(network), PeftAdapterMixin)
     network.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LAYERS)), NAME)
+
+
+@cache
+def taking_adapters(kind: type, mixin: type) -> type:
+    """A class of ours with what diffusers' models have for adapters. Not a base of ours from the start: its import
+    takes a second, which interpolation would wait for."""
+    return type(kind.__name__, (kind, mixin), {"__module__": kind.__module__})
 
 
 def factors(network: nn.Module) -> dict[str, nn.Parameter]:
