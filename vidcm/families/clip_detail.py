@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TOLERANCE = 0.05  # root-mean-square difference of the colours, of 1, at which about a third of the detail is left
+TOLERANCE = 0.1  # root-mean-square difference of the colours, of 1, at which about a third of the detail is left
 
 
 def give_back(frames: Tensor, given: Mapping[int, Tensor]) -> Tensor:
