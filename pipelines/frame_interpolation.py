@@ -23,6 +23,7 @@ from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
+from vidcm.models.warp import resize_flow, warp
 from vidcm.sampling.anchored import anchored
 from vidcm.sampling.ode import ode
 
@@ -96,7 +97,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> FrameInterpolationOutput | tuple:
         """The frames at the instants tau between `first` (tau 0) and `last` (tau 1).
 
-        first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end: the other is continued).
+        first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end): the other goes on as it
+        moved from or to the frame around it, without the network; where there is none, the network makes motion up.
         tau: K instants strictly inside (0, 1), shared by the batch, or [B, K].
         around: the frames before the first and after the last, where there are any, [B, 3, H, W]: they tell how motion
         is changing; its times are shared by the batch. looks: what `family.look` made of (first, last, before, after),
@@ -111,10 +113,15 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         """
         ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type, around)
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
-        with self.precision():
-            ends, draft = self.family.observe(self.family.pair(*self.look(first, last, around, looks), tau=tau))
-            z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
-            frames, doubt = self.render(z, ends, draft, *ends_given)
+        looked = self.look(first, last, around, looks)
+        going_on = self.family.continuation(*looked, tau=tau)
+        if going_on is not None:
+            frames, doubt = self.go_on(*going_on, ends_given[0])
+        else:
+            with self.precision():
+                ends, draft = self.family.observe(self.family.pair(*looked, tau=tau))
+                z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
+                frames, doubt = self.render(z, ends, draft, *ends_given)
         confidence = 1 - doubt
         if output_type == "np":
             frames, confidence = (x.permute(0, 2, 3, 4, 1).cpu().numpy() for x in (frames, confidence))
@@ -225,6 +232,15 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     def latent_shape(self, draft: Draft, ends: Ends) -> tuple[int, ...]:
         batch = len(ends.present)
         return (batch, self.vae.config.latent_channels, len(draft.tau) // batch, *draft.doubt.shape[-2:])
+
+    def go_on(self, flow: Tensor, doubt: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        """What `render` gives, of a full-size end [B, 3, H, W] that goes on moving: see `family.continuation`."""
+        count, size = len(flow) // len(end), tuple(end.shape[-2:])
+        black, white = min(0.0, float(end.amin())), max(1.0, float(end.amax()))
+        flows = (resize_flow(flow[i : i + 1], size) for i in range(len(flow)))
+        made = [warp(end[i // count, None], each, "bicubic").clamp(black, white) for i, each in enumerate(flows)]
+        doubt = F.interpolate(doubt, size=size, mode="bilinear", align_corners=False)
+        return unrows(torch.cat(made), len(end)), unrows(doubt, len(end))
 
     def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1, or as far beyond as the ends go, and

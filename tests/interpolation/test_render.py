@@ -70,7 +70,25 @@ def test_hold_repeats_the_nearer_frame_at_a_cut_and_asks_nobody(crossfade):
 
 def test_each_cut_starts_a_shot(crossfade):
     list(Renderer(Factor(Fraction(2)), crossfade, CutBefore(20, 60))(grey_frames(5), Tally()))
-    assert [(position, shot) for position, shot, *_ in crossfade.calls] == [(0, 0), (1, 1), (2, 1), (3, 2)]
+    assert [(position, shot) for position, shot, *_ in crossfade.calls] == [(1, 1), (2, 1), (3, 2)]  # 0 is held
+
+
+def test_what_has_no_motion_to_go_on_with_is_held(crossfade):
+    """A shot of one frame, and a frame that is too far off to tell how fast things move."""
+    single = Renderer(Factor(Fraction(2)), crossfade, CutBefore(20, 40))
+    assert [kind for *_, kind, _ in single(grey_frames(3), Tally())] == [
+        "source",
+        "cut",
+        "source",
+        "cut",
+        "source",
+        "end",
+    ]
+    frames = grey_frames(3)
+    frames[2].instant = Fraction(5, 24)
+    late = Renderer(Factor(Fraction(2)), crossfade, CutBefore(40))
+    assert [kind for *_, kind, _ in late(frames, Tally())] == ["source", "made", "source", "cut", "source", "end"]
+    assert crossfade.calls == [(0, 0, True, True, [0.5])]
 
 
 def test_the_frames_next_to_a_pair_are_shown_too_as_far_as_they_are_of_its_shot(crossfade):

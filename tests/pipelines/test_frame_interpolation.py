@@ -241,3 +241,27 @@ def test_what_was_measured_goes_with_the_frame(pipe, pair, monkeypatch):
     gc.collect()
     assert len(looks) == 6
     assert all(look() is None for look in looks)
+
+
+@pytest.mark.parametrize("side", ["first", "last"])
+def test_a_shot_goes_on_as_it_moved(pipe, side):
+    """Held against a picture that moves evenly, 6 pixels from frame to frame."""
+    base = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    picture = torch.nn.functional.interpolate(base, size=(160, 300), mode="bicubic").clamp(0, 1)
+    beyond, end, wanted = (picture[..., place : place + 240] for place in (20, 26, 29))
+    around = Around(before=beyond) if side == "first" else Around(after=beyond)
+    ends = (end, None) if side == "first" else (None, end)
+    made = pipe(*ends, [0.5], around=around)
+
+    def miss(frame):
+        return (frame - wanted)[..., 16:-16].square().mean()
+
+    assert miss(made.frames[:, :, 0]) < 0.1 * miss(end)
+    assert made.frames.shape == (1, 3, 1, 160, 240)
+    assert made.confidence[..., 16:-16].mean() > 0.8
+
+
+def test_without_a_frame_beyond_the_network_makes_motion_up(pipe, pair):
+    alone = pipe(pair[0], None, [0.5]).frames
+    far = pipe(pair[0], None, [0.5], around=Around(before=pair[1], lead=3)).frames  # too far off to tell
+    torch.testing.assert_close(alone, far)

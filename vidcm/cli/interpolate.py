@@ -86,6 +86,13 @@ if TYPE_CHECKING:
     help="Blend nothing across hard cuts: found, or read from a list of times, an EDL or PySceneDetect's CSV.",
 )
 @click.option(
+    "--at-cuts",
+    default="continue",
+    show_default=True,
+    type=click.Choice(("continue", "hold")),
+    help="In-betweens next to a cut: the shot goes on moving as it did, or the nearer frame is held.",
+)
+@click.option(
     "--codec",
     type=click.Choice(list(ENCODERS)),
     help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",
@@ -157,6 +164,7 @@ def command(
     sound: str | None,
     model: Path | None,
     cuts: str,
+    at_cuts: str,
     codec: str | None,
     quality: str | None,
     span: str | None,
@@ -208,6 +216,7 @@ def command(
         raise click.UsageError("two reports have the same name: give each its own")
     how: dict[str, Any] = {"rule": rule, "codec": codec, "quality": quality, "span": part, "doubt": doubt}
     how |= {"sound": sound or STRETCH, "interlaced": interlaced, "find_cuts": cuts == "auto", "cuts": known}
+    how |= {"at_cuts": at_cuts}
     how |= {"preview": length, "allow_truncated": allow_truncated}
     how |= {"repair": NOTHING if repair is None else _check(parse_repair, repair)}
     check_place(place, workers, None if source.is_dir() else "a folder")
@@ -223,7 +232,7 @@ def command(
     if again_at is not None:
         if processes.count > 1:
             raise click.UsageError("--reroll is for one process: start it without torchrun")
-        kept = {name: how[name] for name in ("rule", "codec", "quality", "doubt", "find_cuts", "cuts")}
+        kept = {name: how[name] for name in ("rule", "codec", "quality", "doubt", "find_cuts", "cuts", "at_cuts")}
         run_reroll(source, target, again_at, interpolator, as_json, detector=_detector, **kept)
         return
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
@@ -368,7 +377,6 @@ def _run(source: Path, target: Path, *, find_cuts: bool, **how: Any) -> "Report"
             source,
             target,
             detector=detector,
-            at_cuts="hold",  # docs/decisions/0010-null-ends.md
             **how,
         )
 

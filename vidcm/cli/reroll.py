@@ -59,7 +59,7 @@ def run_reroll(
     from vidcm.interpolation.reroll import reroll
 
     found = detector() if find_cuts else None
-    done = reroll(source, target, at, interpolator=interpolator, detector=found, at_cuts="hold", rule=rule, **how)
+    done = reroll(source, target, at, interpolator=interpolator, detector=found, rule=rule, **how)
     _tell(done, as_json)
 
 

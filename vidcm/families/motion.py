@@ -20,11 +20,13 @@ from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_look import Look, measure, motion_between, no_motion, resize
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS, UNEVEN, Beyond
+from vidcm.models.continuation import continued
 from vidcm.models.motion_code import parts, significant, surprise
-from vidcm.models.motion_context import Draft, Ends
+from vidcm.models.motion_context import Draft, Ends, consistency_error
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
+from vidcm.models.warp import warp
 from vidcm.sampling.anchored import anchored
 
 Batch = dict[str, Tensor]
@@ -118,6 +120,28 @@ class MotionFamily:
             told_steps.append(1.0 if told is None else step)
         batch["steps"] = known.small.new_tensor(told_steps).expand(len(tau), 2)
         return batch | {"beyond_present": torch.stack(beyond_present, dim=1)}
+
+    def continuation(
+        self,
+        first: Look | None,
+        last: Look | None,
+        beyond: tuple[Look | None, Look | None],
+        steps: tuple[float, float],
+        *,
+        tau: Tensor,
+    ) -> tuple[Tensor, Tensor] | None:
+        """Where one end is absent and the frame beyond the other one is there: the motion from the instants to that
+        end, as it was between those two frames, [B*K, 2, h, w], and where they do not bear it out, 0..1
+        [B*K, 1, h, w]; both on the 1/4 grid. Else None. Arguments as for `pair`."""
+        side = 0 if last is None else 1
+        end, told, step = (first, last)[side], beyond[side], steps[side]
+        if None not in (first, last) or told is None or not 1 / UNEVEN <= step <= UNEVEN:
+            return None
+        flow, count = end.motion_to(told), tau.shape[1]
+        doubt = consistency_error(flow, told.motion_to(end))
+        flow, doubt = (x.repeat_interleave(count, dim=0) for x in (flow, doubt))
+        going_on = continued(flow, step, (1 - tau if side else tau).flatten())
+        return going_on, warp(doubt, going_on)
 
     def with_truth(self, batch: Batch, frames: Tensor) -> Batch:
         """Add the true in-between frames [B, 3, K, H, W] and their measured motion to what `pair` made."""

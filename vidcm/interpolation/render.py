@@ -24,6 +24,7 @@ from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.deep import HEADROOM
 from vidcm.media.reader import VideoFrame
+from vidcm.models.acceleration import UNEVEN
 
 TOGETHER = 8  # in-between frames per call: bounds the memory of a long gap
 HALF = Fraction(1, 2)
@@ -224,7 +225,7 @@ class Renderer:
     def render(self, work: Work) -> Iterator[Rendered]:
         """Its output frames, in order."""
         step = work.step
-        for source, group in groupby(work.planned, key=lambda planned: self._source(planned, step.is_cut)):
+        for source, group in groupby(work.planned, key=lambda planned: self._source(planned, work)):
             planned = list(group)
             ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
@@ -235,13 +236,16 @@ class Renderer:
                 before, following = work.before if source.first else None, work.following if source.last else None
                 yield from self._made(ends, planned, around=_around(before, step, following), **key)
 
-    def _source(self, planned: PlannedFrame, is_cut: bool) -> Source:
+    def _source(self, planned: PlannedFrame, work: Work) -> Source:
         if planned.tau == 0:
             return Source(first=True, last=False, as_is=True)
-        if not is_cut:
+        if not work.step.is_cut:
             return Source(first=True, last=True, as_is=False)
         is_near_first = planned.tau <= HALF
-        return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold")
+        around = _around(work.before, work.step, work.following)
+        step = around.lead if is_near_first else around.trail
+        moves = (around.before if is_near_first else around.after) is not None and 1 / UNEVEN <= step <= UNEVEN
+        return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold" or not moves)
 
     def _made(
         self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], **where: Any
