@@ -9,6 +9,7 @@ OUT    rows.jsonl, a line as each row is done, so that a killed job goes on at t
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.memory import Peak
+from vidcm.core.errors import UserError
 
 TIMES = ("sampler_s", "sampler_cpu_s", "whole_s", "whole_cpu_s", "asked")
 
@@ -107,7 +109,10 @@ def append(out: Path, row: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("job", type=Path)
-    judge(json.loads(parser.parse_args().job.read_text(encoding="utf-8")))
+    try:
+        judge(json.loads(parser.parse_args().job.read_text(encoding="utf-8")))
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ The last line of standard output is JSON: what the tuning took.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from benchmarks.memory import Peak
+from vidcm.core.errors import UserError
 
 
 def tune(path: Path) -> dict[str, float]:
@@ -30,7 +32,10 @@ def tune(path: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("config", type=Path)
-    print(json.dumps(tune(parser.parse_args().config)), flush=True)
+    try:
+        print(json.dumps(tune(parser.parse_args().config)), flush=True)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

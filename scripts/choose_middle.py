@@ -35,6 +35,8 @@ def main(model: Path, dataset: Path, split: str, count: int, middles: str, seed:
         if name is None:
             raise UserError(f"{model} is not of a generator: motion models are for choose_sampling.py")
         family = families.get(name).load(model)
+        if family.consistency is None:
+            raise UserError(f"{model} is a diffusion model, which few steps are not for: tune it first (vidcm train)")
         cache, shape = ClipCache.open(dataset), ClipShape(*family.usual_clip, family.RATE)
         found = real_clips(cache, cache.split(split), shape, count)
         check_enough(found, dataset, split, shape)
