@@ -53,6 +53,16 @@ def test_a_skeleton_has_the_weights_of_its_directory_in_the_types_that_loading_g
     assert built.usual_clip == loaded.usual_clip
 
 
+def test_of_an_adapter_it_is_that_of_its_base(tmp_path):
+    pytest.importorskip("peft")
+    folder = write("wan 2.1 t2v", tmp_path / "model")
+    family = families.get("wan").load(folder)
+    family.adapt(2, str(folder))
+    family.save(tmp_path / "adapter")
+    wanted, found = (skeleton(place, torch.float32).transformer.config for place in (folder, tmp_path / "adapter"))
+    assert dict(wanted) == dict(found)
+
+
 def edit(folder, part, **changes):
     path = folder / part / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -199,6 +199,7 @@ def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
     words = ["--batch", jobs, "-o", tmp_path / "out", "--model", model, "--size", "48x32", *CLIP]
     done = vidcm(*words)
     assert done.exit_code == 2, done.output
+    assert "the largest clip, 5 frames of 48x32 in 1 step, takes about" in done.stderr
     assert "2 clips of 3 jobs" in done.stdout
     assert "failed: line 2, sand-" in done.stderr
     assert "(try 5 or 9)" in done.stderr

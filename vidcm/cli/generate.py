@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidcm.cli.made import Teller, check_sheet, end, save_sheet, tell
+from vidcm.cli.made import Teller, check_sheet, end, foretell, save_sheet, tell
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError, WrongUse
@@ -189,6 +189,9 @@ def _many(
         records = make_all_on_ray(manifest, lines, workers=workers, device=options["device"], tell=teller)
     else:
         own_device(options["device"], processes)  # refused before anything is made
+        is_new = any(not manifest.place(line).is_file() for line in lines)
+        if processes.is_first and is_new and model is not None and named(model) is None:
+            foretell(lines, model, as_json, device=options["device"], quiet=options["quiet"])
         records = make_all(manifest, lines, processes=processes, tell=teller)
     if processes.is_first:
         if sheet is not None:

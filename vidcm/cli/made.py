@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.core.devices import own_device
 from vidcm.generation.jobs import Line
 from vidcm.interpolation.progress import clock_time, emit
 
@@ -28,6 +29,29 @@ def tell(record: "ClipRecord", target: Path, as_json: bool) -> None:
         f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
         f"at most {record.peak_mib:.0f} MiB"
     )
+
+
+def foretell(lines: list[Line], model: Path, as_json: bool, *, device: str, quiet: bool) -> None:
+    """Say what the largest clip takes, and what to do where that is more than there is."""
+    from vidcm.cli.needs import size
+    from vidcm.families.stock import hush
+    from vidcm.generation import foretell as room
+
+    if quiet:
+        hush()
+
+    found = room.foretell(lines, model, own_device(device))
+    if found is None:
+        return
+    count, height, width = found.shape
+    if as_json:
+        emit("estimate", **{**asdict(found), "shape": list(found.shape)})
+        return
+    told = f"the largest clip, {count} frames of {width}x{height} in {found.steps} "
+    told += f"step{'s' if found.steps > 1 else ''}, takes about {size(found.resident)} of memory and {found.flops / 1e12:.3g} TFLOP"
+    if found.there is not None and found.resident > found.there:
+        told += f", more than the {size(found.there)} here: --low-memory takes {size(found.low_memory)}"
+    click.echo(told, err=True)
 
 
 class Teller:

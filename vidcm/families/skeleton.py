@@ -15,6 +15,7 @@ from torch import nn
 import vidcm
 from vidcm import families
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import LIBRARIES, class_of, entry, line, pipeline_of, read_index
 from vidcm.families.video import VideoFamily
 
@@ -62,7 +63,9 @@ def _configs(model: str | Path) -> tuple[dict[str, Any], Any]:
         return told["model_index"], told.__getitem__
     if not Path(model).is_dir():
         raise WrongUse(f"{model} is neither a model directory nor one of: {', '.join(published())}")
-    return read_index(model), lambda name: _read(Path(model) / name)
+    laid = read_adapter(model)
+    folder = Path(model) if laid is None else laid.base
+    return read_index(model), lambda name: _read(folder / name)
 
 
 def _read(part: Path) -> dict[str, Any]:
