@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.video import VideoFamily
 
 
 def two_scales(family: VideoFamily, first: float | None, second: float | None, usual: float) -> tuple[float, float]:
     """Of guidance, for the noisier part of the way and for the rest."""
     if second is not None and family.boundary is None:
-        raise UserError(
+        raise WrongUse(
             f"guidance_scale_2 is for a model of two networks, and this one has one: got {second}, leave it out"
         )
     scale = usual if first is None else first
@@ -60,9 +60,9 @@ def placed(given: Mapping[str, Tensor], num_frames: int) -> dict[int, Tensor]:
     for name, frame in given.items():
         place = ends[name] if name in ends else int(name.removeprefix("frame "))
         if not 0 <= place < num_frames:
-            raise UserError(f"frames: the clip has places 0 to {num_frames - 1}, got one for {place}")
+            raise WrongUse(f"frames: the clip has places 0 to {num_frames - 1}, got one for {place}")
         if place in found:
-            raise UserError(f"two images are given for place {place} of the clip: leave one out")
+            raise WrongUse(f"two images are given for place {place} of the clip: leave one out")
         found[place] = frame
     return found
 

@@ -148,11 +148,11 @@ def test_a_model_that_takes_no_image_is_judged_without_one(dataset, tmp_path):
 
 WRONG = {
     "few clips": (["--num-frames", 29], 1, "an evaluation takes 16"),
-    "a length": (["--num-frames", 6], 1, "(try 5 or 9)"),
-    "clips": (["--clips", 4], 1, "clips must be at least 16"),
-    "given": (["--given", "middle"], 1, "given must be of none, first, ends"),
-    "size": (["--size", "big"], 1, "WxH in pixels"),
-    "split": (["--split", "test"], 1, "must be val or train"),
+    "a length": (["--num-frames", 6], 2, "(try 5 or 9)"),
+    "clips": (["--clips", 4], 2, "clips must be at least 16"),
+    "given": (["--given", "middle"], 2, "given must be of none, first, ends"),
+    "size": (["--size", "big"], 2, "WxH in pixels"),
+    "split": (["--split", "test"], 2, "must be val or train"),
 }
 
 

@@ -147,7 +147,7 @@ def test_what_the_model_cannot_make_is_told_in_one_line_and_leaves_nothing(model
     (other / "model_index.json").write_text(json.dumps({**index, "_class_name": "FluxPipeline"}))
     (tmp_path / "out").mkdir()
     wrong = {
-        "num_frames must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (model, "--num-frames", "7"),
+        " must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (model, "--num-frames", "7"),
         "multiples of 16 for this model, got 50x32 (try 48x32)": (model, "--size", "50x32"),
         "attention xformers cannot serve on cpu": (model, "--attention", "xformers"),
         "guidance_scale_2 is for a model of two networks": (model, "--guidance-2", "3"),

@@ -39,7 +39,6 @@ def foretell(lines: list[Line], model: Path, as_json: bool, *, device: str, quie
 
     if quiet:
         hush()
-
     found = room.foretell(lines, model, own_device(device))
     if found is None:
         return
@@ -47,8 +46,9 @@ def foretell(lines: list[Line], model: Path, as_json: bool, *, device: str, quie
     if as_json:
         emit("estimate", **{**asdict(found), "shape": list(found.shape)})
         return
-    told = f"the largest clip, {count} frames of {width}x{height} in {found.steps} "
-    told += f"step{'s' if found.steps > 1 else ''}, takes about {size(found.resident)} of memory and {found.flops / 1e12:.3g} TFLOP"
+    steps = f"{found.steps} step{'s' if found.steps > 1 else ''}"
+    told = f"the largest clip, {count} frames of {width}x{height} in {steps}, takes about "
+    told += f"{size(found.resident)} of memory and {found.flops / 1e12:.3g} TFLOP"
     if found.there is not None and found.resident > found.there:
         told += f", more than the {size(found.there)} here: --low-memory takes {size(found.low_memory)}"
     click.echo(told, err=True)

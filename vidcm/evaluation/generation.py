@@ -16,7 +16,7 @@ from torch import Tensor
 
 import vidcm
 from vidcm.core.devices import present_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.baselines import crossfade, hold
@@ -36,7 +36,7 @@ Report = Callable[[str], None]
 def evaluate_generation(dataset: Path, config: GenerationConfig, report: Report = lambda line: None) -> dict[str, Any]:
     """The result, for JSON. Raises UserError where there are too few clips, or nothing that the model can."""
     if not manifest.is_in(dataset) and not (dataset / "index.json").is_file():
-        raise UserError(f"{dataset} is no dataset: run `vidcm prepare` on the footage, give the folder that it writes")
+        raise WrongUse(f"{dataset} is no dataset: run `vidcm prepare` on the footage, give the folder that it writes")
     pipe = load_pipe(config)
     family = pipe.family
     height, width = config.pixels or family.usual_clip[1:]

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
-from vidcm.core.errors import UserError
+from vidcm.core.errors import WrongUse
 
 GIVEN = ("none", "first", "ends")  # frames of the held-out clip that the model is told
 LEAST = 16  # clips: halves must have more points than neighbours are counted
@@ -29,20 +29,20 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         if self.split not in ("val", "train"):
-            raise UserError(f"split must be val or train, got {self.split!r}")
+            raise WrongUse(f"split must be val or train, got {self.split!r}")
         if self.clips < LEAST:
-            raise UserError(f"clips must be at least {LEAST} to be halved and compared, got {self.clips}")
+            raise WrongUse(f"clips must be at least {LEAST} to be halved and compared, got {self.clips}")
         if self.batch < 1:
-            raise UserError(f"batch must be at least 1, got {self.batch}")
+            raise WrongUse(f"batch must be at least 1, got {self.batch}")
         for name in self.given:
             if name not in GIVEN:
-                raise UserError(f"given must be of {', '.join(GIVEN)}, got {name!r}")
+                raise WrongUse(f"given must be of {', '.join(GIVEN)}, got {name!r}")
         if not self.given:
-            raise UserError(f"given must name at least one of {', '.join(GIVEN)}")
+            raise WrongUse(f"given must name at least one of {', '.join(GIVEN)}")
         if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
-            raise UserError(f"size must be WxH in pixels such as 64x64, got {self.size!r}")
+            raise WrongUse(f"size must be WxH in pixels such as 64x64, got {self.size!r}")
         if self.device not in DEVICES:
-            raise UserError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
+            raise WrongUse(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
 
     @property
     def pixels(self) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def attention_backend(name: str) -> Iterator[None]:
 def check_backend(name: str, device_type: str) -> None:
     """Raises UserError for a backend that is not known, or does not serve on a device when it is tried."""
     if name not in BACKENDS:
-        raise UserError(f"attention must be one of {', '.join(BACKENDS)}, got {name!r}")
+        raise WrongUse(f"attention must be one of {', '.join(BACKENDS)}, got {name!r}")
     if (answer := probe(device_type)[name]) != "ok":
         raise UserError(
             f"attention {name} cannot serve on {device_type} ({answer[:120]}): leave it out, or choose sdpa"
