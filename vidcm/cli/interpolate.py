@@ -31,6 +31,7 @@ from vidcm.interpolation.span import parse_preview, parse_range
 from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
 from vidcm.media.pace import SOUNDS, STRETCH
+from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import find_sequence, is_sequence
 
 T = TypeVar("T")
@@ -227,6 +228,7 @@ def command(
         return
     if suffix is not None:
         raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
+    _check(_check_pipes, source, target, as_json, resume or again_at is not None)
     progress, processes = Progress(as_json), launched()
     interpolator = lazily(_loader(model, processes=processes, **sampling))
     if again_at is not None:
@@ -240,8 +242,9 @@ def command(
             told = ledger if reports else None
             how |= {"progress": progress, "survey_progress": Progress(as_json, LOOKING)}
             how |= {"forecast": Forecast(partial(foretell, target, progress))}
-            how |= {"settings": Identity(options_of(ctx), source, model), "resume": GO_ON if resume else ANEW}
             how |= {"processes": processes}
+            if not (is_pipe(source) or is_pipe(target)):
+                how |= {"settings": Identity(options_of(ctx), source, model), "resume": GO_ON if resume else ANEW}
             done = _run(source, target, interpolator=interpolator, ledger=told, **how)
         finally:
             progress.close()
@@ -260,6 +263,15 @@ def _source(source: Path, input_fps: str | None) -> Path:
     if not source.is_dir() and is_sequence(source):
         raise UserError(f"{source} holds no times: say how many pictures a second there are with --input-fps")
     return source
+
+
+def _check_pipes(source: Path, target: Path, as_json: bool, again: bool) -> None:
+    if is_pipe(target) and as_json:
+        raise UserError("--json writes where the pictures go, to standard output: leave it out, or name a file with -o")
+    if (is_pipe(source) or is_pipe(target)) and launched().count > 1:
+        raise UserError("what is piped goes through one process: start the command once, without torchrun")
+    if (is_pipe(source) or is_pipe(target)) and again:
+        raise UserError("what is piped cannot be gone on with: leave --resume and --reroll out, or name files")
 
 
 def _refuse_single(reports: tuple[Path, ...], preview: str | None, cuts: str, resume: bool) -> None:

@@ -41,5 +41,6 @@ def tell(report: "Report", as_json: bool) -> None:
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
-        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}, in {clock_time(report.wall_s)}"
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}, in {clock_time(report.wall_s)}",
+        err=report.target == "-",  # where the pictures went
     )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.media.pipes import is_pipe
 from vidcm.media.place import check_vacant
 from vidcm.media.sequence import ImageSequence
 
@@ -29,7 +30,7 @@ def check_report(report: Path, source: Path, target: Path) -> None:
 
 
 def check_source(source: Path) -> None:
-    if isinstance(source, ImageSequence):
+    if isinstance(source, ImageSequence) or is_pipe(source):
         return
     if source.is_dir():
         raise WrongUse(f"{source} is a folder, not a video: name a file in it")
@@ -42,6 +43,8 @@ def check_source(source: Path) -> None:
 
 
 def check_target(target: Path) -> None:
+    if is_pipe(target):
+        return
     folder = target.absolute().parent
     if target.is_dir():
         raise WrongUse(f"{target} is a folder: name a file in it, such as {target / 'out.mp4'}")

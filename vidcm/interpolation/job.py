@@ -11,6 +11,7 @@ from vidcm.interpolation.preview import stretch_of
 from vidcm.interpolation.span import Span, part_of
 from vidcm.interpolation.whole import check_gaps, check_whole
 from vidcm.media.info import VideoInfo
+from vidcm.media.pipes import is_pipe
 from vidcm.media.reader import VideoFrame, VideoReader
 from vidcm.media.timeline import common_time_base
 from vidcm.media.window import Window
@@ -46,6 +47,8 @@ class Job:
 
 def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction | None, allow_truncated: bool) -> Job:
     """Raises UserError for a file that is not whole, and a span that is not in it."""
+    if is_pipe(reader.info.path):
+        return Job(reader.info, reader, 2)
     found = check_whole(reader.info, allow_truncated=allow_truncated)
     reader.info = found.info
     reader.problems += [found.short] if found.short else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcm.core.ahead import ahead
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.assembly import Assembly
 from vidcm.interpolation.check import check_paths
@@ -21,6 +21,7 @@ from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.job import Job, Progress, job_of, tick_of
 from vidcm.interpolation.journal import ANEW, Journal, Settings, journal_of
 from vidcm.interpolation.ledger import Ledger
+from vidcm.interpolation.piped import Piped, no_journal
 from vidcm.interpolation.plan import PlannedFrame, Rule
 from vidcm.interpolation.preview import SideBySide, doubled
 from vidcm.interpolation.repair import NOTHING
@@ -32,6 +33,7 @@ from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
 from vidcm.media.pace import STRETCH, Pace
+from vidcm.media.pipes import CUT_SHORT, is_pipe
 from vidcm.media.reader import open_reader
 from vidcm.media.sequence import as_path
 from vidcm.media.writer import VideoWriter
@@ -120,6 +122,8 @@ def interpolate_file(
     """
     source, target, started = as_path(source), Path(target), time.monotonic()
     check_paths(source, target)
+    if is_pipe(source) and (span or preview or repair or cuts):
+        raise WrongUse("what is piped in comes but once: leave --range, --preview, --repair and a file of cuts out")
     with open_reader(source, rotate=False) as reader:
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
@@ -145,11 +149,12 @@ def interpolate_file(
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
         works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)))
+        piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (
-            claimed(target) if processes.is_first else nullcontext(),
-            journal_of(target, settings, resume, processes) as journal,
+            claimed(target) if processes.is_first and not piped else nullcontext(),
+            no_journal() if piped else journal_of(target, settings, resume, processes) as journal,
             _writer(target, shown, rule, codec, quality, Pace(rule.stretch, sound), journal) as writer,
-            Assembly(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
+            kind(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
             closing(ahead(rendered(begins, renderer, journal.is_mine), FRAMES_AHEAD)) as made,
         ):
             for each in made:
@@ -159,10 +164,12 @@ def interpolate_file(
                 assembly.add(each)
                 counts = assembly.frames_out, max(expected, assembly.frames_out)
                 progress(*counts)
-                if forecast is not None:
+                if forecast is not None and not piped:
                     forecast(counts[0], assembly.frames_made, counts[1], assembly.sizes)
             tally.end = tally.end if job.end is None else job.end
             assembly.end(tally.end)
+            if is_pipe(source) and not allow_truncated and CUT_SHORT in reader.problems:
+                raise UserError(f"{source}: {CUT_SHORT}; look at what wrote it, or take that with --allow-truncated")
             if tally.frames_in < min(2, job.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
         return _report(source, writer, shown.info, rule, tally, assembly, reader.problems, time.monotonic() - started)

@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import ImageSequence
 
 # Of MP4 and MOV, at the outermost level; anything else behind them is no box, whatever length its bytes spell.
@@ -20,7 +21,7 @@ MARK, MARKS = 0x47, 5  # so many packets in a row must begin with it
 
 def cut_short(path: Path) -> str | None:
     """What to say of a file that does not have all its bytes; None of one that has, or does not say."""
-    if isinstance(path, ImageSequence):
+    if isinstance(path, ImageSequence) or is_pipe(path):
         return None
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

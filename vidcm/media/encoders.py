@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import pattern_of
 
 QUALITIES = ("low", "medium", "high", "best")
@@ -73,6 +74,10 @@ class Container:
         return {**self.options, "movie_timescale": str(ticks * math.ceil(90_000 / ticks))}
 
 
+Y4M_FORMATS = (
+    *("gray", "yuv420p", "yuv422p", "yuv444p", "yuv411p"),
+    *(f"{kind}{depth}le" for kind in ("gray", "yuv420p", "yuv422p", "yuv444p") for depth in (9, 10, 12, 14, 16)),
+)
 ENCODERS = {
     "h264": Encoder(
         "libx264",
@@ -112,6 +117,7 @@ ENCODERS = {
         matrices=(1,),
     ),
     "ffv1": Encoder("ffv1", None, {"level": "3", "slicecrc": "1"}),
+    "y4m": Encoder("rawvideo", None, formats=Y4M_FORMATS),
     "png": Encoder("png", None, formats=("rgb24", "rgb48be", "gray", "gray16be")),
 }
 # Without bitexact its identifiers are random, and no two files of one video the same.
@@ -125,19 +131,22 @@ CONTAINERS = {
     ".webm": Container("webm", ("vp9", "av1"), MATROSKA),
 }
 
+Y4M = Container("yuv4mpegpipe", ("y4m",), {"strict": "-1"}, alone=True)  # more than eight bits count as experimental
 SEQUENCES = {".png": Container("image2", ("png",), alone=True)}
 
 
 def container_for(path: Path) -> Container:
     """By the extension. AVI is not among them: it holds neither exact instants nor orientation nor colour tags."""
     suffix = path.suffix.lower()
+    if is_pipe(path) or suffix == ".y4m":
+        return Y4M
     if suffix in SEQUENCES:
         if pattern_of(path) is None:
             example = path.with_name(f"{path.stem}_%04d{suffix}")
             raise UserError(f"{path}: is one picture, or there: number new ones, such as {example}")
         return SEQUENCES[suffix]
     if suffix not in CONTAINERS:
-        known = ", ".join([*CONTAINERS, *(f"_%04d{suffix}" for suffix in SEQUENCES)])
+        known = ", ".join([*CONTAINERS, ".y4m", *(f"_%04d{suffix}" for suffix in SEQUENCES)])
         raise UserError(f"{path}: cannot write {suffix or 'a file without extension'} (use {known})")
     return CONTAINERS[suffix]
 

@@ -3,6 +3,7 @@
 Any number of encoders made from one `Encoding` agree, so that a file may be encoded in parts.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from vidcm.media.hdr import with_hdr
 from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
 from vidcm.media.pace import Pace
+from vidcm.media.pipes import is_pipe
 from vidcm.media.reader import VideoFrame
 
 
@@ -177,4 +179,6 @@ def telling(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
+        if is_pipe(path) and error.errno == errno.EPIPE:
+            raise BrokenPipeError(*error.args[:2]) from error  # the one who reads has had enough
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error

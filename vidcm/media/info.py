@@ -23,6 +23,7 @@ from vidcm.media.hdr import Hdr
 from vidcm.media.instants import Instants, Timestamps
 from vidcm.media.orientation import Orientation
 from vidcm.media.packets import Times, demux
+from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import ImageSequence
 from vidcm.media.timeline import Clock, common_time_base, recognise, settle
 
@@ -174,6 +175,10 @@ def timestamps(path: Path, limit: int | None = None) -> Timestamps:
     limit: stop after so many packets. Damage ends them where it lies.
     """
     found = Timestamps()
+    if is_pipe(path):  # at an even rate, and read but once
+        for ticks in range(SAMPLE):
+            found.add(ticks, 1)
+        return found
     with open_container(path) as container:
         stream = video_stream(container, path)
         try:

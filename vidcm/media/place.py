@@ -10,11 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import ImageSequence, escaped, pattern_of
 
 
 def reserve(path: Path, folder: Path | None = None) -> Path:
     """An empty file, or folder, beside `path` or in `folder`, to be renamed to it."""
+    if is_pipe(path):
+        return path
     pattern = pattern_of(path)
     name, suffix = (pattern.before, "") if pattern else (path.stem, path.suffix)
     temporary = (folder or path.parent) / f".{name}.{secrets.token_hex(4)}.part{suffix}"
@@ -27,6 +30,8 @@ def reserve(path: Path, folder: Path | None = None) -> Path:
 
 def opened_as(path: Path, temporary: Path) -> str:
     """What FFmpeg is to open, so that it takes it for a file whatever it is called."""
+    if is_pipe(path):
+        return "pipe:1"
     pattern = pattern_of(path)
     return f"file:{escaped(temporary, pattern) if pattern else temporary}"
 
@@ -35,6 +40,8 @@ def publish(path: Path, temporary: Path) -> None:
     """Give what is whole its name. Pictures take theirs one after the other, in their order.
 
     A video is on the disk before, so that its name never stands for less than all of it."""
+    if is_pipe(path):
+        return
     if pattern_of(path) is None:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -49,7 +56,7 @@ def discard(temporary: Path) -> None:
     """Does nothing where it was published."""
     if temporary.is_dir():
         shutil.rmtree(temporary, ignore_errors=True)
-    else:
+    elif not is_pipe(temporary):
         with suppress(FileNotFoundError):
             temporary.unlink()
 

@@ -16,6 +16,7 @@ from vidcm.media.colour import LIMITED, Converter
 from vidcm.media.deep import overshoots
 from vidcm.media.info import MediaWarning, describe, open_container, readable, video_stream
 from vidcm.media.packets import Times, demux
+from vidcm.media.pipes import CUT_SHORT, FORMAT, Counted, is_pipe
 from vidcm.media.reader import VideoFrame, VideoReader
 
 SHORT_BY = 2  # frames by which a file may end early before it counts as truncated
@@ -28,6 +29,7 @@ class PyAVReader(VideoReader):
     def __init__(self, path: Path, *, rotate: bool = True) -> None:
         self.problems: list[str] = []
         self._path, self._rotate = path, rotate
+        self._picture_bytes = 0
         self._late: list[Fraction] = []  # after which instants frames did not advance in time
         self._container, self._stream = self._open()
         try:
@@ -52,6 +54,8 @@ class PyAVReader(VideoReader):
             yield frame
 
     def seek(self, instant: Fraction) -> VideoFrame:
+        if is_pipe(self._path):
+            raise UserError("what is piped in comes but once: leave --range, --preview and --repair out")
         index = self.index_at(instant)
         target = self.timeline.instants[index]
         for reach in () if self._times.are_counted else REACHES:
@@ -147,7 +151,12 @@ class PyAVReader(VideoReader):
         return self.info.orientation.upright(picture) if self._rotate else picture
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = open_container(self._path)
+        if is_pipe(self._path):
+            self._piped = Counted()
+            with readable(self._path):
+                container = av.open(self._piped, "r", format=FORMAT)
+        else:
+            container = open_container(self._path)
         try:
             stream = video_stream(container, self._path)
         except UserError:
@@ -169,6 +178,7 @@ class PyAVReader(VideoReader):
             if packet is None:
                 return
             times.of(packet)
+            self._picture_bytes = packet.size or self._picture_bytes
             try:
                 for frame in packet.decode():
                     times.tell(frame)
@@ -186,6 +196,8 @@ class PyAVReader(VideoReader):
 
         A length of sound and all promises nothing.
         """
+        if is_pipe(self._path) and self._piped.is_cut_short(self._picture_bytes):
+            self._report(CUT_SHORT)
         if any("cut short" in problem for problem in self.problems):
             return  # told before
         if short := cut_short(self._path):

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vidcm.core.errors import UserError
+from vidcm.media.pipes import is_pipe
 from vidcm.media.place import check_vacant
 
 
 def check_target(path: Path, sources: Iterable[Path]) -> None:
     """Raises UserError unless `path` can be a new file, and is none of `sources`."""
+    if is_pipe(path):
+        return
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file in it")
     if not path.parent.is_dir():

@@ -29,6 +29,7 @@ from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
 from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.parts import DecodingOrder, Stamp, packets, stamps
+from vidcm.media.pipes import is_pipe
 from vidcm.media.place import discard, first_number, opened_as, publish, reserve
 from vidcm.media.reader import VideoFrame
 from vidcm.media.remux import Remux, left_behind
@@ -72,7 +73,9 @@ class VideoWriter:
         pace: Pace = AS_IT_IS,
         grow_in: Path | None = None,
     ) -> None:
-        turn = info.orientation if container_for(Path(path)).alone else Orientation()
+        is_alone = container_for(Path(path)).alone
+        time_base = 1 / rate if is_alone and rate else time_base  # FFmpeg takes a tick of YUV4MPEG2 for a picture
+        turn = info.orientation if is_alone else Orientation()
         info = info if turn.is_upright else info.upright()  # pictures alone cannot say how to turn them
         self.path, self.info = Path(path), info
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
@@ -95,7 +98,9 @@ class VideoWriter:
                     options=container.options_for(self.time_base, first_number(info.path)),
                 )
                 self._stream = self._add_video()
-                if copy_from and container.alone:
+                if copy_from and is_pipe(as_path(copy_from)):
+                    pass  # it was nothing but pictures
+                elif copy_from and container.alone:
                     self._left = left_behind(as_path(copy_from), info)
                 elif copy_from:
                     self._remux = Remux(as_path(copy_from), info, self._output, window, pace)
