@@ -102,7 +102,7 @@ def test_parts_show_what_the_whole_shows(crossfade):
     whole, _ = rendered(frames, crossfade, retiming=retiming)
     stop = frames[4].instant
     first, tally = rendered(frames, crossfade, retiming=retiming, stop=stop)
-    assert (tally.frames_in, tally.end) == (4, stop)
+    assert (tally.frames_in, tally.end, tally.repeats) == (4, stop, 2)
     second, tally = rendered(frames[2:], crossfade, retiming=retiming, start=stop)  # from what its first one repeats
-    assert (tally.frames_in, tally.end) == (6, Fraction(10, RATE))
+    assert (tally.frames_in, tally.end, tally.repeats) == (6, Fraction(10, RATE), 2)
     assert first + second == whole

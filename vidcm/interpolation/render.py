@@ -190,7 +190,8 @@ class Renderer:
             if self.stop is not None and step.slots[0].start >= self.stop and not step.planned:
                 return
             tally.frames_in += len(slots)
-            tally.repeats += sum(slot.start in self.retiming.repeats for slot in step.slots[1:])
+            replaced = (slot.start for slot in step.slots[1:] if self._is_wanted(slot.start))
+            tally.repeats += sum(instant in self.retiming.repeats for instant in replaced)
             tally.end = max([tally.end, *(slot.end for slot in slots)])
             if step.planned:
                 yield Work(step, before, following, len(tally.cuts), step.planned)
