@@ -23,7 +23,6 @@ from vidcm.data.prepare import prepare
 from vidcm.evaluation.heldout import ClipShape, real_clips
 from vidcm.evaluation.windows import to_images
 from vidcm.families.encoder import encoder_digest
-from vidcm.finetuning import encode
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.encode import encode_dataset
 from vidcm.finetuning.run import finetune
@@ -182,15 +181,15 @@ def test_the_command_encodes_and_says_so(footage, tmp_path):
 
 def test_a_full_disk_is_one_line_and_what_is_done_is_kept(dataset, tmp_path, monkeypatch):
     model = write("wan 2.1 t2v", tmp_path / "wan")
-    original, calls = encode.save_file, iter(range(9))
+    original, calls = Path.write_bytes, iter(range(99))
 
-    def fails_second(tensors, path):
-        if next(calls) == 1:
-            Path(path).write_bytes(b"half")
+    def fails_second(path, content):
+        if path.name.endswith(".safetensors.tmp") and next(calls) == 1:
+            original(path, content[:9])
             raise OSError(errno.ENOSPC, "No space left on device")
-        original(tensors, path)
+        return original(path, content)
 
-    monkeypatch.setattr(encode, "save_file", fails_second)
+    monkeypatch.setattr(Path, "write_bytes", fails_second)
     with pytest.raises(UserError, match=r"no space is left on the disk of .*set: make room, then run again"):
         encode_dataset(dataset, model, SMALL)
     assert len(list((dataset / "latents" / "clips").iterdir())) == 1

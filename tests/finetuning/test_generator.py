@@ -47,7 +47,10 @@ def test_clips_are_as_long_as_most_scenes_and_as_large_as_the_model_is_used_to()
     shape = choose_shape(FinetuneConfig(), LIKE_WAN, train, clips((99, 16, 320, 568)))
     assert (shape.num_frames, shape.height, shape.width) == (29, 320, 544)  # 60 frames at 32 a second are 30 at 16
     shape = choose_shape(FinetuneConfig(), LIKE_WAN, clips((900, 16, 2160, 3840)), clips((900, 16, 64, 64)))
-    assert (shape.num_frames, shape.height, shape.width) == (81, 448, 832)
+    assert (shape.num_frames, shape.height, shape.width) == (81, 480, 832)
+    small = SimpleNamespace(RATE=24, grid=Grid(4, 8), usual_clip=(13, 64, 64))
+    shape = choose_shape(FinetuneConfig(), small, clips((39, 24, 320, 568)), clips((39, 24, 320, 568)))
+    assert (shape.num_frames, shape.height, shape.width) == (13, 64, 64)  # rather than 32x64, half of what it makes
     shape = choose_shape(FinetuneConfig(num_frames=17, size="96x64"), LIKE_WAN, train, train)
     assert (shape.num_frames, shape.height, shape.width) == (17, 64, 96)
     for wrong, told in (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from vidcm import families
 from vidcm.core.devices import present_device
@@ -139,7 +139,7 @@ def _write(path: Path, tensors: Condition) -> None:
         plain[name] = kept.contiguous().cpu()
     aside = path.with_name(f"{path.name}.tmp")
     try:
-        save_file(plain, aside)
+        aside.write_bytes(save(plain))  # with the permissions of other files here, where save_file gives its own
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)  # a full disk gets its room back

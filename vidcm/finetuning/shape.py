@@ -1,7 +1,7 @@
 """Which clips a generator is tuned on: as long and as large as the footage has them and the model is used to."""
 
 from collections.abc import Sequence
-from math import lcm
+from math import lcm, log
 
 from vidcm.core.errors import WrongUse
 from vidcm.data.clip import Clip
@@ -43,10 +43,21 @@ def _length(family: VideoFamily, train: Sequence[Clip], val: Sequence[Clip], rat
 
 
 def _size(family: VideoFamily, clips: Sequence[Clip]) -> tuple[int, int]:
-    """Height and width: the most common of the footage, shrunk to as many pixels as the model is used to."""
+    """Height and width: the most common of the footage, shrunk to as many pixels as the model is used to. Of the
+    multiples around that, those that are nearest in aspect and area."""
     sizes = [clip.shape[1:3] for clip in clips]
     height, width = max(sizes, key=sizes.count)
     usual = family.usual_clip[1] * family.usual_clip[2]
     scale = min(1.0, (usual / (height * width)) ** 0.5)
     unit = lcm(family.grid.side, CROP)
-    return tuple(max(unit, int(side * scale) // unit * unit) for side in (height, width))  # type: ignore[return-value]
+
+    def around(side: int) -> set[int]:
+        below = int(side * scale) // unit * unit
+        return {max(unit, below), *({below + unit} if below + unit <= side else ())}
+
+    def miss(size: tuple[int, int]) -> float:
+        aspect, area = size[1] * height / (size[0] * width), size[0] * size[1] / (scale**2 * height * width)
+        return abs(log(aspect)) + abs(log(area))
+
+    options = [(h, w) for h in around(height) for w in around(width) if h * w <= usual]
+    return min(options, key=miss, default=(unit, unit))
