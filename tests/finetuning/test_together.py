@@ -82,7 +82,7 @@ def test_a_run_of_one_process_goes_on_in_two(dataset, words, config, tmp_path, m
 @pytest.mark.slow
 def test_a_mistake_is_told_once(words, tmp_path):
     first, second = together(*words, "-o", tmp_path / "two", "--objective", "none", "--parts", "motion")
-    assert (first.returncode, second.returncode) == (1, 1)
+    assert (first.returncode, second.returncode) == (2, 1)
     assert "unknown objective 'none'" in first.stderr
     assert len(first.stderr.strip().splitlines()) == 1
     assert second.stderr == ""
