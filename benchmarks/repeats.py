@@ -10,7 +10,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import av
@@ -61,27 +61,28 @@ def measure(folder: Path, split: str, sources: int) -> dict[str, Counter[str]]:
     entries = {entry.source or entry.file: entry for entry in list_videos(folder) if entry.split == split}
     for entry in islice(entries.values(), sources):
         with open_reader(folder / entry.file) as reader:
-            clip = [
-                frame.rgb[: frame.rgb.shape[0] // 2 * 2, : frame.rgb.shape[1] // 2 * 2]
-                for frame in islice(reader, FRAMES)
-            ]
-        for cadence, places_of in CADENCES.items():
-            places = places_of(len(clip))
-            end = places.index(places[-1])
-            there = {index for index in range(1, end) if places[index] == places[index - 1]}
-            for noise in NOISES:
-                random = np.random.default_rng(0)
-                noisy = [clip[place] + random.normal(0, noise, clip[place].shape) for place in places]
-                for crf in QUALITIES:
-                    finder = RepeatFinder()
-                    for picture in coded([each.clip(0, 255).astype(np.uint8) for each in noisy], crf):
-                        finder.add(picture)
-                    found = set(finder.finish())
-                    counts = told.setdefault(f"{cadence}, noise {noise:g}, crf {crf}", Counter())
-                    counts.update(
-                        frames=len(places), there=len(there), found=len(found & there), false=len(found - there)
-                    )
+            clip = [_even(frame.rgb) for frame in islice(reader, FRAMES)]
+        for (cadence, places_of), noise, crf in product(CADENCES.items(), NOISES, QUALITIES):
+            counts = told.setdefault(f"{cadence}, noise {noise:g}, crf {crf}", Counter())
+            counts.update(found_in(clip, places_of(len(clip)), noise, crf))
     return told
+
+
+def found_in(clip: Sequence[np.ndarray], places: Sequence[int], noise: float, crf: int) -> dict[str, int]:
+    """Of a clip that shows its pictures `places` one after the other."""
+    end, random = places.index(places[-1]), np.random.default_rng(0)
+    there = {index for index in range(1, end) if places[index] == places[index - 1]}
+    noisy = (clip[place] + random.normal(0, noise, clip[place].shape) for place in places)
+    finder = RepeatFinder()
+    for picture in coded([each.clip(0, 255).astype(np.uint8) for each in noisy], crf):
+        finder.add(picture)
+    found = set(finder.finish())
+    return {"frames": len(places), "there": len(there), "found": len(found & there), "false": len(found - there)}
+
+
+def _even(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    return picture[: height // 2 * 2, : width // 2 * 2]
 
 
 def main() -> None:
