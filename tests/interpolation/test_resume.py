@@ -163,6 +163,16 @@ def test_parts_are_joined_so_that_every_picture_is_shown_and_times_rise(codec, m
     assert len(shown) == 51
 
 
+def test_progress_is_told_while_what_is_there_is_passed(make_video, tmp_path):
+    source, target = make_video(count=20), tmp_path / "out.mp4"
+    interrupted(source, target, stop=12, rule=DOUBLE)
+    passed, made = [], []
+    tell = {"survey_progress": lambda *counts: passed.append(counts), "progress": lambda *counts: made.append(counts)}
+    resumed(source, target, rule=DOUBLE, **tell)
+    assert list(dict.fromkeys(passed)) == [(8, 40), (16, 40), (24, 40), (40, 40)]
+    assert made == [(count, 40) for count in range(25, 41)]
+
+
 def test_segments_do_not_change_the_pictures(make_video, tmp_path, monkeypatch):
     source = make_video(count=20, tone_s=0.8)
     how = {"rule": DOUBLE, "interpolator": Maker(), "codec": "ffv1"}

@@ -54,7 +54,7 @@ class Assembly:
         self._open = ExitStack()
 
     def begin(self, begin: Begin) -> None:
-        self._encode_waiting(begin.work.planned[0].instant)
+        self._encode_waiting(begin.instant)
         if self._begin is None or begin.segment != self._begin.segment:
             self._close()
         self._begin, self._in_gap = begin, 0
@@ -64,8 +64,8 @@ class Assembly:
         assert self._begin is not None
         self._encode_waiting(rendered.planned.instant)
         self._waiting = rendered
-        first = self._begin.work.step.first.frame.index
-        self._notes.note(self._begin.index + self._in_gap, first, rendered, self._info, self._stretch)
+        index, first = self._begin.index + self._in_gap, self._begin.first
+        self._notes.note(index, first, rendered, self._info, self._stretch)
         self._in_gap += 1
         self._count(rendered.is_made)
 

@@ -164,6 +164,7 @@ def journal_of(target: Path, settings: Settings | None, how: str, processes: Pro
     if not processes.is_first:
         journal.look()
         yield journal
+        processes.wait()
         return
     try:
         yield journal
@@ -173,4 +174,5 @@ def journal_of(target: Path, settings: Settings | None, how: str, processes: Pro
         else:
             journal.remove()
         raise
+    processes.wait()  # until the others have let go of it
     journal.remove()

@@ -6,6 +6,7 @@ nor by where an earlier run ended. Every run takes the same way, and an interrup
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidcm.media.info import VideoInfo
@@ -19,11 +20,13 @@ LARGE = 2**22  # pixels: what is larger takes longer to make, and gets shorter s
 
 
 class Begin(NamedTuple):
-    """A gap's frames begin. segment: which one it is of; index: output frames before it."""
+    """A gap's frames begin. segment: which one it is of; index: output frames before it; instant: of the first one;
+    first: the source frame they follow, in the file. It holds no pictures: it waits beside those that are rendered."""
 
     segment: int
     index: int
-    work: "Work"
+    instant: Fraction
+    first: int
 
 
 def length_for(info: VideoInfo) -> int:
@@ -31,22 +34,23 @@ def length_for(info: VideoInfo) -> int:
     return max(LEAST_FRAMES, min(FRAMES, FRAMES * LARGE // (info.width * info.height)))
 
 
-def numbered(works: "Iterable[Work]", length: int) -> Iterator[Begin]:
+def numbered(works: "Iterable[Work]", length: int) -> "Iterator[tuple[Begin, Work]]":
     """A segment ends with the gap that fills it."""
     segment = index = begun = 0
     for work in works:
         if index - begun >= length:
             segment, begun = segment + 1, index
-        yield Begin(segment, index, work)
+        yield Begin(segment, index, work.planned[0].instant, work.step.first.frame.index), work
         index += len(work.planned)
 
 
 def rendered(
-    begins: Generator[Begin, None, None], renderer: "Renderer", is_wanted: Callable[[int], bool]
+    begins: "Generator[tuple[Begin, Work], None, None]", renderer: "Renderer", is_wanted: Callable[[int], bool]
 ) -> "Iterator[Begin | Rendered]":
     """Each gap's beginning, and its frames where its segment is wanted."""
     with closing(begins):
-        for begin in begins:
+        for begin, work in begins:
             yield begin
             if is_wanted(begin.segment):
-                yield from renderer.render(begin.work)
+                yield from renderer.render(work)
+            del work  # while the next one is waited for

@@ -111,14 +111,16 @@ def interpolate_file(
     seconds of it, beside the source frames held. interlaced: "refuse" such pictures,
     "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. repair: which of
     `repair.REPAIRS`; the file is then looked at once ahead, and survey_progress called with the frames seen so far and
-    those expected. doubt: what is shown instead of in-betweens that score low, for an interpolator that scores;
-    ledger: is told of every output frame. progress: called with the output frames written so far and those expected;
-    forecast: with what it needs to tell how long it will
-    take. settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings
-    too, by the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what
-    becomes of what an earlier run left: see `journal`. processes: share the segments; the first one writes the output,
-    and its report is the one that counts. Raises UserError if it cannot, and leaves nothing behind without
-    settings, nor when interrupted.
+    those expected, as it is while a run that goes on passes what is there. doubt: what is shown instead of in-betweens
+    that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called with the
+    output frames written so far and those expected; forecast: with what it needs to tell how long it will take.
+
+    settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings too, by
+    the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what becomes of
+    what an earlier run left: see `journal`. processes: share the segments; the first one writes the output, and its
+    report is the one that counts.
+
+    Raises UserError if it cannot, and leaves nothing behind without settings, nor when interrupted.
     """
     source, target, started = as_path(source), Path(target), time.monotonic()
     check_paths(source, target)
@@ -160,7 +162,11 @@ def interpolate_file(
             for each in made:
                 if isinstance(each, Begin):
                     assembly.begin(each)
+                    if assembly.frames_kept and assembly.frames_kept == assembly.frames_out:  # nothing new yet
+                        survey_progress(assembly.frames_kept, expected)
                     continue
+                if assembly.frames_kept and assembly.frames_kept == assembly.frames_out:
+                    survey_progress(expected, expected)
                 assembly.add(each)
                 counts = assembly.frames_out, max(expected, assembly.frames_out)
                 progress(*counts)
