@@ -165,6 +165,13 @@ def test_wrong_use_is_one_line(dataset, model, words, code, told):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_split_with_nearly_all_clips_of_one_source_is_refused(dataset, model, monkeypatch):
+    lopsided = [SimpleNamespace(source="a" if i else "b") for i in range(16)]
+    monkeypatch.setattr(room, "real_clips", lambda *_: lopsided)
+    with pytest.raises(UserError, match="a half without it 1, an evaluation takes more than"):
+        room.held_out(dataset, config(model), room.ClipShape(COUNT, SIDE, SIDE, 24.0))
+
+
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path, model):
     with pytest.raises(UserError, match="is no dataset: run `vidcm prepare`"):
         evaluate_generation(tmp_path, config(model))

@@ -160,6 +160,12 @@ def test_the_discrete_form_is_chosen_where_no_exact_derivative_passes_and_said_o
     assert said.count("no exact derivative passes through this network, the discrete form it is (") == 1
 
 
+def test_a_discrete_derivative_of_half_precision_weights_is_refused():
+    _, point = told(torch.float32)
+    with torch.no_grad(), pytest.raises(UserError, match="set precision=fp32"):
+        Derivative(coarse=True)(lambda x, angle: Opaque.apply(x) * angle, *point)
+
+
 def test_metrics_tell_the_tangent_and_how_exact_the_derivative_is(config, run):
     settings = config(stage="sct", log_every=1)
     run(settings)

@@ -24,6 +24,8 @@ from vidcm.evaluation.clip_sets import Reference
 from vidcm.evaluation.generation_config import LEAST, GenerationConfig
 from vidcm.evaluation.heldout import ClipShape, Held, real_clips
 from vidcm.evaluation.report import table
+from vidcm.metrics.floor import halves
+from vidcm.metrics.neighbours import NEIGHBOURS
 from vidcm.metrics.psnr import psnr
 
 MODEL = "vidcm"
@@ -82,6 +84,12 @@ def held_out(dataset: Path, config: GenerationConfig, shape: ClipShape) -> list[
         )
     if len({one.source for one in found}) < 2:
         raise UserError(f"the split {config.split} of {dataset} has one source, an evaluation takes two: prepare more")
+    least = min(len(half) for pair in halves(len(found), [one.source for one in found]) for half in pair)
+    if least <= NEIGHBOURS:
+        raise UserError(
+            f"of the split {config.split} of {dataset} one source has nearly all clips, and a half without it {least}, "
+            f"an evaluation takes more than {NEIGHBOURS}: prepare more footage of other sources"
+        )
     return found
 
 

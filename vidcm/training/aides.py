@@ -16,6 +16,7 @@ from vidcm import losses
 from vidcm.core.circle import Denoiser
 from vidcm.core.derivative import STEP, discrete, exact
 from vidcm.core.dropout import shared_dropout
+from vidcm.core.errors import UserError
 from vidcm.models.attention import attention_backend
 from vidcm.training.checks import check_guidance
 from vidcm.training.critic import Critic
@@ -43,10 +44,13 @@ class LogWeight(nn.Module):
 
 class Derivative:
     """df/dangle along a path: an exact Jacobian-vector product through math attention, or, where none passes, the
-    discrete form, from the first failure on. In float32 whatever the precision of the run."""
+    discrete form, from the first failure on. In float32 whatever the precision of the run.
 
-    def __init__(self) -> None:
+    coarse: the network's own weights are half precision, in which a difference of two values is mere rounding."""
+
+    def __init__(self, coarse: bool = False) -> None:
         self.hindrance: str | None = None  # why no exact derivative passes
+        self.coarse = coarse
 
     def __call__(self, f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:
         with plain_arithmetic(x.device):
@@ -57,6 +61,11 @@ class Derivative:
                     raise
                 except (RuntimeError, NotImplementedError) as error:
                     self.hindrance = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                    if self.coarse:
+                        raise UserError(
+                            f"no exact derivative passes through this network ({self.hindrance}), and a discrete one "
+                            "of weights in half precision is noise: set precision=fp32, or take another objective"
+                        ) from error
                     say(f"no exact derivative passes through this network, the discrete form it is ({self.hindrance})")
             return discrete(f, x, angle, dx)
 
@@ -83,7 +92,8 @@ class Aides(nn.Module):
             self.log_weight = LogWeight().to(device)
         if weight := getattr(objective, "adversarial", 0.0):
             self.critic = Critic(family.teacher, weight).to(device)
-        self.derivative = Derivative()
+        networks = getattr(family, "networks", [trained])
+        self.derivative = Derivative(any(x.dtype.itemsize < 4 for each in networks for x in each.parameters()))
 
     def trainable(self) -> list[tuple[str, nn.Parameter]]:
         """Named parameters that the optimizer moves beside the student's."""
@@ -108,7 +118,7 @@ class Aides(nn.Module):
         def derivative(f: Denoiser, x: Tensor, angle: Tensor, dx: Tensor) -> Tensor:
             with shared_dropout() as again:
                 found = self.derivative(f, x, angle, dx)
-                if measure:
+                if measure and not self.derivative.coarse:
                     with again():
                         logs["jvp_error"] = self.derivative.error(found, f, x, angle, dx)
             logs["jvp_exact"] = float(self.derivative.hindrance is None)
