@@ -32,12 +32,17 @@ def shard(module: nn.Module, device: torch.device) -> None:
     # Said of outputs that are views, which nothing changes in place here.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
-    for part in module.modules():
-        for block in part if isinstance(part, nn.ModuleList) else ():
-            fully_shard(block, mesh=mesh)
+    for block in blocks_of(module):
+        fully_shard(block, mesh=mesh)
     # What has no backward pass would stay whole after its first call.
     still = not any(weight.requires_grad for weight in module.parameters())
     fully_shard(module, mesh=mesh, reshard_after_forward=still or None)
+
+
+def blocks_of(module: nn.Module) -> Iterator[nn.Module]:
+    """The members of its lists of modules, but not of lists inside those."""
+    for child in module.children():
+        yield from child if isinstance(child, nn.ModuleList) else blocks_of(child)
 
 
 def outline(module: nn.Module) -> nn.Module:
