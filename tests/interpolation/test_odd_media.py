@@ -178,6 +178,24 @@ def test_pictures_without_times_of_their_own_come_in_the_order_they_are_shown(do
     assert is_guessed == ([] if name == "a.avi" else [True])
 
 
+@pytest.mark.parametrize("options", [{"bf": "0"}, B_FRAMES], ids=["in order", "reordered"])
+def test_packets_that_give_no_picture_leave_the_times_of_later_ones(double, tmp_path, options):
+    source = odd.video(tmp_path / "a.avi", 60, options={"crf": "1", "g": "20", "threads": "1", **options})
+    with av.open(str(source)) as container:
+        hurt = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(source.read_bytes())
+    for packet in (hurt[number] for number in (5, 12, 29)):
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    source.write_bytes(data)
+    with warnings.catch_warnings(), open_reader(source) as reader:
+        warnings.simplefilter("ignore")
+        shown = {frame.instant: frame.rgb.astype(int) for frame in reader}
+    assert 55 <= len(shown) <= 57
+    for index in (*range(3), *range(20, 25), *range(40, 60)):  # from each key frame up to what is hurt
+        error = [np.abs(shown[Fraction(index, 25)] - odd.drawn(k).to_ndarray(format="rgb24")).mean() for k in range(60)]
+        assert np.argmin(error) == index
+
+
 def test_times_that_do_not_rise(double, tmp_path):
     swapped = [0, 1, 2, 3, 5, 4, *range(6, 20)]
     report = double(odd.video(tmp_path / "swapped.mkv", 20, pts=swapped, **MJPEG))

@@ -177,7 +177,7 @@ class PyAVReader(VideoReader):
                 packet = None
             if packet is None:
                 return
-            times.of(packet)
+            times.send(packet)
             self._picture_bytes = packet.size or self._picture_bytes
             try:
                 for frame in packet.decode():
