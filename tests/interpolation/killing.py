@@ -2,7 +2,7 @@
 
 Events are pictures made and whatever touches the disk. Each run is a child forked before anything was computed.
 
-    python killing.py FOLDER EVERY
+    python killing.py FOLDER EVERY NAME
 """
 
 import itertools
@@ -90,20 +90,32 @@ def write_source(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
+def written(target: Path) -> dict[str, bytes]:
+    """The files of an output that have their names."""
+    return {file.name: file.read_bytes() for file in target.parent.glob(f"[!.]*{target.suffix}")}
+
+
+def named(run: str) -> Path:
+    """The output of a run, in a folder of its own."""
+    (folder / run).mkdir()
+    return folder / run / sys.argv[3]
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     segments.FRAMES = segments.LEAST_FRAMES = 8
     write_source(source := folder / "in.mp4")
-    run(source, whole := folder / "whole.mp4")
+    run(source, whole := named("whole"))
     for kill in itertools.count(0, int(sys.argv[2])):
-        target = folder / f"killed-{kill}.mp4"
+        target = named(f"killed-{kill}")
         if run(source, target, kill=kill):
             break  # past the last event
         for again in (kill + 5, -1):  # killed once more, elsewhere, if it gets that far
-            if not target.exists() or (folder_of(target) / "journal.json").exists():
+            if not written(target) or (folder_of(target) / "journal.json").exists():
                 run(source, target, resume=GO_ON, kill=again)
-        if target.read_bytes() != whole.read_bytes():
+        if written(target) != written(whole):
             raise SystemExit(f"killed at event {kill}: another file than without")
-        target.unlink()
-    print(len(list(folder.glob("killed-*.log"))))
+        for file in target.parent.glob(f"*{target.suffix}"):
+            file.unlink()
+    print(len(list(folder.glob("killed-*/*.log"))))

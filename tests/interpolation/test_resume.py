@@ -288,19 +288,21 @@ def test_nothing_outlives_a_failure_before_the_first_segment_is_whole(make_video
     assert not folder_of(target).exists()
 
 
-def killed_and_resumed(folder: Path, every: int) -> int:
-    command = [sys.executable, str(KILLING), str(folder), str(every)]
+def killed_and_resumed(folder: Path, every: int, name: str) -> int:
+    command = [sys.executable, str(KILLING), str(folder), str(every), name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_run_killed_anywhere_ends_with_the_same_bytes(tmp_path):
-    assert killed_and_resumed(tmp_path, 5) > 8
+@pytest.mark.parametrize(("name", "every"), [("out.mp4", 5), ("f_%02d.png", 9)])
+def test_a_run_killed_anywhere_ends_with_the_same_bytes(name, every, tmp_path):
+    assert killed_and_resumed(tmp_path, every, name) > 6
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_run_killed_at_every_single_event_ends_with_the_same_bytes(tmp_path):
-    assert killed_and_resumed(tmp_path, 1) > 40
+@pytest.mark.parametrize("name", ["out.mp4", "f_%02d.png"])
+def test_a_run_killed_at_every_single_event_ends_with_the_same_bytes(name, tmp_path):
+    assert killed_and_resumed(tmp_path, 1, name) > 40

@@ -200,7 +200,7 @@ def command(
         check_folders(source, target)
         _refuse_single(reports, preview, cuts, resume)
     else:
-        check_paths(source, target)
+        check_paths(source, target, resume)
     if reroll is not None:
         check_reroll(ctx, source, target)
     again_at = None if reroll is None else _check(parse_reroll, reroll)

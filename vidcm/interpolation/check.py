@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.interpolation.journal import folder_of
 from vidcm.media.pipes import is_pipe
 from vidcm.media.place import check_vacant
 from vidcm.media.sequence import ImageSequence
@@ -11,10 +12,12 @@ from vidcm.media.sequence import ImageSequence
 REPORTS = (".json", ".html", ".htm", ".edl")
 
 
-def check_paths(source: Path, target: Path) -> None:
-    """Raises UserError unless source is a file with something in it and target is another one that can be written."""
+def check_paths(source: Path, target: Path, goes_on: bool = False) -> None:
+    """Raises UserError unless source is a file with something in it and target is another one that can be written.
+
+    goes_on: with what an interrupted run left."""
     check_source(source)
-    check_target(target)
+    check_target(target, goes_on)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         raise WrongUse(f"{target} is the input itself: choose another name for the output")
 
@@ -42,7 +45,7 @@ def check_source(source: Path) -> None:
         raise UserError(f"{source} is empty: check that it was copied whole")
 
 
-def check_target(target: Path) -> None:
+def check_target(target: Path, goes_on: bool = False) -> None:
     if is_pipe(target):
         return
     folder = target.absolute().parent
@@ -50,7 +53,7 @@ def check_target(target: Path) -> None:
         raise WrongUse(f"{target} is a folder: name a file in it, such as {target / 'out.mp4'}")
     if not folder.is_dir():
         raise WrongUse(f"the folder {folder} does not exist: create it first, or write elsewhere")
-    check_vacant(target)
+    check_vacant(target, folder_of(target) if goes_on else None)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WrongUse(f"the folder {folder} cannot be written to: check its permissions, or write elsewhere")
 

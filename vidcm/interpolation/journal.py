@@ -3,6 +3,7 @@
     .out.mp4.parts/journal.json      what made it: the input's hash and the settings
     .out.mp4.parts/000003.pictures   a segment's encoded pictures
     .out.mp4.parts/000003.json       its size and hash, and what is noted of its frames
+    .out.mp4.parts/names.begun       of numbered pictures: all are whole, and began to take their names
 
 A segment counts when its record is there and its pictures are those of the record. So a run may end anywhere, at a
 power failure too, and the next one knows what it has. The folder goes when the output is whole.
@@ -19,7 +20,7 @@ from typing import Any
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.ledger import Notes
-from vidcm.media.place import discard
+from vidcm.media.place import BEGUN, discard
 
 ANEW, GO_ON, IF_IT_FITS = "anew", "go on", "if it fits"  # what to do with an interrupted run's segments
 HEAD, FORMAT = "journal.json", "vidcm interpolation 1"
@@ -47,7 +48,7 @@ class Journal:
             )
         if before is not None and self._fits(before, is_asked=how == GO_ON):
             for file in self.folder.iterdir():
-                if not file.stem.isdecimal() and file.name != HEAD:
+                if not file.stem.isdecimal() and file.name not in (HEAD, BEGUN):
                     discard(file)
             self.look()
             return

@@ -123,7 +123,7 @@ def interpolate_file(
     Raises UserError if it cannot, and leaves nothing behind without settings, nor when interrupted.
     """
     source, target, started = as_path(source), Path(target), time.monotonic()
-    check_paths(source, target)
+    check_paths(source, target, resume != ANEW)
     if is_pipe(source) and (span or preview or repair or cuts):
         raise WrongUse("what is piped in comes but once: leave --range, --preview, --repair and a file of cuts out")
     with open_reader(source, rotate=False) as reader:

@@ -13,6 +13,8 @@ from vidcm.core.errors import UserError
 from vidcm.media.pipes import is_pipe
 from vidcm.media.sequence import ImageSequence, escaped, pattern_of
 
+BEGUN = "names.begun"  # in a journal: pictures began to take their names, so those that are there are its own
+
 
 def reserve(path: Path, folder: Path | None = None) -> Path:
     """An empty file, or folder, beside `path` or in `folder`, to be renamed to it."""
@@ -36,10 +38,11 @@ def opened_as(path: Path, temporary: Path) -> str:
     return f"file:{escaped(temporary, pattern) if pattern else temporary}"
 
 
-def publish(path: Path, temporary: Path) -> None:
+def publish(path: Path, temporary: Path, journal: Path | None = None) -> None:
     """Give what is whole its name. Pictures take theirs one after the other, in their order.
 
-    A video is on the disk before, so that its name never stands for less than all of it."""
+    A video is on the disk before, so that its name never stands for less than all of it. journal: a folder that
+    outlives a failure, where it is noted that pictures began to take their names."""
     if is_pipe(path):
         return
     if pattern_of(path) is None:
@@ -47,6 +50,9 @@ def publish(path: Path, temporary: Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         return
+    if journal is not None:
+        with (journal / BEGUN).open("wb") as note:
+            os.fsync(note.fileno())
     for picture in sorted(temporary.iterdir()):
         os.replace(picture, path.with_name(picture.name))
     temporary.rmdir()
@@ -61,10 +67,12 @@ def discard(temporary: Path) -> None:
             temporary.unlink()
 
 
-def check_vacant(path: Path) -> None:
-    """Raises UserError where pictures of an earlier run would get mixed up with new ones."""
+def check_vacant(path: Path, journal: Path | None = None) -> None:
+    """Raises UserError where pictures of an earlier run would get mixed up with new ones.
+
+    journal: of the run that is gone on with; those that took their names at its end get them again."""
     pattern = pattern_of(path)
-    if pattern is None or not path.parent.is_dir():
+    if pattern is None or not path.parent.is_dir() or (journal is not None and (journal / BEGUN).exists()):
         return
     numbers = pattern.numbers(each.name for each in path.parent.iterdir())
     if numbers:

@@ -53,7 +53,8 @@ class VideoWriter:
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
     `dropped` tells what does not.
     window: the part of them to take, from `info.origin` on; None takes all. pace: how much slower everything is; what
-    `write` is told stays on the source's clock. grow_in: the folder where it grows; by default that of `path`.
+    `write` is told stays on the source's clock. grow_in: the folder where it grows, a journal's; by default
+    that of `path`.
 
     Pictures come by `write`, or encoded already, by `add_part`.
     """
@@ -81,13 +82,14 @@ class VideoWriter:
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
         self.choice = choose(self.path, info, codec, quality)
         container = self.choice.container
-        check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])])
+        check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])], grow_in)
         rate = rate or info.average_rate
         self.encoding = Encoding(self.path, info, self.choice, self.time_base, rate, pace, options or {}, turn)
         self._pictures: Pictures | None = None
         self._order, self._is_begun, self._is_wanted = DecodingOrder(), False, True
         self._remux: Remux | None = None
         self._left: list[str] = []
+        self._journal = grow_in
         self._temporary = reserve(self.path, grow_in)
         try:
             with telling(self.path):
@@ -154,7 +156,7 @@ class VideoWriter:
                 self._remux.advance(None)
                 self._remux.close()
             self._output.close()
-            publish(self.path, self._temporary)
+            publish(self.path, self._temporary, self._journal)
 
     def abandon(self) -> None:
         """Write nothing after all."""
