@@ -205,7 +205,6 @@ def shown(path: Path) -> list[bytes]:
         (["--reroll", "1"], "--reroll needs --seed"),
         (["--reroll", "soon", "--seed", "1"], "--reroll must be a time of OUT"),
         (["--reroll", "1", "--seed", "1", "--range", "1-2"], "--reroll does not go with --range"),
-        (["--reroll", "1", "--seed", "1", "--interlaced", "ignore"], "--reroll does not go with --interlaced"),
         (["--reroll", "1", "--seed", "1"], "which is not there: make it first"),
     ],
 )

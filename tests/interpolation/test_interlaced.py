@@ -8,6 +8,7 @@ import pytest
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
 
@@ -100,3 +101,15 @@ def test_transparent_webm_is_named(tmp_path, crossfade):
         container.mux(stream.encode(None))
     report = interpolate_file(tmp_path / "in.webm", tmp_path / "out.mkv", rule=DOUBLE, interpolator=crossfade)
     assert report.dropped == ["alpha: it is a picture beside each picture in WebM, which is not decoded"]
+
+
+def test_a_gap_is_made_again_of_whole_pictures(interlaced, crossfade, tmp_path):
+    target, how = tmp_path / "out.mkv", {"rule": DOUBLE, "interpolator": crossfade, "codec": "ffv1"}
+    interpolate_file(interlaced, target, interlaced="deinterlace", **how)
+    before = luma(target)
+    with pytest.raises(UserError, match=r"is interlaced.*--interlaced deinterlace"):
+        reroll(interlaced, target, Fraction(9, 50), **how)
+    for at in (Fraction(1, 50), Fraction(9, 50), Fraction(15, 50)):
+        assert reroll(interlaced, target, at, interlaced="deinterlace", **how).frames_made == 1
+    for instant, picture in luma(target).items():
+        np.testing.assert_array_equal(picture, before[instant])

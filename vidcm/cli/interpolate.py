@@ -234,7 +234,8 @@ def command(
     if again_at is not None:
         if processes.count > 1:
             raise click.UsageError("--reroll is for one process: start it without torchrun")
-        kept = {name: how[name] for name in ("rule", "codec", "quality", "doubt", "find_cuts", "cuts", "at_cuts")}
+        names = ("rule", "codec", "quality", "doubt", "find_cuts", "cuts", "at_cuts", "interlaced")
+        kept = {name: how[name] for name in names}
         run_reroll(source, target, again_at, interpolator, as_json, detector=_detector, **kept)
         return
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:

@@ -35,8 +35,8 @@ def check_reroll(ctx: click.Context, source: Path, target: Path) -> None:
         raise click.UsageError("--reroll is for one video: name one of the folder")
     names = {param.name: max(param.opts, key=len) for param in ctx.command.params}
     other = next((name for name in OTHERWISE if ctx.params[name]), None)
-    if other is not None or ctx.params["interlaced"] != "refuse":
-        raise click.UsageError(f"--reroll does not go with {names[other or 'interlaced']}: leave one of them out")
+    if other is not None:
+        raise click.UsageError(f"--reroll does not go with {names[other]}: leave one of them out")
     if ctx.get_parameter_source("seed") is click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--reroll needs --seed: another one than OUT was made with")
     if not target.is_file():

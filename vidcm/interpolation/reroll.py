@@ -20,6 +20,7 @@ from vidcm.interpolation.job import tick_of
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.whole import check_whole
 from vidcm.media.info import VideoInfo
+from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
 from vidcm.media.place import discard, publish
 from vidcm.media.reader import VideoReader, open_reader
@@ -38,7 +39,8 @@ from vidcm.media.writer import VideoWriter
 if TYPE_CHECKING:
     from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Rendered, Shown
 
-BEFORE, BEHIND = 10, 3  # source frames: the cut detector remembers so many, and the motion behind a gap is looked at
+# Source frames: the cut detector remembers so many; the motion behind a gap is looked at, and bwdif looks one further.
+BEFORE, BEHIND = 10, 4
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,16 @@ def reroll(
     codec: str | None = None,
     quality: str | None = None,
     doubt: Doubt | None = None,
+    interlaced: str = REFUSE,
 ) -> Rerolled:
     """Make what `target`, made of `source` by this rule, shows at `at` again: the whole gap between two source frames.
 
     at: seconds on the output's clock. Raises UserError if it cannot; the output is then as it was."""
     with claimed(target), open_reader(source, rotate=False) as reader:
+        check_interlaced(reader.info, interlaced)
         reader.info = check_whole(reader.info).info
         gap = _gap_at(reader, at, rule)
-        made = _made(reader, gap, rule, interpolator, detector, cuts, at_cuts, doubt)
+        made = _made(reader, gap, rule, interpolator, detector, cuts, at_cuts, doubt, interlaced)
         if not made:
             raise UserError(
                 f"{target}: nothing is made between the source frames around {float(at):.3f} s: give a time between "
@@ -104,13 +108,14 @@ def _made(
     cuts: Cuts | None,
     at_cuts: "AtCuts",
     doubt: Doubt | None,
+    interlaced: str,
 ) -> "list[Rendered]":
     from vidcm.interpolation.render import Renderer, Tally
 
     known = cuts.indices(reader) if cuts else frozenset()
     first = max(0, gap - BEFORE)
     begun = chain([reader.seek(reader.timeline.instants[first])], reader)
-    frames = islice(begun, gap - first + BEHIND)
+    frames = whole_pictures(islice(begun, gap - first + BEHIND), reader.info, interlaced, [])
     place = {"origin": reader.info.start, "number": first}
     renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, **place)
     for work in renderer.works(frames, Tally()):
