@@ -385,14 +385,14 @@ def test_without_its_output_it_is_wrong_use_in_one_line(source: Path) -> None:
     assert run.exit_code == 2
 
 
-def test_a_device_that_is_not_here_is_a_failure(source: Path, out: Path, model: Path) -> None:
+def test_a_device_that_is_not_here_is_wrong_use(source: Path, out: Path, model: Path) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("needs a machine without CUDA")
     run = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--device", "cuda")
     check_refusal(run, "device cuda: none here", out.parent)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
 
 
 def test_the_output_folder_must_exist(source: Path, out: Path) -> None:

@@ -51,7 +51,7 @@ def test_torchrun_and_ray_are_not_both_taken(footage: Path, tmp_path: Path, monk
 def test_without_ray_the_line_says_how_to_get_it(footage: Path, tmp_path: Path, monkeypatch) -> None:
     without_ray(monkeypatch)
     run = interpolate(footage, "-o", tmp_path / "out", "--factor", "2", "--on", "ray")
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert run.stderr.count("\n") == 1
     assert 'pip install "vidcm[cluster]"' in run.stderr
 

@@ -198,5 +198,5 @@ except UserError as error:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     listed, told = found.stdout.splitlines()
-    assert listed == "cogvideox ltx motion wan"
+    assert listed == "clip cogvideox ltx motion wan"
     assert "needs transformers: pip install 'vidcm[text]'" in told

@@ -96,7 +96,7 @@ def test_the_stock_pipeline_reads_the_adapter_and_merging_changes_nothing(name, 
         stock.load_lora_weights(model, weight_name=adapter.weight_name(1), load_into_transformer_2=True)
     bare.transformer, bare.transformer_2 = stock.transformer, getattr(stock, "transformer_2", None)
     for mine, theirs in zip(tuned, x0_of(bare, rows), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)  # the stock pipeline's lie in mapped files
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)  # the stock pipeline's lie in mapped files
 
     ours.merge().save(tmp_path / "merged")
     merged = kind.load(tmp_path / "merged")

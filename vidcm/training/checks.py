@@ -17,6 +17,8 @@ def check_objective(config: RunConfig) -> None:
     it cannot have here, and a curriculum that goes on after the run."""
     check_stage(config.stage)
     if config.stage in VAE_STAGES:
+        if config.latents.samples or config.latents.prepared:
+            raise WrongUse(f"latents are for objectives, the stage {config.stage} sees pictures: leave latents out")
         return
     objective = from_mapping(losses.get(config.stage), config.objective, "objective")
     if config.init is None:

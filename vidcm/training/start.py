@@ -238,8 +238,6 @@ def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> An
     place = {"rank": rank, "world": world}
     if not config.latents.samples and not config.latents.prepared:
         return Batches(config.data, cache, **place)
-    if config.stage in VAE_STAGES:
-        raise UserError(f"latents are for objectives, the stage {config.stage} sees pictures: leave latents out")
     if config.latents.prepared:
         return open_prepared(config, family, cache, place)
     clips = [clip.digest for clip in cache.split("train")]
