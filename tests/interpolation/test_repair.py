@@ -4,11 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from vidcm.cli.interpolate import command
 from vidcm.core.errors import UserError
+from vidcm.interpolation.cuts import Cuts
+from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.repair import parse_repair
 from vidcm.interpolation.span import parse_range
@@ -84,6 +87,44 @@ def test_frames_that_a_recorder_dropped_are_made(make_video, crossfade, tmp_path
     ]
     without = interpolate_file(source, target, **how)
     assert (without.rate, without.frames_out, without.filled) == (None, 72, [])
+
+
+def test_reports_name_the_frames_that_are_in_the_file(tmp_path, crossfade):
+    """Of two shots one frame is missing in the first, and the last one of it: no in-betweens can take its place."""
+    source, there = tmp_path / "in.mkv", [index for index in range(20) if index not in (4, 9)]
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in there:
+            picture = np.full((48, 64, 3), 20 + 5 * index if index < 10 else 250 - index, np.uint8)
+            picture[:, index : index + 8] = 128
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    how = {
+        "rule": Factor(Fraction(2)),
+        "interpolator": crossfade,
+        "at_cuts": "hold",
+        "cuts": Cuts(source, [Fraction(10, 24)]),
+    }
+    with Ledger() as ledger:
+        report = interpolate_file(source, tmp_path / "out.mkv", repair=frozenset({"dropped"}), ledger=ledger, **how)
+        told = [(entry.first, entry.last, str(entry.tau), entry.kind) for entry in ledger.entries()]
+    assert report.filled == [round(index / 24, 6) for index in (4, 9)]
+    assert told[5:11] == [
+        (2, 3, "1/2", "made"),
+        *((3, 4, f"{tau}", "source" if not Fraction(tau) else "made") for tau in ("0", "1/4", "1/2", "3/4")),
+        (4, 5, "0", "source"),
+    ]
+    assert told[16:21] == [
+        (7, 7, "0", "source"),
+        (7, 7, "1/2", "made"),
+        (7, 8, "0", "stand-in"),
+        (7, 8, "1/2", "cut"),
+        (8, 9, "0", "source"),
+    ]
+    assert told[-1] == (17, 18, "0", "end")
 
 
 def test_a_pause_is_no_loss(make_video, crossfade, tmp_path):

@@ -64,8 +64,8 @@ class Assembly:
         assert self._begin is not None
         self._encode_waiting(rendered.planned.instant)
         self._waiting = rendered
-        index, first = self._begin.index + self._in_gap, self._begin.first
-        self._notes.note(index, first, rendered, self._info, self._stretch)
+        index, ends = self._begin.index + self._in_gap, (self._begin.first, self._begin.last)
+        self._notes.note(index, ends, rendered, self._info, self._stretch)
         self._in_gap += 1
         self._count(rendered.is_made)
 

@@ -17,10 +17,16 @@ MOST = 4  # frames of a recognised rate that are missing in one place: more are 
 
 
 class StandIn(VideoFrame):
-    """A frame shown again, at another's instant."""
+    """A frame shown again, at another's instant. shows: the index of that frame in the file."""
 
     def __init__(self, shown: VideoFrame, index: int, instant: Fraction, duration: Fraction) -> None:
+        self.shows = shown.index
         super().__init__(index, instant, duration, lambda: shown.rgb, shown.native, lambda: shown.samples)
+
+
+def shown_by(frame: VideoFrame) -> int:
+    """The index in the file of what a frame shows."""
+    return frame.shows if isinstance(frame, StandIn) else frame.index
 
 
 def places(
@@ -41,14 +47,8 @@ def places(
         if begin is not None and instant < begin:
             continue
         yield instant
-        if (
-            DROPPED in repair
-            and following is not None
-            and clock.slack
-            and clock.holds(instant)
-            and clock.holds(following)
-        ):
-            missing = clock.nearest(following)[0] - clock.nearest(instant)[0] - 1
+        if DROPPED in repair and following is not None:
+            missing = _missing(clock, instant, following)
             if missing <= MOST:
                 yield from (instant + number * clock.step for number in range(1, missing + 1))
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WORST = 24  # pictures
 THUMBNAIL = 320, 240  # pixels they fit into
 DOUBTFUL = 0.5  # score below which a frame is worth a look where nobody says otherwise
+SHOWN = ("source", "end", "stand-in")  # kinds that are one source frame
 MADE = ("made", CROSSFADE)  # kinds that are no source frame
 
 
@@ -90,12 +91,14 @@ class Notes:
         self._worst = Worst(worst)
         self._candidate: Picture | None = None
 
-    def note(self, index: int, first: int, rendered: "Rendered", info: "VideoInfo", stretch: Fraction) -> None:
-        """index: of the output frame; first: the source frame that it follows, in the file; info: of the source, from
-        the first frame that is shown on; stretch: how much longer the output lasts."""
+    def note(
+        self, index: int, ends: tuple[int, int], rendered: "Rendered", info: "VideoInfo", stretch: Fraction
+    ) -> None:
+        """index: of the output frame; ends: the source frames that it lies between, in the file; info: of the source,
+        from the first frame that is shown on; stretch: how much longer the output lasts."""
         planned, score = rendered.planned, rendered.score
         instant = (planned.instant - info.origin) * stretch
-        entry = Entry(index, instant, first, first + planned.span, planned.tau, rendered.kind, score)
+        entry = Entry(index, instant, *ends, planned.tau, rendered.kind, score)
         self.entries.append(entry)
         if score is not None:
             self._consider(entry, score, rendered, info)

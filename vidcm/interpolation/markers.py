@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidcm.interpolation.ledger import Ledger
+from vidcm.interpolation.ledger import SHOWN, Ledger
 
 START_S = 3600
 EVENTS = 9999  # an EDL counts them in four digits at most
@@ -35,7 +35,7 @@ def runs(ledger: Ledger) -> Iterator[Run]:
     for entry in ledger.entries():
         zero = entry.instant if zero is None else zero
         instant = entry.instant - zero
-        if entry.kind in ("source", "end"):
+        if entry.kind in SHOWN:
             continue
         if entry.score is not None and entry.score < ledger.doubtful:
             run = run or Run(instant, instant, 0, 1.0)

@@ -20,6 +20,7 @@ from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged, judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
+from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.deep import HEADROOM
@@ -64,8 +65,9 @@ class CutDetector(Protocol):
 class Rendered(NamedTuple):
     """An output frame, where it comes from, and the score its maker gives it, 0..1 (None: no maker, or one without).
 
-    kind: "source"; "made"; "cut", held because a cut is there; "end", held behind the last source frame; "hold" or
-    "crossfade", shown instead of one that scores too low, whose score it keeps.
+    kind: "source"; "made"; "cut", held because a cut is there; "end", held behind the last source frame; "stand-in",
+    shown for one that is damaged or missing; "hold" or "crossfade", shown instead of one that scores too low, whose
+    score it keeps.
     """
 
     planned: PlannedFrame
@@ -231,7 +233,7 @@ class Renderer:
             ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
                 (shown,) = (end.frame for end in ends if end is not None)
-                yield from (Rendered(each, shown, _held(each, step.gap)) for each in planned)
+                yield from (Rendered(each, shown, _held(each, step.gap, shown)) for each in planned)
             else:
                 key = {"shot": work.shot if source.first else work.shot + 1, "position": step.first.frame.index}
                 before, following = work.before if source.first else None, work.following if source.last else None
@@ -278,10 +280,12 @@ class Renderer:
         return Rendered(planned, faded, CROSSFADE, score)
 
 
-def _held(planned: PlannedFrame, gap: Gap) -> str:
+def _held(planned: PlannedFrame, gap: Gap, shown: VideoFrame) -> str:
     """Why a source frame is shown at an output instant."""
     if planned.tau:
         return "cut"
+    if isinstance(shown, StandIn):
+        return "stand-in"
     return "end" if gap.is_tail and planned.instant > gap.start else "source"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError
-from vidcm.interpolation.ledger import Entry, Ledger
+from vidcm.interpolation.ledger import SHOWN, Entry, Ledger
 from vidcm.interpolation.markers import markers
 from vidcm.interpolation.page import page
 from vidcm.media.place import reserve
@@ -42,12 +42,11 @@ def as_json(report: Report, ledger: Ledger) -> Iterator[str]:
 
 def as_dict(entry: Entry) -> dict[str, Any]:
     """instant: seconds, exact and as a number; sources: the source frames it is made of or, one alone, shows."""
-    shows_one = entry.kind in ("source", "end")
     return {
         "index": entry.index,
         "instant": str(entry.instant),
         "instant_s": round(float(entry.instant), 6),
-        "sources": [entry.first] if shows_one else [entry.first, entry.last],
+        "sources": [entry.first] if entry.kind in SHOWN else [entry.first, entry.last],
         "tau": str(entry.tau),
         "kind": entry.kind,
         "score": None if entry.score is None else round(entry.score, 4),

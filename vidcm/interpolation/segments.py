@@ -9,10 +9,11 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidcm.interpolation.filling import shown_by
 from vidcm.media.info import VideoInfo
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import Rendered, Renderer, Work
+    from vidcm.interpolation.render import Rendered, Renderer, Step, Work
 
 FRAMES = 240  # output frames: as many as encoders put between two key frames anyway, so that it costs next to nothing
 LEAST_FRAMES = 60
@@ -21,12 +22,14 @@ LARGE = 2**22  # pixels: what is larger takes longer to make, and gets shorter s
 
 class Begin(NamedTuple):
     """A gap's frames begin. segment: which one it is of; index: output frames before it; instant: of the first one;
-    first: the source frame they follow, in the file. It holds no pictures: it waits beside those that are rendered."""
+    first, last: the source frames they lie between, in the file; behind its last one, as if another came. It holds no
+    pictures: it waits beside those that are rendered."""
 
     segment: int
     index: int
     instant: Fraction
     first: int
+    last: int
 
 
 def length_for(info: VideoInfo) -> int:
@@ -40,8 +43,13 @@ def numbered(works: "Iterable[Work]", length: int) -> "Iterator[tuple[Begin, Wor
     for work in works:
         if index - begun >= length:
             segment, begun = segment + 1, index
-        yield Begin(segment, index, work.planned[0].instant, work.step.first.frame.index), work
+        yield Begin(segment, index, work.planned[0].instant, *_ends(work.step)), work
         index += len(work.planned)
+
+
+def _ends(step: "Step") -> tuple[int, int]:
+    first = shown_by(step.first.frame)
+    return first, first + 1 if step.last is None else shown_by(step.last.frame)
 
 
 def rendered(
