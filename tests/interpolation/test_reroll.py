@@ -10,12 +10,15 @@ import torch
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation import segments
+from vidcm.interpolation.batch import Folder
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.slow_motion import SlowMotion
 from vidcm.interpolation.stream import interpolate_file
+from vidcm.interpolation.tree import videos_below
 from vidcm.media.reader import open_reader
 from vidcm.media.shots import CutDetector
+from vidcm.work.batch import make_all
 
 DOUBLE = Factor(Fraction(2))
 RULES = {
@@ -107,6 +110,29 @@ def test_hevc_is_cut_where_segments_met(make_video, tmp_path):
     assert (done.encoded_from_s, done.encoded_to_s) == (pytest.approx(16 / 48), pytest.approx(24 / 48))
     assert len(set(old) & set(coded(target))) == 32
     assert len(pictures(target)) == 40
+
+
+def test_a_folder_keeps_what_was_made_again(make_video, tmp_path):
+    (folder := tmp_path / "in").mkdir()
+    make_video(count=20).rename(folder / "a.mp4")
+    videos = videos_below(folder, tmp_path / "out")
+
+    def run() -> str:
+        make = lambda source, target: interpolate_file(source, target, rule=DOUBLE, interpolator=fade).as_dict()  # noqa: E731
+        told = []
+        make_all(Folder(tmp_path / "out", lambda: make, {}), videos, tell=lambda record, *_: told.append(record.status))
+        return told[0]
+
+    assert [run(), run()] == ["done", "kept"]
+    target = tmp_path / "out" / "a.mp4"
+    before = target.read_bytes()
+    reroll(folder / "a.mp4", target, Fraction(1, 3), rule=DOUBLE, interpolator=white)
+    taken = target.read_bytes()
+    assert run() == "kept"
+    assert target.read_bytes() == taken != before
+    target.write_bytes(before)  # changed by somebody else, it is made again, and no reroll makes it count
+    reroll(folder / "a.mp4", target, Fraction(1, 3), rule=DOUBLE, interpolator=white)
+    assert run() == "done"
 
 
 def test_what_cannot_be_made_again_is_refused_and_the_output_stays(make_video, tmp_path):

@@ -43,7 +43,7 @@ class Folder(Batch[Video, VideoRecord]):
         return video.target
 
     def place(self, video: Video) -> Path:
-        return self.folder / JOURNAL / f"{video.target.relative_to(self.folder).as_posix()}.json"
+        return _place(self.folder, video.target)
 
     def record(self, video: Video, /, **known: Any) -> VideoRecord:
         return VideoRecord(**{**known, "name": video.name})
@@ -59,3 +59,14 @@ class Folder(Batch[Video, VideoRecord]):
         done = sum(record.status == "done" for record in records)
         each = [asdict(record) for record in records]
         return {"videos": len(records), "done": done, "failed": len(records) - done, "each": each}
+
+
+def _place(folder: Path, target: Path) -> Path:
+    """Of a video's record."""
+    return folder / JOURNAL / f"{target.relative_to(folder).as_posix()}.json"
+
+
+def record_of(target: Path) -> Path | None:
+    """The file of its record, where a run of a folder made it."""
+    target = target.absolute()
+    return next((place for folder in target.parents if (place := _place(folder, target)).is_file()), None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from av.packet import Packet
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.batch import record_of
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.job import tick_of
@@ -35,6 +36,7 @@ from vidcm.media.splice import (
     stretch_of,
 )
 from vidcm.media.writer import VideoWriter
+from vidcm.work.batch import recorded
 
 if TYPE_CHECKING:
     from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Rendered, Shown
@@ -160,7 +162,8 @@ def _spliced(
             )
             writer.join(stamps, chain(before, new_packets, behind))
         check_alike(aside, target)
-        publish(target, aside)
+        with recorded(record_of(target), target):
+            publish(target, aside)
     finally:
         discard(aside)
     return Rerolled(

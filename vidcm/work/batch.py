@@ -7,7 +7,8 @@ made: another fingerprint, and it is made again. A file there that no record kno
 import errno
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -173,6 +174,23 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def recorded(place: Path | None, target: Path) -> Iterator[None]:
+    """What changes a file that a record knows: the record knows it afterwards too. place: of the record, if any."""
+    before = stamp(target)
+    yield
+    if place is None:
+        return
+    try:
+        known = json.loads(place.read_text(encoding="utf-8"))
+        is_known = (known["bytes"], known["mtime_ns"]) == before
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    if is_known:
+        bytes_, mtime_ns = stamp(target)
+        write_aside(place, as_json({**known, "bytes": bytes_, "mtime_ns": mtime_ns}))
 
 
 def save(batch: Batch[J, R], job: J, record: R) -> None:
