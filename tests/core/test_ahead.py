@@ -1,3 +1,5 @@
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -71,6 +73,27 @@ def test_when_the_taker_leaves_all_stages_end():
     next(taking)
     taking.close()
     assert sorted(closed) == ["first", "second"]
+    assert threads() == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals interrupt no wait there")
+def test_an_interrupt_while_it_ends_waits_for_the_end():
+    ended = []
+
+    def slow() -> Iterator[int]:
+        try:
+            yield 0
+            yield 1
+        finally:
+            time.sleep(0.6)
+            ended.append(True)
+
+    taking = ahead(slow())
+    next(taking)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        taking.close()
+    assert ended == [True]
     assert threads() == 0
 
 

@@ -25,8 +25,8 @@ def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
     What the generator raises is raised here. When this one is closed, or its taker fails, the thread ends with the item
     it is at, and the generator is closed in it."""
     waiting: Queue[Item[T] | End] = Queue(depth)
-    unwanted = Event()
-    thread = Thread(target=_run, args=(items, waiting, unwanted), name="vidcm-ahead", daemon=True)
+    unwanted, ended = Event(), Event()
+    thread = Thread(target=_run, args=(items, waiting, unwanted, ended), name="vidcm-ahead", daemon=True)
     thread.start()
     try:
         while isinstance(taken := _take(waiting), Item):
@@ -36,10 +36,27 @@ def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
             raise taken.error
     finally:
         unwanted.set()
-        thread.join()
+        try:
+            _wait(ended)
+        finally:
+            thread.join()
 
 
-def _run(items: Iterator[T], waiting: "Queue[Item[T] | End]", unwanted: Event) -> None:
+def _wait(ended: Event) -> None:
+    """Until the thread is through: what it reads from is closed next. An interrupt meanwhile is raised then.
+
+    An interrupted `Thread.join` may take a thread for dead that is not, so it comes after."""
+    interrupt: KeyboardInterrupt | None = None
+    while not ended.is_set():
+        try:
+            ended.wait()
+        except KeyboardInterrupt as raised:
+            interrupt = raised
+    if interrupt is not None:
+        raise interrupt
+
+
+def _run(items: Iterator[T], waiting: "Queue[Item[T] | End]", unwanted: Event, ended: Event) -> None:
     error: BaseException | None = None
     try:
         for item in items:
@@ -55,6 +72,7 @@ def _run(items: Iterator[T], waiting: "Queue[Item[T] | End]", unwanted: Event) -
         except BaseException as raised:
             error = error or raised
         _put(waiting, End(error), unwanted)
+        ended.set()
 
 
 def _put(waiting: "Queue[Item[T] | End]", item: Item[T] | End, unwanted: Event) -> bool:
