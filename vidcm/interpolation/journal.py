@@ -41,6 +41,11 @@ class Journal:
     def begin(self, how: str) -> None:
         """how: ANEW, GO_ON (raises UserError where there is nothing to go on with) or IF_IT_FITS."""
         before = None if how == ANEW else read_head(self.folder)
+        if how == GO_ON and before is None and (self.folder / HEAD).exists():
+            raise UserError(
+                f"{self._target}: --resume cannot go on, what the interrupted run noted in {self.folder / HEAD} is "
+                "damaged or of another version: leave --resume out to start anew"
+            )
         if how == GO_ON and before is None and self._target.exists():
             self.remove()
             raise UserError(
@@ -145,9 +150,9 @@ def read_head(folder: Path) -> dict[str, str] | None:
     """The settings of an interrupted run, None where there is none that can be gone on with."""
     try:
         head: dict[str, Any] = json.loads((folder / HEAD).read_bytes())
-    except (OSError, ValueError):
+        return dict(head["settings"]) if head["format"] == FORMAT else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return dict(head["settings"]) if head.get("format") == FORMAT else None
 
 
 @contextmanager
