@@ -96,6 +96,13 @@ def test_pictures_are_shown_by_when_they_were_taken(crossfade):
     assert told[5][1:] == (80, "source")
 
 
+def test_just_before_a_moment_that_was_worked_out_its_picture_is_shown_already(crossfade):
+    frames = repeating(0, 1, 1, 2, 3)
+    moments = {frames[3].instant: Fraction(2 * 32 + 1, 32 * RATE)}
+    told, _ = rendered(frames, crossfade, Rate(Fraction(RATE)), retiming=repeats_of(frames, moments=moments))
+    assert told[:3] == [(0, 0, "source"), (1, 20, "source"), (2, 40, "source")]
+
+
 def test_parts_show_what_the_whole_shows(crossfade):
     frames = repeating(0, 0, 1, 1, 1, 2, 3, 3, 4, 5)
     retiming = repeats_of(frames)
