@@ -18,7 +18,7 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import Report, interpolate_file
-from vidcm.media.announced import announced_size
+from vidcm.media.announced import announced_size, cut_short
 from vidcm.media.packets import demux
 from vidcm.media.reader import open_reader
 
@@ -122,6 +122,13 @@ def test_a_file_cut_short_is_refused_unless_allowed(double, tmp_path, name, part
         assert [problem for problem in report.problems if problem.startswith("is cut short: ")] == report.problems
     else:
         assert isinstance(report, str) or report.frames_in <= 4
+
+
+@pytest.mark.parametrize(("name", "told"), [("mkv", "bytes are there"), ("ts", "its last packet is not whole")])
+def test_a_few_bytes_that_are_missing_are_told_by_the_kind_of_file(tmp_path, name, told):
+    path = odd.video(tmp_path / f"a.{name}", 20)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert told in cut_short(path)
 
 
 def test_sound_of_a_file_cut_short_ends_with_what_is_there(double, tmp_path):

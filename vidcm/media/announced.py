@@ -26,9 +26,11 @@ def cut_short(path: Path) -> str | None:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         announced = announced_size(file, size)
+        file.seek(0)
+        is_packets = announced is not None and _packets(file.read(1024), size) == announced
     if announced is None or announced <= size:
         return None
-    if announced - size < max(length for length, _ in TRANSPORT):
+    if is_packets:
         return "is cut short: its last packet is not whole"
     return f"is cut short: {size:,} of {announced:,} bytes are there"
 
