@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TERMINAL_S, PLAIN_S, JSON_S = 0.1, 10.0, 1.0  # seconds between two lines
+EARLY = 4  # frames: their pace, the model's first, tells nothing of the rest
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -73,7 +74,7 @@ def line(done: int, expected: int, rate: float) -> str:
     """rate: frames per second."""
     part = min(done / expected, 1.0) if expected else 1.0
     bar = "#" * round(20 * part)
-    left = clock_time((expected - done) / rate) if rate else "?"
+    left = clock_time((expected - done) / rate) if rate and done > EARLY else "?"
     return f"[{bar:.<20}] {part:4.0%}  {done}/{expected} frames  {rate:.1f} per s  {left} left"
 
 
