@@ -223,13 +223,11 @@ def test_other_settings_are_refused_with_the_difference_and_nothing_is_lost(make
 
 
 @pytest.mark.parametrize("head", ["", "[]", "{}", '{"format": "vidcm interpolation 1", "settings": null}'])
-def test_a_damaged_journal_is_told_and_started_anew_without_resume(head, make_video, tmp_path):
+def test_a_damaged_journal_is_none(head, make_video, tmp_path):
     source, target = make_video(count=4), tmp_path / "out.mp4"
     folder_of(target).mkdir()
     (folder_of(target) / "journal.json").write_text(head)
-    with pytest.raises(UserError, match=r"noted in .*journal.json is damaged .* leave --resume out"):
-        resumed(source, target, rule=DOUBLE)
-    assert resumed(source, target, IF_IT_FITS, rule=DOUBLE)[0].frames_kept == 0
+    assert resumed(source, target, rule=DOUBLE)[0].frames_kept == 0
 
 
 def test_without_resume_it_starts_anew(make_video, tmp_path):

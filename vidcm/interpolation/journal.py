@@ -41,11 +41,6 @@ class Journal:
     def begin(self, how: str) -> None:
         """how: ANEW, GO_ON (raises UserError where there is nothing to go on with) or IF_IT_FITS."""
         before = None if how == ANEW else read_head(self.folder)
-        if how == GO_ON and before is None and (self.folder / HEAD).exists():
-            raise UserError(
-                f"{self._target}: --resume cannot go on, what the interrupted run noted in {self.folder / HEAD} is "
-                "damaged or of another version: leave --resume out to start anew"
-            )
         if how == GO_ON and before is None and self._target.exists():
             self.remove()
             raise UserError(
