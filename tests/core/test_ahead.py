@@ -85,12 +85,12 @@ def test_an_interrupt_while_it_ends_waits_for_the_end():
             yield 0
             yield 1
         finally:
-            time.sleep(0.6)
+            time.sleep(1.5)
             ended.append(True)
 
     taking = ahead(slow())
     next(taking)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         taking.close()
     assert ended == [True]

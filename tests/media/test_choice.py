@@ -168,3 +168,20 @@ def test_more_quality_is_never_a_smaller_file(make_clip, tmp_path, codec):
         sizes.append(target.stat().st_size)
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_last_few_pictures_of_hevc_have_sane_decoding_times(make_clip, tmp_path, count):
+    """Ten times: what x265 gives for one or two is a matter of luck."""
+    source = make_clip(count=count, width=256, height=128, colour=(1, 1, 1, 1))
+    for number in range(10):
+        path = tmp_path / f"{number}.mp4"
+        with open_reader(source) as reader, VideoWriter(path, reader.info, codec="hevc", options={}) as writer:
+            for frame in reader:
+                writer.write(frame, frame.instant)
+        with av.open(path) as container:
+            times = [(packet.dts, packet.pts) for packet in container.demux(video=0) if packet.size]
+        assert len(times) == count
+        assert all(dts is None or -1000 <= dts <= pts for dts, pts in times)
+        with open_reader(path) as reader:
+            assert len(list(reader)) == count

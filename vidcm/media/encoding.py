@@ -29,6 +29,8 @@ from vidcm.media.pace import Pace
 from vidcm.media.pipes import is_pipe
 from vidcm.media.reader import VideoFrame
 
+UNTIMED = 2  # pictures: of one or two, and no more, x265 gives decoding times out of uninitialised memory
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -116,6 +118,7 @@ class Pictures:
         self.encoding, self._context = encoding, context
         self._held: Held | None = None
         self._last: int | None = None
+        self._count = 0
 
     @property
     def is_empty(self) -> bool:
@@ -141,7 +144,11 @@ class Pictures:
 
     def finish(self) -> list[Packet]:
         """What is left."""
-        return [*self._encode_held(None), *self._context.encode(None)]
+        packets = [*self._encode_held(None), *self._context.encode(None)]
+        if self._count <= UNTIMED and self.encoding.choice.encoder.name == "libx265":
+            for packet in packets:
+                packet.dts = packet.pts  # so few are never reordered
+        return packets
 
     def _encode_held(self, next_pts: int | None) -> list[Packet]:
         """Encode the waiting picture, now that the next one's time, or the end, is known."""
@@ -158,6 +165,7 @@ class Pictures:
 
     def encode(self, picture: av.VideoFrame, pts: int, duration: int) -> list[Packet]:
         """A picture as the encoder takes it, at a time in ticks."""
+        self._count += 1
         with _stamped(picture, pts, duration, self.encoding.time_base) as stamped:
             return self._context.encode(stamped)
 
