@@ -124,7 +124,7 @@ def test_the_motion_model_goes_on_from_one_image(tmp_path):
     assert done.exit_code == 0, done.output
     assert frames(out).shape == (3, 64, 96, 3)
     refused = vidcm("-o", out, "--model", "motion", "--image", image, "--num-frames", "9")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "sees 8 frames ahead of one image" in refused.stderr
 
 
@@ -147,17 +147,17 @@ def test_what_the_model_cannot_make_is_told_in_one_line_and_leaves_nothing(model
     (other / "model_index.json").write_text(json.dumps({**index, "_class_name": "FluxPipeline"}))
     (tmp_path / "out").mkdir()
     wrong = {
-        " must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (model, "--num-frames", "7"),
-        "multiples of 16 for this model, got 50x32 (try 48x32)": (model, "--size", "50x32"),
-        "attention xformers cannot serve on cpu": (model, "--attention", "xformers"),
-        "guidance_scale_2 is for a model of two networks": (model, "--guidance-2", "3"),
-        "other holds a FluxPipeline, which no family here generates with": (other, "--seed", "1"),
+        " must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (2, model, "--num-frames", "7"),
+        "multiples of 16 for this model, got 50x32 (try 48x32)": (2, model, "--size", "50x32"),
+        "attention xformers cannot serve on cpu": (1, model, "--attention", "xformers"),
+        "guidance_scale_2 is for a model of two networks": (2, model, "--guidance-2", "3"),
+        "other holds a FluxPipeline, which no family here generates with": (1, other, "--seed", "1"),
     }
-    for told, (folder, *words) in wrong.items():
+    for told, (code, folder, *words) in wrong.items():
         done = vidcm(
             "-o", tmp_path / "out" / "a.mp4", "--model", folder, "--prompt", "x", "--size", "48x32", *CLIP, *words
         )
-        assert done.exit_code in (1, 2)  # by what is to blame: tests/cli/test_exit_codes.py
+        assert done.exit_code == code
         assert told in done.stderr
         assert done.stderr.count("\n") == 1
     assert list((tmp_path / "out").iterdir()) == []

@@ -80,6 +80,12 @@ def x0_of(family, rows: LatentRows) -> list[torch.Tensor]:
         return [f(x, x.new_full((1, 1, 1, 1, 1), angle)) for angle in (0.3, 1.55)]
 
 
+def realign(network):
+    """Weights of the stock pipeline lie in mapped files, off the alignment that ours have: the last bit may differ."""
+    for weight in network.parameters():
+        weight.data = weight.data.clone()
+
+
 @pytest.mark.parametrize("name", TUNED)
 def test_the_stock_pipeline_reads_the_adapter_and_merging_changes_nothing(name, tmp_path):
     kind = families.get(VARIANTS[name].family)
@@ -95,8 +101,10 @@ def test_the_stock_pipeline_reads_the_adapter_and_merging_changes_nothing(name, 
     if len(ours.networks) > 1:
         stock.load_lora_weights(model, weight_name=adapter.weight_name(1), load_into_transformer_2=True)
     bare.transformer, bare.transformer_2 = stock.transformer, getattr(stock, "transformer_2", None)
+    for network in bare.networks:
+        realign(network)
     for mine, theirs in zip(tuned, x0_of(bare, rows), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)  # the stock pipeline's lie in mapped files
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
 
     ours.merge().save(tmp_path / "merged")
     merged = kind.load(tmp_path / "merged")
@@ -283,7 +291,7 @@ WRONG = {
 def test_what_takes_no_adapter_is_told_in_one_line(settings, told, tmp_path):
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({"stage": "ect", "device": "cpu", **settings}))
     done = CliRunner().invoke(cli, ["train", str(tmp_path / "run.yaml"), f"out={tmp_path / 'out'}"])
-    assert done.exit_code in (1, 2)  # by what is to blame: tests/cli/test_exit_codes.py
+    assert done.exit_code == 2
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

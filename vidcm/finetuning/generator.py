@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidcm import families
 from vidcm.core.devices import present_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import Processes
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
@@ -57,7 +57,7 @@ class GeneratorSubject(Subject):
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
         super().__init__(config, cache, start)
         if config.parts:
-            raise UserError("parts: only the motion model has some, leave it out")
+            raise WrongUse("parts: only the motion model has some, leave it out")
         self.device = torch.device(present_device(config.device))
         kind = pipeline_of(read_index(start))
         self.name = families.reading(kind) or ""
@@ -89,7 +89,7 @@ class GeneratorSubject(Subject):
 
     def _reference(self, folder: Path) -> tuple[str, list[Held], Yardstick]:
         if not manifest.is_in(folder):
-            raise UserError(f"the reference {folder} must be a dataset of vidcm prepare, for a generator")
+            raise WrongUse(f"the reference {folder} must be a dataset of vidcm prepare, for a generator")
         cache = ClipCache.open(folder)
         found = real_clips(cache, cache.clips, self.shape, self.config.windows * REAL)
         check_enough(found, folder, "reference", self.shape)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.errors import WrongUse
 from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
@@ -191,7 +191,7 @@ class BetweenMaker:
         if frames < least:
             raise WrongUse(f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})")
         if len(fitted) == 1 and frames > SPAN:
-            raise UserError(
+            raise WrongUse(
                 f"the motion model sees {SPAN} frames ahead of one image, got num_frames {frames}: take fewer, give a "
                 "last image, or choose --model clip"
             )
