@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcm.data.synthetic import Motion, random_times, visible_layer
+from vidcm.data import synthetic
+from vidcm.data.synthetic import Motion, random_scene, random_times, visible_layer
 
 from .clip_makers import moving_scene
 
@@ -100,3 +101,26 @@ def test_instants_are_distinct_in_order_and_strictly_inside():
         times = random_times(np.random.default_rng(seed), 3)
         assert 0 < times[0] < times[1] < times[2] < 1
         assert all(float(np.float32(t)) == t for t in times)
+
+
+def test_a_label_stands_still_whatever_moves_behind_it(monkeypatch):
+    monkeypatch.setattr(synthetic, "LABELLED", 1.0)
+    opaque = 0
+    for seed in range(12):
+        scene = random_scene(np.random.default_rng(seed), 64, 96)
+        (first, cover), (last, cover_later) = scene.render(0.0), scene.render(1.0)
+        np.testing.assert_array_equal(cover[-1], cover_later[-1])
+        assert cover[-1].any()
+        held = cover[-1] == 255
+        opaque += held.any()
+        np.testing.assert_array_equal(first[held], last[held])
+        flow = scene.flow(cover, 0.0, 1.0, factor=1)
+        assert (flow[:, held] == 0).all()
+    assert opaque
+
+
+def test_what_is_behind_a_sheer_sprite_shines_through(monkeypatch):
+    monkeypatch.setattr(synthetic, "LABELLED", 0.0)
+    monkeypatch.setattr(synthetic, "SHEER", 1.0)
+    _, cover = random_scene(np.random.default_rng(0), 64, 96).render(0.5)
+    assert 0 < cover[1:].max() <= 0.8 * 255

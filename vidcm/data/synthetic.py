@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidcm.data.textures import TextureSource, sprite_mask, texture
+from vidcm.data.textures import TextureSource, label_mask, sprite_mask, texture
 
 MARGIN = 1.3  # the background is this much larger than the frame; beyond it the texture is mirrored
+SHEER = 0.12  # chance that what is behind a sprite shines through: glass, smoke, a reflection
+LABELLED = 0.2  # chance of a logo or a subtitle, which stands still whatever moves behind it
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _blend(frame: np.ndarray, rgba: np.ndarray) -> np.ndarray:
 def random_scene(
     rng: np.random.Generator, height: int, width: int, crops: TextureSource | None = None, reach: float = 0.16
 ) -> Scene:
-    """A scene of a background and one to five sprites.
+    """A scene of a background and one to five sprites, now and then with a label in front.
 
     crops(rng, height, width) gives uint8 RGB textures out of real frames. reach: the largest translation between the
     ends, as a share of the width (0.16: 40 pixels at 256); the camera and a layer's own motion add up.
@@ -116,6 +118,8 @@ def random_scene(
     layers = [_background(rng, height, width, crops, camera)]
     for _ in range(rng.integers(1, 6)):
         layers.append(_sprite(rng, height, width, crops, camera, reach))
+    if rng.random() < LABELLED:
+        layers.append(_label(rng, height, width))
     return Scene(tuple(layers), height, width)
 
 
@@ -133,12 +137,28 @@ def _background(rng, height: int, width: int, crops: TextureSource | None, camer
 def _sprite(rng, height: int, width: int, crops: TextureSource | None, camera: Motion, reach: float) -> Layer:
     h, w = (max(12, round(side * rng.uniform(0.15, 0.7))) for side in (height, width))
     rgba = np.dstack([texture(rng, h, w, crops), sprite_mask(rng, h, w)])
+    if rng.random() < SHEER:
+        _thin(rgba, rng.uniform(0.3, 0.8))
     centre = rng.uniform(0, 1, 2) * (width, height)
     angle = rng.uniform(-math.pi, math.pi)
     linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     place = _affine(linear, centre - linear @ (np.array([w, h]) / 2))
     own = _motion(rng, centre, reach * width, still=0.15, turn=0.25 if rng.random() < 0.3 else 0.06, zoom=0.06)
     return Layer(rgba, place, (own, camera))
+
+
+def _label(rng, height: int, width: int) -> Layer:
+    h, w = round(height * rng.uniform(0.1, 0.25)), round(width * rng.uniform(0.2, 0.6))
+    rgba = np.dstack([texture(rng, h, w, None), label_mask(rng, h, w)])
+    if rng.random() < 0.5:
+        _thin(rgba, rng.uniform(0.4, 0.9))
+    corner = rng.uniform(0, 1, 2) * (width - w, height - h)
+    return Layer(rgba, _affine(np.eye(2), corner.round()), ())
+
+
+def _thin(rgba: np.ndarray, share: float) -> None:
+    """Let through what is behind, in place."""
+    rgba[..., 3] = (rgba[..., 3] * share).astype(np.uint8)
 
 
 def _motion(rng, centre: np.ndarray, reach: float, *, still: float, turn: float, zoom: float) -> Motion:

@@ -27,6 +27,16 @@ def sprite_mask(rng: np.random.Generator, height: int, width: int) -> np.ndarray
     return mask
 
 
+def label_mask(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """uint8 [height, width]: writing, or a box."""
+    mask = np.zeros((height, width), np.uint8)
+    if rng.random() < 0.7:
+        _letters(rng, mask)
+    else:
+        mask[1:-1, 1:-1] = 255
+    return mask
+
+
 def _colours(rng, *shape: int) -> np.ndarray:
     """Random colours float32 [*shape, 3] in 0..255; most are dull, as in the world."""
     grey = rng.uniform(10, 245, (*shape, 1))
