@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_interpolate import check_refusal, interpolate, model, told_with_modules, write_video
-
-__all__ = ["model"]
+from tests.cli.interpolating import check_refusal, interpolate, told_with_modules, write_video
 
 
 @pytest.fixture

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.test_interpolate import check_refusal, interpolate, model, told_with_modules, write_video
+from tests.cli.interpolating import check_refusal, interpolate, told_with_modules, write_video
 from vidcm.cli.main import cli
-
-__all__ = ["model"]
 
 
 @pytest.fixture

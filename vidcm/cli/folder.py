@@ -1,54 +1,60 @@
-"""`vidcm interpolate` of a folder: what is said of each video, and at the end."""
+"""`vidcm interpolate` of a folder: every video, what is said of each, and at the end."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidcm import __version__
-from vidcm.core.processes import Processes
+from vidcm.cli.file import Shared
+from vidcm.cli.identity import model_digest
+from vidcm.cli.options import judged
+from vidcm.interpolation.journal import IF_IT_FITS
 from vidcm.interpolation.progress import clock_time, emit
-from vidcm.interpolation.tree import Video
+from vidcm.interpolation.tree import Video, check_codecs, parse_suffix, videos_below
 
 if TYPE_CHECKING:
     from vidcm.interpolation.batch import Make, VideoRecord
 
 
 def interpolate_folder(
-    videos: Sequence[Video],
-    folder: Path,
-    load: "Callable[[], Make]",
-    settings: Mapping[str, str],
-    model: Path | None,
-    processes: Processes,
-    as_json: bool,
-    on_ray: dict[str, Any] | None = None,
+    source: Path, folder: Path, suffix: str | None, shared: Shared, on_ray: dict[str, Any] | None
 ) -> bool:
-    """Whether any failed. See `batch.Folder`; on_ray: the options of `make_all_on_ray`, else it is made here."""
+    """Whether any failed. suffix: of the outputs; on_ray: the options of `make_all_on_ray`, else they are made here."""
+    if on_ray is not None:  # workers start in a folder of their own
+        source, folder, shared = source.absolute(), folder.absolute(), shared.absolute()
+    videos = videos_below(source, folder, None if suffix is None else judged(parse_suffix, suffix))
+    judged(check_codecs, videos, shared.how["codec"], shared.how["quality"])
     from vidcm.interpolation.batch import Folder
-    from vidcm.pipelines.frame_interpolation import shipped_model
     from vidcm.work.batch import make_all
 
-    known = {**settings, "version": __version__, "model": model_digest(model or shipped_model())}
-    batch, share = Folder(folder, load, known), processes.share(videos)
-    tell = Teller(as_json, {video.name: video.source.stat().st_size for video in share})
+    batch, share = Folder(folder, partial(_load, shared), _settings(shared)), shared.processes.share(videos)
+    tell = Teller(shared.as_json, {video.name: video.source.stat().st_size for video in share})
     if on_ray is None:
-        records = make_all(batch, videos, processes=processes, tell=tell)
+        records = make_all(batch, videos, processes=shared.processes, tell=tell)
     else:
         from vidcm.work.cluster import make_all_on_ray
 
         records = make_all_on_ray(batch, videos, tell=tell, **on_ray)
-    return processes.is_first and _end(records, folder, as_json)
+    return shared.processes.is_first and _end(records, folder, shared.as_json)
 
 
-def model_digest(folder: Path) -> str:
-    """A hash of all that a model directory says and weighs."""
-    from vidcm.data.arrays import file_digest, text_digest
+def _load(shared: Shared) -> "Make":
+    """What makes a video, with the model read. A run that was interrupted in one goes on."""
+    loaded = shared.loader()
+    loaded()
+    return lambda source, target: shared.make(source, target, loaded, IF_IT_FITS).as_dict()
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
-    return text_digest("\n".join(f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in files))
+
+def _settings(shared: Shared) -> dict[str, str]:
+    """What tells this run's outputs from another's."""
+    from vidcm.pipelines.frame_interpolation import shipped_model
+
+    said = {name: repr(value) for name, value in {**shared.how, **shared.sampling}.items() if name != "device"}
+    return {**said, "version": __version__, "model": model_digest(shared.model or shipped_model())}
 
 
 class Teller:

@@ -36,7 +36,6 @@ class Identity:
     def __call__(self) -> dict[str, str]:
         import av
 
-        from vidcm.cli.folder import model_digest
         from vidcm.data.arrays import file_digest, text_digest
         from vidcm.media.sequence import ImageSequence
         from vidcm.pipelines.frame_interpolation import shipped_model
@@ -62,6 +61,14 @@ def options_of(ctx: click.Context) -> dict[str, str]:
 
         found["--cuts"] = _short(text_digest(cuts.read_text(encoding="utf-8", errors="replace")))
     return {**found, "--report": "given" if ctx.params["reports"] else "not given"}
+
+
+def model_digest(folder: Path) -> str:
+    """A hash of all that a model directory says and weighs."""
+    from vidcm.data.arrays import file_digest, text_digest
+
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+    return text_digest("\n".join(f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in files))
 
 
 def _name(param: click.Parameter) -> str:

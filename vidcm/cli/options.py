@@ -1,18 +1,28 @@
 """Kinds of option values that several commands share, judged without torch."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from vidcm.core.devices import DEVICES
-from vidcm.core.errors import WrongUse
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import launched
 
+T = TypeVar("T")
 DEVICE = click.Choice(DEVICES)
 PLACE = click.Choice(("here", "ray"))
 PLACE_HELP = "Where a list of jobs is made: here, in this process or those of torchrun, or on a Ray cluster."
 WORKERS_HELP = "Models at work at once, with --on ray.  [default: one for each GPU, or node without any]"
+
+
+def judged(judge: Callable[..., T], *values: Any) -> T:
+    """What `judge` makes of option values; what it refuses is wrong use."""
+    try:
+        return judge(*values)
+    except UserError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def check_place(place: str, workers: int | None, many: str | None) -> None:

@@ -1,27 +1,28 @@
 """`vidcm interpolate --reroll`: what goes with it, and what is said of it."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from vidcm.cli.file import Shared, lazily
+from vidcm.cli.options import judged
 from vidcm.core.errors import UserError
-from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.progress import emit
 from vidcm.interpolation.span import clock_seconds
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import Interpolator
     from vidcm.interpolation.reroll import Rerolled
 
 # Options that make another file, or none at all, of what is there.
 OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated")
+# What both takes must have in common.
+KEPT = ("rule", "codec", "quality", "doubt", "cuts", "at_cuts", "interlaced")
 
 
-def parse_reroll(text: str) -> Fraction:
+def _parse(text: str) -> Fraction:
     """`5.2`, `5.2s` or `1:30.25` -> seconds of the output. Raises UserError for anything else."""
     seconds = clock_seconds(text.strip().removesuffix("s"))
     if seconds is None:
@@ -29,8 +30,11 @@ def parse_reroll(text: str) -> Fraction:
     return seconds
 
 
-def check_reroll(ctx: click.Context, source: Path, target: Path) -> None:
-    """Raises UsageError unless there is an output, another seed, and nothing that has no place beside it."""
+def check_reroll(ctx: click.Context, source: Path, target: Path, at: str) -> Fraction:
+    """Seconds of the output that `at` says.
+
+    Raises UsageError unless there is an output, another seed, and nothing that has no place beside it.
+    """
     if source.is_dir():
         raise click.UsageError("--reroll is for one video: name one of the folder")
     names = {param.name: max(param.opts, key=len) for param in ctx.command.params}
@@ -41,26 +45,18 @@ def check_reroll(ctx: click.Context, source: Path, target: Path) -> None:
         raise click.UsageError("--reroll needs --seed: another one than OUT was made with")
     if not target.is_file():
         raise click.UsageError(f"--reroll makes a part of {target} again, which is not there: make it first")
+    return judged(_parse, at)
 
 
-def run_reroll(
-    source: Path,
-    target: Path,
-    at: Fraction,
-    interpolator: "Interpolator",
-    as_json: bool,
-    *,
-    find_cuts: bool,
-    detector: Callable[[], Any],
-    rule: Rule,
-    **how: Any,
-) -> None:
-    """how: see `reroll`."""
+def interpolate_again(source: Path, target: Path, at: Fraction, shared: Shared) -> None:
+    if shared.processes.count > 1:
+        raise click.UsageError("--reroll is for one process: start it without torchrun")
     from vidcm.interpolation.reroll import reroll
 
-    found = detector() if find_cuts else None
-    done = reroll(source, target, at, interpolator=interpolator, detector=found, rule=rule, **how)
-    _tell(done, as_json)
+    how = {name: shared.how[name] for name in KEPT}
+    interpolator = lazily(shared.loader())
+    done = reroll(source, target, at, interpolator=interpolator, detector=shared.detector(), **how)
+    _tell(done, shared.as_json)
 
 
 def _tell(done: "Rerolled", as_json: bool) -> None:

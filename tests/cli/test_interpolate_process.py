@@ -1,0 +1,118 @@
+"""`vidcm interpolate` as a process of its own: interrupted, one of two, and what it says then."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.interpolating import cut_short, interpolate, write_video
+
+
+@pytest.fixture
+def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long interpolation that has begun to write."""
+    write_video(source, 400)
+    # A test run that was itself put in the background has SIGINT ignored, and hands that down: put it back.
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "interpolate", source, "-o", out]
+    process = subprocess.Popen(
+        [*map(str, command), "--factor", "8", "--model", str(model)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300  # a busy machine takes its time to import torch
+    while not any(out.parent.iterdir()) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_nothing(running: subprocess.Popen[str], out: Path, signal_name: str) -> None:
+    import signal
+
+    assert any(out.parent.iterdir())
+    running.send_signal(getattr(signal, signal_name))
+    _, stderr = running.communicate(timeout=300)
+    assert running.returncode == 130
+    assert stderr.splitlines()[-1:] == ["Interrupted."]
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: Path, out: Path, model: Path) -> None:
+    import signal
+
+    write_video(source, 61)
+    asked = [source, "--factor", "8", "--steps", "0", "--model", model, "--cuts", "off"]
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "interpolate", *asked, "-o", out]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not (parts := [*out.parent.glob(".*/000000.json")]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=300)
+    assert parts
+    assert process.returncode == 130
+    expected = f"Interrupted. ({out}: what is whole of it is kept, the same command with --resume goes on there)"
+    assert stderr.splitlines()[-1:] == [expected]
+    refused = interpolate(*asked, "-o", out, "--resume", "--seed", "3")
+    assert f"{out}: --resume cannot go on, the interrupted run was another one: --seed was 0, now 3" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    run = interpolate(*asked, "-o", out, "--resume")
+    assert run.stdout.startswith(f"{out}: 488 frames from 61 (420 made), 240 of them there before"), run.stderr
+    assert list(out.parent.iterdir()) == [out]
+    whole = out.with_name("whole.mp4")
+    interpolate(*asked, "-o", whole)
+    assert whole.read_bytes() == out.read_bytes()
+
+
+def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidcm.interpolation import segments
+
+    write_video(source, 20)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asked = [source, "--factor", "2", "--model", model, "--steps", "0"]
+    short = "from vidcm.interpolation import segments; segments.FRAMES = segments.LEAST_FRAMES = 8; "
+    command = [
+        sys.executable,
+        "-c",
+        f"{short}from vidcm.cli.main import main; main()",
+        "interpolate",
+        "-o",
+        out,
+        *asked,
+    ]
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen(list(map(str, command)), env={**shared, "RANK": str(rank)}, **pipes) for rank in range(2)
+    ]
+    told = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    assert told[0][0].startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")
+    assert told[1][0] == ""
+    assert list(out.parent.iterdir()) == [out]
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    monkeypatch.setattr(segments, "LEAST_FRAMES", 8)
+    alone = out.with_name("alone.mp4")
+    interpolate(*asked, "-o", alone)
+    assert alone.read_bytes() == out.read_bytes()
+
+
+def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: Path) -> None:
+    source = tmp_path / "source.mp4"
+    cut_short(write_video(source, 60, container_options={"movflags": "+faststart"}), 0.6)
+    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", source, "-o", out, "--factor", "2"]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith("Error: ")

@@ -1,0 +1,97 @@
+"""`vidcm interpolate` of one video: the library's call, and what the videos of a folder share with it."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidcm.cli.identity import Identity
+from vidcm.cli.outcome import foretell, tell
+from vidcm.core.devices import own_device
+from vidcm.core.processes import Processes
+from vidcm.interpolation.estimate import Forecast
+from vidcm.interpolation.journal import ANEW, GO_ON
+from vidcm.interpolation.ledger import DOUBTFUL, Ledger
+from vidcm.interpolation.progress import Progress
+from vidcm.interpolation.reports import write_report
+from vidcm.media.pipes import is_pipe
+
+if TYPE_CHECKING:
+    from vidcm.interpolation.render import CutDetector, Interpolator
+    from vidcm.interpolation.stream import Report
+
+LOOKING = "looking ahead"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What one command says of every video it makes."""
+
+    how: Mapping[str, Any]  # see `asked.request`
+    sampling: Mapping[str, Any]  # device, steps, seed, temperature
+    model: Path | None
+    options: Mapping[str, str]  # see `options_of`
+    as_json: bool
+    processes: Processes
+
+    def absolute(self) -> "Shared":
+        """For workers that start in a folder of their own."""
+        return self if self.model is None else replace(self, model=self.model.absolute())
+
+    def loader(self) -> "Callable[[], Interpolator]":
+        """Gives the model, loaded at the first call."""
+
+        @cache
+        def loaded() -> "Interpolator":
+            from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
+
+            sampling = dict(self.sampling)
+            device, calibration = own_device(sampling.pop("device"), self.processes), calibration_of(self.model)
+            pipe = FrameInterpolationPipeline.from_pretrained(self.model).to(device)
+            return as_interpolator(pipe, **sampling, calibration=calibration)
+
+        return loaded
+
+    def detector(self) -> "CutDetector | None":
+        from vidcm.media.shots import CutDetector
+
+        return CutDetector() if self.how["find_cuts"] else None
+
+    def make(
+        self, source: Path, target: Path, loaded: "Callable[[], Interpolator]", resume: str, **more: Any
+    ) -> "Report":
+        """resume, and more: see `interpolation.stream.interpolate_file`."""
+        from vidcm.interpolation.stream import interpolate_file
+        from vidcm.media.info import MediaWarning
+
+        progress = Progress(self.as_json)
+        more |= {"progress": progress, "survey_progress": Progress(self.as_json, LOOKING)}
+        more |= {"forecast": Forecast(partial(foretell, target, progress))}
+        if not (is_pipe(source) or is_pipe(target)):
+            more |= {"settings": Identity(self.options, source, self.model), "resume": resume}
+        how = {name: value for name, value in self.how.items() if name != "find_cuts"}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MediaWarning)  # the report has them
+                found = self.detector()
+                return interpolate_file(source, target, interpolator=lazily(loaded), detector=found, **how, **more)
+        finally:
+            progress.close()
+
+
+def lazily(loaded: "Callable[[], Interpolator]") -> "Interpolator":
+    """Loaded when the first in-between is wanted: by then the input has been found readable and whole."""
+    return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
+
+
+def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple[Path, ...], resume: bool) -> None:
+    doubt, processes = shared.how["doubt"], shared.processes
+    with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
+        told = {"ledger": ledger if reports else None, "processes": processes}
+        done = shared.make(source, target, shared.loader(), GO_ON if resume else ANEW, **told)
+        for report in reports if processes.is_first else ():
+            write_report(report, done.as_dict(), ledger)
+    if processes.is_first:
+        tell(done, shared.as_json)
