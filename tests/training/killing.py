@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 
 from vidcm.settings import from_mapping
-from vidcm.training import checkpoint
+from vidcm.training import checkpoint, saving
 from vidcm.training.config import RunConfig
-from vidcm.training.loop import Run, train
+from vidcm.training.loop import train
 from vidcm.training.metrics import MetricsFile
 
 _spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
@@ -37,7 +37,7 @@ EVENTS = [
     (Path, "replace"),
     (Path, "write_text"),
     (MetricsFile, "write"),
-    (Run, "save_model"),
+    (saving, "save_model"),
 ]
 
 

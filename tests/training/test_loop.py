@@ -12,9 +12,11 @@ from vidcm import losses
 from vidcm.core.errors import UserError
 from vidcm.losses.ect import ECTLoss
 from vidcm.training import checkpoint
-from vidcm.training.loop import Run, train
+from vidcm.training.advance import backward
+from vidcm.training.loop import train
 from vidcm.training.metrics import Meter
 from vidcm.training.start import start_processes
+from vidcm.training.state import State
 from vidcm.training.step import AngleProbe, keyed_seed
 
 from .tiny import TinyBatches, TinyFamily
@@ -91,11 +93,11 @@ def test_bad_steps_between_good_ones_do_not_add_up(config, run):
 
 
 def gradient(config, family, batches) -> list[torch.Tensor]:
-    run = Run(config, start_processes(config), family, batches)
+    state = State(config, start_processes(config), family, batches)
     stream = batches.iterate(0)
     for part in range(config.grad_accumulation):
-        run.backward(next(stream), part)
-    return [parameter.grad.clone() for parameter in run.parameters]
+        backward(state, next(stream), part)
+    return [parameter.grad.clone() for parameter in state.parameters]
 
 
 class Whole(TinyBatches):

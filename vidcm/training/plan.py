@@ -1,12 +1,12 @@
 """What a run is about to do, and what it takes, in two lines before its first step."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from vidcm.training.config import RunConfig
+from vidcm.training.state import State
 
 MIB, GIB = 2**20, 2**30
 
@@ -44,19 +44,19 @@ def sized(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
-def held_bytes(run: Any) -> dict[str, int]:
+def held_bytes(state: State) -> dict[str, int]:
     """Of a run's state in this process: shards count with what they hold here."""
-    weights = tensor_bytes(run.trained.state_dict().values())
-    moved = tensor_bytes(run.parameters)
-    frozen = {id(weight): weight for module in run.family.modules() for weight in module.parameters()}
-    for weight in run.parameters:
+    weights = tensor_bytes(state.trained.state_dict().values())
+    moved = tensor_bytes(state.parameters)
+    frozen = {id(weight): weight for module in state.family.modules() for weight in module.parameters()}
+    for weight in state.parameters:
         frozen.pop(id(weight), None)
     return {
         "weights": weights,
         "gradients": moved,
         "moments": 2 * moved,
-        "average": tensor_bytes(run.average.averages.values()),
-        "aides": tensor_bytes(run.aides.state_dict().values()),
+        "average": tensor_bytes(state.average.averages.values()),
+        "aides": tensor_bytes(state.aides.state_dict().values()),
         "frozen parts": tensor_bytes(frozen.values()),
     }
 
