@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.interpolating import write_video
+from .interpolating import write_video
 
 
 @pytest.fixture(scope="session")

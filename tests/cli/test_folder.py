@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.interpolating import check_refusal, interpolate, told_with_modules, write_video
+from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
 
 @pytest.fixture

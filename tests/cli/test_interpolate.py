@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.cli.interpolating import check_refusal, interpolate, told_with_modules, write_video
+from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
 
 def test_twice_the_frames_from_a_model_directory(source: Path, out: Path, model: Path) -> None:

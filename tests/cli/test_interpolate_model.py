@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.interpolating import check_refusal, cut_short, interpolate
+from .interpolating import check_refusal, cut_short, interpolate
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 

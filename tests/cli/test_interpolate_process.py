@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.interpolating import cut_short, interpolate, write_video
+from .interpolating import cut_short, interpolate, write_video
 
 
 @pytest.fixture

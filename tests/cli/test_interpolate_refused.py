@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.interpolating import (
+from .interpolating import (
     check_refusal,
     cut_short,
     interpolate,

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.interpolating import check_refusal, interpolate, told_with_modules, write_video
 from vidcm.cli.main import cli
+
+from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
 
 @pytest.fixture

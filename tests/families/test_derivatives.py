@@ -5,29 +5,18 @@ import torch
 
 from vidcm import families
 from vidcm.core.derivative import discrete, exact
-from vidcm.families import get
 from vidcm.training.aides import Derivative, plain_arithmetic
 
-from .tiny_video import VARIANTS, write
+from .tiny_video import VARIANTS, stirred_clip, write
 
 NAMES = ["wan 2.1 t2v", "wan 2.2 t2v, two networks", "ltx, text", "cogvideox 2b", "cogvideox 5b"]
-
-
-def generator_family():
-    torch.manual_seed(0)
-    vae = {"latent_channels": 4, "widths": [8, 8, 8]}
-    family = get("clip").create({"vae": vae, "dit": {"dim": 32, "depth": 2, "heads": 2}})
-    for parameter in family.transformer.parameters():
-        if not parameter.detach().any():
-            torch.nn.init.normal_(parameter, std=0.2)
-    return family, (5, 32, 32)
 
 
 @pytest.fixture(params=["clip", *NAMES])
 def opened(request, tmp_path):
     """A family in training, its network trained, and a clip's shape."""
     if request.param == "clip":
-        family, shape = generator_family()
+        family, shape = stirred_clip(dim=32), (5, 32, 32)
     else:
         variant = VARIANTS[request.param]
         family, shape = families.get(variant.family).load(write(request.param, tmp_path)), variant.shape

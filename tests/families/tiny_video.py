@@ -19,6 +19,8 @@ from diffusers import (
     WanTransformer3DModel,
 )
 
+from vidcm.families import get
+
 WORDS = ("a", "red", "ball", "rolls", "over", "the", "sand", "blurry", "grey")
 TEXT_WIDTH = 16
 
@@ -168,6 +170,17 @@ def stock(variant: Variant, folder: Path) -> Any:
         pipe = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def stirred_clip(dim: int) -> Any:
+    """A clip family in which nothing is zero, as it would be before training."""
+    torch.manual_seed(0)
+    vae = {"latent_channels": 4, "widths": [8, 8, 8]}
+    family = get("clip").create({"vae": vae, "dit": {"dim": dim, "depth": 2, "heads": 2}})
+    for parameter in family.transformer.parameters():
+        if not parameter.detach().any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return family
 
 
 def pictures(count: int, height: int, width: int) -> list[torch.Tensor]:

@@ -1,16 +1,14 @@
 """A short run that is killed with SIGKILL at every n-th of its events, and resumed: the file that is left in the end.
 
-Events are pictures made and whatever touches the disk. Each run is a child forked before anything was computed.
+Events are pictures made and whatever touches the disk.
 
-    python killing.py FOLDER EVERY NAME
+    python -m tests.interpolation.killing FOLDER EVERY NAME
 """
 
 import itertools
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import av
 import numpy as np
 import torch
 
+from tests.killing import came_to_its_end
 from vidcm.interpolation import segments
 from vidcm.interpolation.journal import ANEW, GO_ON, folder_of
 from vidcm.interpolation.plan import Factor
@@ -38,45 +37,18 @@ EVENTS = [
 ]
 
 
-def die_at(event: int) -> None:
-    """Kill this process before its `event`-th event, counted from 0."""
-    number = itertools.count()
-
-    def counted(original: Callable) -> Callable:
-        def call(*args, **kwargs):
-            if next(number) == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        return call
-
-    for owner, name in EVENTS:
-        setattr(owner, name, counted(getattr(owner, name)))
-
-
 def fade(first, last, taus, **_):
     return torch.stack([torch.lerp(first, last, tau) for tau in taus], dim=1)
 
 
 def run(source: Path, target: Path, *, kill: int = -1, resume: str = ANEW) -> bool:
     """Returns whether it came to its end."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            sys.stderr = open(target.with_suffix(".log"), "a")  # noqa: SIM115
-            die_at(kill)
-            how = {"rule": Factor(Fraction(2)), "interpolator": fade, "settings": lambda: {"IN": "this"}}
-            interpolate_file(source, target, resume=resume, **how)
-            code = 0
-        except BaseException as error:
-            print(repr(error), file=sys.stderr, flush=True)
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"a run failed: {target.with_suffix('.log').read_text()}")
-    return os.WIFEXITED(status)
+
+    def work() -> None:
+        how = {"rule": Factor(Fraction(2)), "interpolator": fade, "settings": lambda: {"IN": "this"}}
+        interpolate_file(source, target, resume=resume, **how)
+
+    return came_to_its_end(work, target.with_suffix(".log"), EVENTS, kill)
 
 
 def write_source(path: Path) -> None:

@@ -27,7 +27,7 @@ from vidcm.media.reader import open_reader
 from vidcm.media.shots import CutDetector
 
 DOUBLE, SETTINGS = Factor(Fraction(2)), {"IN": "this", "--seed": "0"}
-KILLING = Path(__file__).with_name("killing.py")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -297,8 +297,8 @@ def test_nothing_outlives_a_failure_before_the_first_segment_is_whole(make_video
 
 
 def killed_and_resumed(folder: Path, every: int, name: str) -> int:
-    command = [sys.executable, str(KILLING), str(folder), str(every), name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    command = [sys.executable, "-m", "tests.interpolation.killing", str(folder), str(every), name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

@@ -1,31 +1,24 @@
 """A tiny run that is killed with SIGKILL at every n-th of its events, and resumed: what is left in the end.
 
-Events are optimizer steps and whatever touches the disk: files written, flushed, renamed, removed. Each run is a child
-forked before anything was computed, which costs a tenth of a second where a new process costs three.
+Events are optimizer steps and whatever touches the disk: files written, flushed, renamed, removed.
 
-    python killing.py FOLDER FIRST EVERY    kills at the events FIRST, FIRST + EVERY, ...
+    python -m tests.training.killing FOLDER FIRST EVERY    kills at the events FIRST, FIRST + EVERY, ...
 """
 
-import importlib.util
 import itertools
-import os
 import shutil
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from tests.killing import came_to_its_end
+from tests.training.tiny import TinyBatches, TinyFamily
 from vidcm.settings import from_mapping
 from vidcm.training import checkpoint, saving
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
 from vidcm.training.metrics import MetricsFile
-
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 EVENTS = [
     (torch.optim.AdamW, "step"),
@@ -41,41 +34,16 @@ EVENTS = [
 ]
 
 
-def die_at(event: int) -> None:
-    """Kill this process before its `event`-th event, counted from 0; tell how many there were if it lives longer."""
-    number = itertools.count()
-
-    def counted(original: Callable) -> Callable:
-        def call(*args, **kwargs):
-            if next(number) == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        return call
-
-    for owner, name in EVENTS:
-        setattr(owner, name, counted(getattr(owner, name)))
-
-
 def run(out: Path, *, kill: int = -1, resume: bool = False) -> bool:
     """Train in a child. Returns whether it came to its end."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            sys.stderr = open(out.with_suffix(".log"), "a")  # noqa: SIM115
-            torch.manual_seed(0)
-            die_at(kill)
-            settings = {"steps": 4, "save_every": 2, "log_every": 1, "keep": 2, "device": "cpu", "precision": "fp32"}
-            config = from_mapping(RunConfig, {**settings, "optimizer": {"lr": 0.01, "warmup": 2}, "out": str(out)})
-            train(config, family=tiny.TinyFamily.create({}), batches=tiny.TinyBatches(), resume=resume)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"a run failed: {out.with_suffix('.log').read_text()}")
-    return os.WIFEXITED(status)
+
+    def work() -> None:
+        torch.manual_seed(0)
+        settings = {"steps": 4, "save_every": 2, "log_every": 1, "keep": 2, "device": "cpu", "precision": "fp32"}
+        config = from_mapping(RunConfig, {**settings, "optimizer": {"lr": 0.01, "warmup": 2}, "out": str(out)})
+        train(config, family=TinyFamily.create({}), batches=TinyBatches(), resume=resume)
+
+    return came_to_its_end(work, out.with_suffix(".log"), EVENTS, kill)
 
 
 def left(out: Path) -> dict[str, bytes]:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.families.tiny_video import stirred_clip
 from vidcm import losses
 from vidcm.core.errors import UserError
-from vidcm.families import get
 from vidcm.training.critic import Critic
 from vidcm.training.loop import Interrupted
 
@@ -20,16 +20,6 @@ from .tiny import TinyFamily
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def generator_family():
-    torch.manual_seed(0)
-    vae = {"latent_channels": 4, "widths": [8, 8, 8]}
-    family = get("clip").create({"vae": vae, "dit": {"dim": 16, "depth": 2, "heads": 2}})
-    for parameter in family.transformer.parameters():
-        if not parameter.detach().any():
-            torch.nn.init.normal_(parameter, std=0.2)
-    return family
 
 
 def latents(number, size=4):
@@ -53,7 +43,7 @@ class Latents:
 @pytest.fixture
 def judged():
     """judged(made, x0) -> the critic, and its term of what was made."""
-    family = generator_family()
+    family = stirred_clip(dim=16)
     teacher = family.transformer.requires_grad_(False).eval()
 
     def judge(made, x0, weight=1.0, seed=0):
@@ -95,7 +85,7 @@ def test_the_critic_is_moved_by_its_own_terms_alone(judged):
 
 
 def test_a_trained_critic_tells_data_from_noise_and_the_student_follows(judged):
-    family = generator_family()
+    family = stirred_clip(dim=16)
     teacher = family.transformer.requires_grad_(False).eval()
     critic, made = Critic(teacher, 1.0), (0.2 * latents(9)["x0"]).requires_grad_()
     optimizer = torch.optim.Adam([*critic.parameters()], lr=1e-2)
@@ -118,16 +108,16 @@ def test_a_run_with_a_critic_resumes_to_the_same_bits(config, run, stage):
             os.kill(os.getpid(), signal.SIGINT)
 
     whole, parts = (config(out, stage=stage, objective={"adversarial": 0.5}) for out in ("whole", "parts"))
-    run(whole, family=generator_family(), batches=Latents())
+    run(whole, family=stirred_clip(dim=16), batches=Latents())
     with pytest.raises(Interrupted):
-        run(parts, family=generator_family(), batches=Latents(stop))
-    run(parts, family=generator_family(), batches=Latents(), resume=True)
+        run(parts, family=stirred_clip(dim=16), batches=Latents(stop))
+    run(parts, family=stirred_clip(dim=16), batches=Latents(), resume=True)
     saved = "checkpoints/step-00000006"
     for name in ("params", "aides", "optimizer"):
         one, two = (Path(each.out) / saved / f"{name}.safetensors" for each in (whole, parts))
         assert one.read_bytes() == two.read_bytes(), name
     aides = load_file(Path(whole.out) / saved / "aides.safetensors")
-    first = Critic(generator_family().transformer, 0.5).state_dict()
+    first = Critic(stirred_clip(dim=16).transformer, 0.5).state_dict()
     assert {f"critic.{name}" for name in first} <= aides.keys()
     moments = load_file(Path(whole.out) / saved / "optimizer.safetensors")
     assert moments["aides.critic.heads.0.1.weight/exp_avg"].any()
@@ -140,7 +130,7 @@ def test_without_a_weight_there_is_no_critic_and_no_draw_for_one(config, run, st
         for name, fields in (("plain", {}), ("off", {"adversarial": 0}), ("on", {"adversarial": 0.5}))
     )
     for each in (plain, off, on):
-        run(each, family=generator_family(), batches=Latents())
+        run(each, family=stirred_clip(dim=16), batches=Latents())
     one, two, three = (
         (Path(each.out) / "checkpoints" / "step-00000002" / "params.safetensors").read_bytes()
         for each in (plain, off, on)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-KILLING = Path(__file__).with_name("killing.py")
+ROOT = Path(__file__).parents[2]
 
 
 def kill_and_resume(folder: Path, first: int, every: int) -> int:
-    command = [sys.executable, str(KILLING), str(folder), str(first), str(every)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [sys.executable, "-m", "tests.training.killing", str(folder), str(first), str(every)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=one_thread)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

@@ -1,10 +1,10 @@
 """What an evaluation of a generator is made of. Imports no torch, so that the help answers at once."""
 
-import re
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
 from vidcm.core.errors import WrongUse
+from vidcm.core.size import pixels_of
 
 GIVEN = ("none", "first", "ends")  # frames of the held-out clip that the model is told
 LEAST = 16  # clips: halves must have more points than neighbours are counted
@@ -39,15 +39,11 @@ class GenerationConfig:
                 raise WrongUse(f"given must be of {', '.join(GIVEN)}, got {name!r}")
         if not self.given:
             raise WrongUse(f"given must name at least one of {', '.join(GIVEN)}")
-        if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
-            raise WrongUse(f"size must be WxH in pixels such as 64x64, got {self.size!r}")
+        pixels_of(self.size)
         if self.device not in DEVICES:
             raise WrongUse(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
 
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Height and width."""
-        if self.size is None:
-            return None
-        width, height = map(int, self.size.split("x"))
-        return height, width
+        return pixels_of(self.size)

@@ -1,10 +1,10 @@
 """What a fine-tuning run is made of. Imports no torch, so that mistakes are told at once."""
 
-import re
 from dataclasses import dataclass
 
 from vidcm.core.devices import DEVICES
 from vidcm.core.errors import WrongUse
+from vidcm.core.size import pixels_of
 from vidcm.training.trackers import check_trackers
 
 PARTS = ("pictures", "motion")
@@ -50,13 +50,9 @@ class FinetuneConfig:
         check_trackers(self.track)
         if any(part not in PARTS for part in self.parts):
             raise WrongUse(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
-        if self.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.size):
-            raise WrongUse(f"size must be WxH in pixels such as 832x480, got {self.size!r}")
+        pixels_of(self.size)
 
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Height and width of a generator's clips, if they are given."""
-        if self.size is None:
-            return None
-        width, height = map(int, self.size.split("x"))
-        return height, width
+        return pixels_of(self.size)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.size import pixels_of
 from vidcm.settings import as_mapping, from_mapping
 
 FITS = ("crop", "pad")
@@ -49,10 +50,7 @@ class Job:
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Height and width."""
-        if self.size is None:
-            return None
-        width, height = map(int, self.size.split("x"))
-        return height, width
+        return pixels_of(self.size)
 
     def images(self) -> dict[str, str]:
         """Field -> path of those that are given."""
@@ -64,9 +62,7 @@ def check(job: Job) -> Job:
     for key, path in job.images().items():
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", path):
             raise WrongUse(f"{key} {path!r} is a URL: download it and give the file")
-    if job.size is not None and not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", job.size):
-        raise WrongUse(f"size must be WxH in pixels such as 832x480, got {job.size!r}")
-    if job.size is not None and min(map(int, job.size.split("x"))) < LEAST_SIDE:
+    if job.pixels is not None and min(job.pixels) < LEAST_SIDE:
         raise WrongUse(f"size must be at least {LEAST_SIDE}x{LEAST_SIDE}, got {job.size}")
     choices = {"fit": FITS, "sampler": (None, *SAMPLERS)}
     for key, known in choices.items():

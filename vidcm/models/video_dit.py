@@ -73,7 +73,9 @@ class SpatialAttention(nn.Module):
         return self.out(rearrange(seen, "(b t) h n d -> b t n (h d)", b=tokens.shape[0]))
 
 
-class TemporalAttention(nn.Module):
+class CrossAttention(nn.Module):
+    """Of tokens to others beside themselves."""
+
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
@@ -81,6 +83,8 @@ class TemporalAttention(nn.Module):
         self.norm_q, self.norm_k = RMSNorm(dim // heads), RMSNorm(dim // heads)
         self.out = nn.Linear(dim, dim)
 
+
+class TemporalAttention(CrossAttention):
     def forward(self, tokens: Tensor, ends: Tensor | None) -> Tensor:
         """tokens [B, K, N, D] see, at their own place, all K frames and the two ends [B, 2, N, D]."""
         q = rearrange(self.q(tokens), "b t n (h d) -> (b n) h t d", h=self.heads)
@@ -90,15 +94,11 @@ class TemporalAttention(nn.Module):
         return self.out(rearrange(seen, "(b n) h t d -> b t n (h d)", b=tokens.shape[0]))
 
 
-class TextAttention(nn.Module):
+class TextAttention(CrossAttention):
     """Starts silent."""
 
     def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.q, self.kv = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
-        self.norm_q, self.norm_k = RMSNorm(dim // heads), RMSNorm(dim // heads)
-        self.out = nn.Linear(dim, dim)
+        super().__init__(dim, heads)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
