@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vidcm.core.errors import UserError
 from vidcm.core.judged import NEAR_DB
+from vidcm.core.shipped import shipped
 
 FILE = "confidence.json"
 LEAST = 1e-7  # of the mean squared doubt: what stands still has none
@@ -68,9 +69,7 @@ def calibration_of(model: str | Path | None = None) -> Calibration:
     """That of a model directory, None: of the shipped one; the defaults where it has none. Raises UserError for a file
     that is not one.
     """
-    from vidcm.pipelines.frame_interpolation import shipped_model  # diffusers, which the maths above does without
-
-    file = (shipped_model() if model is None else Path(model)) / FILE
+    file = (shipped("motion") if model is None else Path(model)) / FILE
     if not file.exists():
         return Calibration()
     try:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vidcm.core.around import ALONE, Around
 from vidcm.core.noise import keyed_noise
+from vidcm.core.shipped import shipped
 from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
 from vidcm.families.motion_look import Look
@@ -68,7 +69,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
 
         torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete or damaged.
         """
-        family = MotionFamily.load(folder if folder is not None else shipped_model())
+        family = MotionFamily.load(folder if folder is not None else shipped("motion"))
         pipe = cls(family.vae, family.dit, family.scheduler, family.teacher)
         return pipe.to(torch_dtype) if torch_dtype else pipe
 
@@ -324,10 +325,3 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             for heat in (0, temperature)
         )
         return self.vae.unscale(rows(anchor.trust * mean + anchor.spread * (sample - mean)))
-
-
-def shipped_model() -> Path:
-    """The model directory inside the installed package."""
-    import vidcm
-
-    return Path(vidcm.__file__).parent / "assets" / "motion"

@@ -20,7 +20,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "WavePipeline"}))
     (folder / "weights.safetensors").write_bytes(bytes(3 * 2**20))
-    monkeypatch.setattr(models, "PACKAGE", tmp_path)
+    monkeypatch.setattr(models, "ASSETS", tmp_path / "assets")
     return tmp_path
 
 

@@ -15,8 +15,9 @@ import click
 
 from vidcm import __version__
 from vidcm.cli.models import describe, shipped_models
+from vidcm.core.shipped import shipped
+from vidcm.core.size import pixels_of
 
-SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
 DTYPES = ("bfloat16", "float16", "float32")
 
 Finding = tuple[str, str, str]  # state ("ok", "note" or "fail"), what, how it stands
@@ -139,8 +140,7 @@ def needs_of(
     model: str, as_json: bool, *, size: str | None, num_frames: int | None, steps: int, dtype: str | None
 ) -> None:
     """Print what a clip takes."""
-    if size is not None and not SIZE.fullmatch(size):
-        raise click.UsageError(f"--size must be WxH in pixels such as 832x480, got {size!r}")
+    pixels = pixels_of(size)
     import torch
 
     from vidcm.cli import needs as table
@@ -148,15 +148,13 @@ def needs_of(
     from vidcm.families.skeleton import skeleton
     from vidcm.families.stock import hush
     from vidcm.generation.needs import needs
-    from vidcm.generation.shipped import folder, named
+    from vidcm.generation.shipped import named
 
     hush()
-    kind, shipped = dtype or "bfloat16", named(Path(model))
-    family = skeleton(model if shipped is None else folder(shipped), getattr(torch, kind))
-    frames, height, width = family.usual_clip
-    if size is not None:
-        width, height = map(int, size.split("x"))
-    found = needs(family, (num_frames or frames, height, width), steps)
+    kind, name = dtype or "bfloat16", named(Path(model))
+    family = skeleton(model if name is None else shipped(name), getattr(torch, kind))
+    frames, *usual = family.usual_clip
+    found = needs(family, (num_frames or frames, *(pixels or usual)), steps)
     if as_json:
         click.echo(json.dumps(table.as_dict(found, model, kind)))
     else:

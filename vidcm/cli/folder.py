@@ -12,6 +12,7 @@ from vidcm import __version__
 from vidcm.cli.file import Shared
 from vidcm.cli.identity import model_digest
 from vidcm.cli.options import judged
+from vidcm.core.shipped import shipped
 from vidcm.interpolation.journal import IF_IT_FITS
 from vidcm.interpolation.progress import clock_time, emit
 from vidcm.interpolation.tree import Video, check_codecs, parse_suffix, videos_below
@@ -51,10 +52,8 @@ def _load(shared: Shared) -> "Make":
 
 def _settings(shared: Shared) -> dict[str, str]:
     """What tells this run's outputs from another's."""
-    from vidcm.pipelines.frame_interpolation import shipped_model
-
     said = {name: repr(value) for name, value in {**shared.how, **shared.sampling}.items() if name != "device"}
-    return {**said, "version": __version__, "model": model_digest(shared.model or shipped_model())}
+    return {**said, "version": __version__, "model": model_digest(shared.model or shipped("motion"))}
 
 
 class Teller:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vidcm import __version__
+from vidcm.core.shipped import shipped
 
 # Where it is made and written, and what is said of it; the model and IN count by their content.
 NO_MATTER = (
@@ -38,14 +39,13 @@ class Identity:
 
         from vidcm.data.arrays import file_digest, text_digest
         from vidcm.media.sequence import ImageSequence
-        from vidcm.pipelines.frame_interpolation import shipped_model
 
         codecs = ".".join(map(str, av.library_versions["libavcodec"]))
         files = self.source.files if isinstance(self.source, ImageSequence) else [self.source]
         return {
             "IN": _short(text_digest(" ".join(map(file_digest, files)))),
             **self.options,
-            "--model": _short(model_digest(self.model or shipped_model())),
+            "--model": _short(model_digest(self.model or shipped("motion"))),
             "vidcm": __version__,
             "libavcodec": codecs,
         }

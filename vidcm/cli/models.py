@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 
 import vidcm
-
-PACKAGE = Path(vidcm.__file__).parent
+from vidcm.core.shipped import ASSETS
 
 
 def shipped_models() -> Iterator[tuple[str, Path]]:
     """(name, directory) of each model directory in the package: a folder with a model_index.json."""
-    for index in sorted((PACKAGE / "assets").glob("**/model_index.json")):
-        yield index.parent.relative_to(PACKAGE / "assets").as_posix(), index.parent
+    for index in sorted(ASSETS.glob("**/model_index.json")):
+        yield index.parent.relative_to(ASSETS).as_posix(), index.parent
 
 
 def known_families() -> Iterator[tuple[str, str]]:

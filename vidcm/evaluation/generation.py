@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import vidcm
+from vidcm import __version__
 from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.shipped import shipped
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.baselines import crossfade, hold
@@ -29,7 +30,7 @@ from vidcm.metrics.neighbours import NEIGHBOURS
 from vidcm.metrics.psnr import psnr
 
 MODEL = "vidcm"
-SHIPPED = Path(vidcm.__file__).parent / "assets" / "clip"
+SHIPPED = shipped("clip")
 ENDS = {"none": (), "first": (0,), "ends": (0, -1)}  # places of the frames that are told
 BASELINES = {"none": {}, "first": {"hold": hold}, "ends": {"hold": hold, "crossfade": crossfade}}
 Report = Callable[[str], None]
@@ -187,7 +188,7 @@ def _result(
         "floor": "of held-out clips in the place of made ones, means over random halves by source",
         "psnr": "of frames that were not given, mean over clips",
         "threads": torch.get_num_threads(),
-        "version": vidcm.__version__,
+        "version": __version__,
     }
     return {"protocol": protocol, "given": found, "refused": refused}
 

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-import vidcm
 from vidcm import families
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.shipped import ASSETS
 from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import LIBRARIES, class_of, entry, line, pipeline_of, read_index
 from vidcm.families.video import VideoFamily
 
-PUBLISHED = Path(vidcm.__file__).parent / "assets" / "published"
+PUBLISHED = ASSETS / "published"
 OURS = ("vidcm.models.video_vae", "vidcm.models.video_dit")  # small, and ask tensors for values: built on the CPU
 UNBUILT = ("tokenizer", "image_processor")  # have no weights; what they make is put in their place
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
+from vidcm.core.shipped import shipped
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
 from vidcm.families.stock import pipeline_of, read_index
@@ -29,7 +30,6 @@ from vidcm.finetuning.settings import Settings, check_run, clips_digest, compare
 from vidcm.finetuning.subject import Subject, Tell
 from vidcm.finetuning.timing import LEAST, steps_in
 from vidcm.finetuning.together import Leader, join
-from vidcm.pipelines.frame_interpolation import shipped_model
 from vidcm.training.config import RunConfig
 from vidcm.training.disk import room_in
 from vidcm.training.loop import Seen
@@ -97,7 +97,7 @@ def lead(
 
 def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
     """What kind of model it is, by its directory."""
-    start = Path(config.model) if config.model else shipped_model()
+    start = Path(config.model) if config.model else shipped("motion")
     if pipeline_of(read_index(start)) == MOTION:
         return MotionSubject(config, cache, start)
     from vidcm.finetuning.generator import GeneratorSubject

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from vidcm.core.errors import WrongUse
+from vidcm.core.shipped import shipped
 from vidcm.families.adapter import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
 from vidcm.generation.jobs import Job
 from vidcm.generation.pictures import fit, read_image
-from vidcm.generation.shipped import MODELS, check_shipped, chosen, folder, named
+from vidcm.generation.shipped import MODELS, check_shipped, chosen, named
 from vidcm.models.attention import attention_backend, check_backend
 
 MOTION = "FrameInterpolationPipeline"
@@ -70,7 +71,7 @@ def _load(model: Path | None, device: torch.device, low_memory: bool, quiet: boo
     if model is None:
         return ShippedMaker(lambda name: _load(Path(name), device, low_memory, quiet))
     name = named(model)
-    where = model if name is None else folder(name)
+    where = model if name is None else shipped(name)
     if pipeline_of(read_index(where)) == MOTION:
         from vidcm.pipelines import FrameInterpolationPipeline
 
@@ -95,7 +96,7 @@ def identity(model: Path | None) -> str:
         return json.dumps([identity(Path(name)) for name in MODELS])
     name = named(model)
     if name is not None:
-        files = sorted(folder(name).rglob("*.safetensors"))
+        files = sorted(shipped(name).rglob("*.safetensors"))
         return json.dumps([name, [hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]])
     laid = read_adapter(model)
     folders = [model] if laid is None else [model, laid.base]

@@ -6,7 +6,6 @@ clip      small clips from any frames: what comes after an image, what leads to 
 
 from pathlib import Path
 
-import vidcm
 from vidcm.core.errors import WrongUse
 from vidcm.generation.jobs import GENERATING, Job
 
@@ -16,10 +15,6 @@ MODELS = ("motion", "clip")
 def named(model: Path | None) -> str | None:
     """The shipped model that --model names; None for a folder."""
     return str(model) if model is not None and str(model) in MODELS else None
-
-
-def folder(name: str) -> Path:
-    return Path(vidcm.__file__).parent / "assets" / name
 
 
 def chosen(job: Job) -> str:
