@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.families.adapter import Adapter, Bare, attach, merge, one_or_list
 from vidcm.models.scheduler import ConsistencyScheduler
 
@@ -59,7 +59,7 @@ class Tunable:
             network.enable_gradient_checkpointing()
 
     def vae_loss(self, *_: Any, **__: Any) -> Any:
-        raise UserError("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
+        raise WrongUse("the VAE of a pretrained model stays as it is: stage must be an objective, such as ect")
 
     decoder_loss = vae_loss
 
