@@ -179,6 +179,32 @@ def test_where_nothing_is_gained_the_best_is_the_model_as_it_was(filmed, setting
     torch.testing.assert_close(one, two)
 
 
+def test_a_model_with_two_uses_is_judged_by_both(filmed, tmp_path, monkeypatch):
+    """It is given a clip's first frame, then its last one, too, which made clips show; the mean distance decides."""
+    monkeypatch.setattr("vidcm.finetuning.clip_recipe.WORKERS", 0)
+    config = {"vae": {"latent_channels": 4, "widths": [8, 16, 16]}, "dit": {"dim": 32, "depth": 1, "heads": 2}}
+    made, model = families.get("clip").create(config), tmp_path / "clip"
+    made.teacher = made.transformer
+    made.save(model)
+    settings = FinetuneConfig(str(model), windows=4, size="64x64", num_frames=5, device="cpu", precision="fp32")
+    subject = generator.GeneratorSubject(settings, filmed, model)
+    asked = []
+    original = VideoGenerationPipeline.__call__
+
+    def noted(pipe, prompt, *images, **told):
+        asked.append([image is not None for image in images])
+        return original(pipe, prompt, *images, **told)
+
+    monkeypatch.setattr(VideoGenerationPipeline, "__call__", noted)
+    found = subject.judge(model, lambda _: None)
+    assert asked == [[True, False], [True, True]] * 4
+    assert subject.aims == ("val first", "val ends") == tuple(found)
+    distances = [scores["sliced"] for scores in found.values()]
+    assert distances[1] < distances[0]
+    assert subject.headline(found) == -sum(distances) / 2
+    assert subject.use(tmp_path / "best").endswith("--image PICTURE")
+
+
 WRONG = {
     "parts": (["--parts", "motion"], 2, "parts: only the motion model has some, leave it out"),
     "length": (["--num-frames", "16"], 2, "must be 1 + a multiple of 4 for this VAE, got 16"),
@@ -186,6 +212,7 @@ WRONG = {
     "size": (["--size", "64"], 2, "size must be WxH in pixels such as 832x480, got '64'"),
     "objective": (["--objective", "diffusion"], 2, "unknown objective 'diffusion'"),
     "reference": (["--reference", "."], 2, "the reference . must be a dataset of vidcm prepare"),
+    "shard": (["--shard", "--lora", "2"], 2, "shard: with lora only small factors are trained"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def test_validation_windows_hold_the_true_frames_at_their_instants(dataset):
     window = sets["val 4x"][0][0]
     np.testing.assert_array_equal(window.frames_THWC, frames[4:9])
     assert window.taus == (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+
+
+def test_validation_windows_show_the_kept_frames_around_them_as_interpolation_does(dataset):
+    frames = np.load(dataset / "three.npy")
+    (inner, outer), (far,) = (clips[0] for clips in held_out(ClipCache.open(dataset), 2).values())
+    np.testing.assert_array_equal(inner.before[0], frames[0])  # of the frames that are kept at 2x, 0, 2, 4, 6, 8
+    np.testing.assert_array_equal(inner.after[0], frames[6])
+    assert (inner.around.lead, inner.around.trail) == (1, 1)
+    assert outer.after is None  # the clip ends
+    np.testing.assert_array_equal(far.before[0], frames[0])
+    assert far.before[1] == Fraction(0)
 
 
 def test_a_perfect_interpolator_is_told_from_one_that_holds(dataset):
@@ -133,6 +145,14 @@ def test_the_crop_and_the_gaps_fit_the_footage(tmp_path, config, model):
     data = run_config("pictures", config, ClipCache.open(small), str(model), "out", 10).data
     assert (data.crop, set(data.gaps), data.between) == ((64, 64), {2, 3}, {1: 1.0})
     assert data.batch_size == 2
+
+
+def test_processes_that_share_clips_make_a_step_of_as_many(dataset, config, model):
+    """Eight clips a step in four processes: two each, or more where several see the same clips."""
+    cache, plain = ClipCache.open(dataset), replace(config, batch_size=None, parts=("motion",))
+    for context, share in ((1, 2), (2, 4), (4, 8)):
+        made = run_config("motion", replace(plain, context=context, shard=True), cache, str(model), "out", 10, 4)
+        assert (made.data.batch_size, made.context, made.shard) == (share, context, True)
 
 
 def test_frames_too_small_to_tune_on_are_refused(tmp_path, config, model):

@@ -47,6 +47,10 @@ DEFAULTS = FinetuneConfig()
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.  [default: of the part]")
 @click.option("--batch-size", type=click.IntRange(1), help="Clips at once.  [default: by the machine]")
 @click.option("--accumulate", type=click.IntRange(1), help="Batches a step.  [default: generators: 8 clips a step]")
+@click.option(
+    "--shard", is_flag=True, default=None, help="Several processes hold a part of the weights each, not all of them."
+)
+@click.option("--context", type=click.IntRange(1), metavar="N", help="N processes in a row share each clip's frames.")
 @click.option("--track", multiple=True, metavar="NAME", help="Tracker beside the files, as tensorboard; repeatable.")
 @click.option("--seed", type=int, help=f"Of batches and noise.  [default: {DEFAULTS.seed}]")
 @click.option("--device", type=DEVICE, help="What it runs on.  [default: auto]")

@@ -111,6 +111,11 @@ class ClipFamily(VideoFamily):
         known = draw_known(len(clip), clip.shape[2], generator).to(clip.device)
         return self.encode_frames(clip), self.told_of(clip, known)
 
+    def uses(self, clip: Tensor) -> dict[str, tuple[Tensor | None, Tensor | None]]:
+        """To animate a picture, and to fill in between two; without any it is a test bed."""
+        first, last = clip[:, :, 0], clip[:, :, -1]
+        return {"first": (first, None), "ends": (first, last)}
+
     def unconditional(self, condition: Condition) -> Condition:
         """Without given frames."""
         return {**condition, "condition": torch.zeros_like(condition["condition"])}

@@ -78,6 +78,10 @@ class Tunable:
         """First and last frame of a clip [B, 3, T, H, W] in training, None where the network makes it."""
         return None, None
 
+    def uses(self, clip: Tensor) -> dict[str, tuple[Tensor | None, Tensor | None]]:
+        """What the model is for, by name, and the frames of a clip that it is given then: what it is judged by."""
+        return {"": self.given(clip)}
+
     def unconditional(self, condition: Condition) -> Condition:
         """Without the prompt."""
         return {**condition, **self.said("", len(condition["text"]))}

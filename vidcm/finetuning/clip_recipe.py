@@ -41,8 +41,9 @@ def clip_config(
     check_objective(config.objective)
     every = -(-steps // config.evaluations)
     size = config.batch_size or 1
-    parts = config.accumulate or max(1, CLIPS // (size * processes))
-    seen = steps * parts * size * processes
+    groups = max(1, processes // config.context)  # of processes that see clips of their own
+    parts = config.accumulate or max(1, CLIPS // (size * groups))
+    seen = steps * parts * size * groups
     return from_mapping(
         RunConfig,
         {
@@ -58,6 +59,8 @@ def clip_config(
             "device": config.device,
             "precision": precision(config.precision, present_device(config.device)),
             "grad_accumulation": parts,
+            "shard": config.shard,
+            "context": config.context,
             "log_every": min(10, every),
             "track": list(config.track),
             "save_every": every,

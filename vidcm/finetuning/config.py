@@ -30,13 +30,16 @@ class FinetuneConfig:
     learning_rate: float | None = None
     batch_size: int | None = None  # of one process
     accumulate: int | None = None  # batches a step
+    shard: bool = False  # weights, gradients, moments and averages in shards, one in each process
+    context: int = 1  # processes in a row that divide the frames of each clip
     track: tuple[str, ...] = ()  # names of trackers, beside the files of a run
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"  # auto, bf16, fp32
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluations", "patience", "windows", "batch_size", "accumulate", "lora", "num_frames"):
+        counts = ("steps", "evaluations", "patience", "windows", "batch_size", "accumulate", "lora", "num_frames")
+        for name in (*counts, "context"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise WrongUse(f"{name.replace('_', '-')} must be at least 1, got {value}")
@@ -51,6 +54,11 @@ class FinetuneConfig:
         if any(part not in PARTS for part in self.parts):
             raise WrongUse(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
         pixels_of(self.size)
+
+    @property
+    def division(self) -> str | None:
+        """The name of what divides a model or a clip among processes, if anything does."""
+        return "shard" if self.shard else "context" if self.context > 1 else None
 
     @property
     def pixels(self) -> tuple[int, int] | None:

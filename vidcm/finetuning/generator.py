@@ -1,4 +1,7 @@
-"""A generator as what is tuned: the distance of clips that it makes in two steps to held-out real ones decides."""
+"""A generator as what is tuned: the distance of clips that it makes in two steps to held-out real ones decides.
+
+A model with several uses, such as to animate a picture and to fill in between two, is judged by the mean over them.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +14,11 @@ from torch import Tensor
 from vidcm import families
 from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError, WrongUse
-from vidcm.core.processes import Processes
+from vidcm.core.processes import Processes, launched
 from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.heldout import Held, check_enough, real_clips
-from vidcm.evaluation.score import as_8_bit
+from vidcm.evaluation.score import as_8_bit, mean
 from vidcm.evaluation.windows import spread
 from vidcm.families.encoder import encoder_digest
 from vidcm.families.stock import pipeline_of, read_index
@@ -29,6 +32,7 @@ from vidcm.finetuning.strips import strips
 from vidcm.finetuning.subject import Subject, Tell
 from vidcm.pipelines import VideoGenerationPipeline
 from vidcm.training.config import RunConfig
+from vidcm.training.divided import check_divided
 from vidcm.training.prepared import EncodedAs
 
 STEPS = 2  # of made clips
@@ -45,14 +49,13 @@ class GeneratorSubject(Subject):
     HEADINGS: ClassVar = HEADINGS
     DECIMALS: ClassVar = DECIMALS
     LEGEND: ClassVar = (
-        "`val`: clips made in two network steps, for captions (and, where the model takes one, first frames) of "
-        "validation clips, against real validation clips; `real training clips`: those in the place of made ones, what "
-        "a perfect model would score. Distances: lower is better; precision, recall: share of made clips among real "
-        "ones, and the other way round; diversity: 1 is that of real clips. Statistics of look, detail and motion, in "
-        "units of how far real clips of the dataset differ (vidcm/metrics)."
+        "`val`: clips made in two network steps, for captions (and, where the model takes one, first frames; `ends`: "
+        "first and last ones) of validation clips, against real validation clips; `real training clips`: those in the "
+        "place of made ones, what a perfect model would score. Distances: lower is better; precision, recall: share of "
+        "made clips among real ones, and the other way round; diversity: 1 is that of real clips. Statistics of look, "
+        "detail and motion, in units of how far real clips of the dataset differ (vidcm/metrics)."
     )
     parts = ("network",)
-    aims = ("val",)
 
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
         super().__init__(config, cache, start)
@@ -80,7 +83,10 @@ class GeneratorSubject(Subject):
         self.held = self._real(cache, "val", config.windows * REAL)
         self.yardstick = Yardstick(self.held, self.train)
         self.references = [self._reference(Path(place)) for place in config.reference]
+        self.uses = tuple(family.uses(self.held[0].clip))
+        self.aims = tuple(_set("val", use) for use in self.uses)
         self.windows = len(self._asked(self.held))
+        check_divided(self.run_config(self.parts[0], str(start), "", 1, launched()), family)
 
     def _real(self, cache: ClipCache, split: str, count: int) -> list[Held]:
         found = real_clips(cache, cache.split(split), self.shape, count)
@@ -118,35 +124,37 @@ class GeneratorSubject(Subject):
     # Judging --------------------------------------------------------------------------------------------------------
 
     def judge(self, model: Path, tell: Tell) -> Judgement:
-        return {"val": self.yardstick(self._make(model, self._asked(self.held), tell))}
+        made = self._make(model, self._asked(self.held), tell)
+        return {_set("val", use): self.yardstick(clips) for use, clips in made.items()}
 
     def compare(self, model: Path, tell: Tell) -> Judgement:
         real = self._asked(self.train)
         found = {REAL_NAME: self.yardstick([one.clip for one in real])}
         for name, held, yardstick in self.references:
-            found[name] = yardstick(self._make(model, self._asked(held), tell))
+            made = self._make(model, self._asked(held), tell)
+            found |= {_set(name, use): yardstick(clips) for use, clips in made.items()}
         return found
 
     def headline(self, judgement: Judgement) -> float:
-        return -(judgement["val"]["sliced"] or 0.0)
+        return -(mean(judgement[name]["sliced"] for name in self.aims) or 0.0)
 
     def _asked(self, held: Sequence[Held]) -> list[Held]:
-        """Those whose caption and first frame a model is given."""
+        """Those whose caption and frames a model is given."""
         return [held[i] for i in spread(len(held), self.config.windows)]
 
-    def _make(self, model: Path, asked: Sequence[Held], tell: Tell) -> list[Tensor]:
-        """A clip for each, [1, 3, T, H, W], as 8 bits hold them; the same noise for every model."""
+    def _make(self, model: Path, asked: Sequence[Held], tell: Tell) -> dict[str, list[Tensor]]:
+        """A clip for each by use, [1, 3, T, H, W], as 8 bits hold them; the same noise for every model and use."""
         pipe = VideoGenerationPipeline.from_pretrained(model, load_dtype(self.device))
         pipe.set_progress_bar_config(disable=True)
         pipe.enable_model_cpu_offload(device=self.device) if self.device.type == "cuda" else pipe.to(self.device)
-        made = []
+        made: dict[str, list[Tensor]] = {use: [] for use in self.uses}
         size = {"num_frames": self.shape.num_frames, "height": self.shape.height, "width": self.shape.width}
         for number, held in enumerate(asked):
             tell(f"clip {number + 1}/{len(asked)}")
-            images = pipe.family.given(held.clip)
             prompt = (held.caption or self.config.prompt) if self.reads_text else ""
-            clip = pipe(prompt, *images, **size, sampler="consistency", num_inference_steps=STEPS, seed=number).frames
-            made.append(as_8_bit(clip, str(model)))
+            for use, images in pipe.family.uses(held.clip).items():
+                how = {**size, "sampler": "consistency", "num_inference_steps": STEPS, "seed": number}
+                made[use].append(as_8_bit(pipe(prompt, *images, **how).frames, str(model)))
         return made
 
     # In words -------------------------------------------------------------------------------------------------------
@@ -170,7 +178,7 @@ class GeneratorSubject(Subject):
 
     def forgetting(self, before: Mark, after: Mark) -> list[str]:
         lines = []
-        for name, *_ in self.references:
+        for name in (name for name in before.scores if name not in (REAL_NAME, *self.aims)):
             old, new = (mark.scores[name]["sliced"] or 0.0 for mark in (before, after))
             word = "forgot" if new > old * (1 + FORGOTTEN) else "kept" if new >= old * (1 - FORGOTTEN) else "gained"
             lines.append(f"{name}: distance {old:.3f} to {new:.3f}, {word}")
@@ -185,10 +193,17 @@ class GeneratorSubject(Subject):
             name: self._make(model, asked, lambda _: None) for name, model in (("before", before), ("after", after))
         }
         rows = [{"real": one.frames_THWC} for one in asked]
-        for name, made in makers.items():
-            for row, clip in zip(rows, made, strict=True):
-                row[name] = (clip[0].permute(1, 2, 3, 0) * 255).round().byte().numpy()
+        for use in self.uses:
+            for name, made in makers.items():
+                for row, clip in zip(rows, made[use], strict=True):
+                    row[_set(name, use)] = (clip[0].permute(1, 2, 3, 0) * 255).round().byte().numpy()
         return strips(rows)
 
     def use(self, best: Path) -> str:
-        return f"vidcm generate -o out.mp4 --model {best} --prompt TEXT"
+        told = "--prompt TEXT" if self.reads_text else "--image PICTURE"
+        return f"vidcm generate -o out.mp4 --model {best} {told}"
+
+
+def _set(name: str, use: str) -> str:
+    """Of scores: of a use, where the model has more than one."""
+    return f"{name} {use}" if use else name

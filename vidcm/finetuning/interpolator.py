@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import Processes
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.figure import contact_sheet, liveliest
@@ -44,6 +44,11 @@ class MotionSubject(Subject):
                 said = name.replace("_", "-")
                 raise UserError(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
         self.parts = tuple(part for part in PARTS if part in (config.parts or PARTS[:1]))
+        if config.division and "pictures" in self.parts:
+            raise WrongUse(
+                f"{config.division}: the part pictures is small and stays whole in each process: leave it out, or give "
+                "--parts motion"
+            )
         self.sets = held_out(cache, config.windows)
         self.others = {"rendered": rendered()} | referred(config.reference, config.windows)
         self.windows, self.aims = total(self.sets), tuple(self.sets)

@@ -49,6 +49,8 @@ def run_config(
             "device": config.device,
             "precision": precision(config.precision, device),
             "grad_accumulation": config.accumulate or 1,
+            "shard": config.shard,
+            "context": config.context,
             "log_every": min(10, every),
             "track": list(config.track),
             "save_every": every,
@@ -59,7 +61,7 @@ def run_config(
                 "final": 0.05,
             },
             "ema": {"kind": "fixed", "decay": 1 - 1 / max(1, min(AVERAGED, steps // 10))},
-            "data": data(config, cache, device, processes),
+            "data": data(config, cache, device, processes // config.context),
         },
     )
 
@@ -70,8 +72,10 @@ def check_objective(name: str) -> None:
         raise WrongUse(f"unknown objective {name!r}, known: {', '.join(known)}")
 
 
-def data(config: FinetuneConfig, cache: ClipCache, device: str, processes: int = 1) -> dict[str, Any]:
-    """Batches of the dataset's training clips. Raises UserError where it has none that can be learned from."""
+def data(config: FinetuneConfig, cache: ClipCache, device: str, groups: int = 1) -> dict[str, Any]:
+    """Batches of the dataset's training clips. groups: of processes that see clips of their own.
+
+    Raises UserError where it has none that can be learned from."""
     clips = [clip for clip in cache.split("train") if clip.length >= 3]
     if not clips:
         raise UserError(
@@ -89,7 +93,7 @@ def data(config: FinetuneConfig, cache: ClipCache, device: str, processes: int =
     return {
         "cache": str(cache.folder),
         "seed": config.seed,
-        "batch_size": config.batch_size or max(1, batch_size(device) // processes),
+        "batch_size": config.batch_size or max(1, batch_size(device) // max(1, groups)),
         "crop": [crop, crop],
         "between": {1: 0.9, 3: 0.1} if several and all(clip.length >= 5 for clip in clips) else {1: 1.0},
         "gaps": {gap: weight for gap, weight in GAPS.items() if gap < longest},

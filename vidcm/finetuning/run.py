@@ -32,6 +32,7 @@ from vidcm.finetuning.timing import LEAST, steps_in
 from vidcm.finetuning.together import Leader, join
 from vidcm.training.config import RunConfig
 from vidcm.training.disk import room_in
+from vidcm.training.divided import check_stage_divided, place_among
 from vidcm.training.loop import Seen
 from vidcm.training.metrics import clear, live, say
 
@@ -85,7 +86,7 @@ def lead(
         base = replace(base, minutes=None)
     settings = Settings(replace(base, **given), str(dataset), clips_digest(cache))
     subject = open_subject(settings.config, cache)
-    subject.run_config(subject.parts[0], str(subject.start), str(run), 1, leader.processes)  # refuses what cannot be
+    check(subject, leader)
     with ExitStack() as stack:
         stack.enter_context(room_in(run, "go on with --resume"))
         run.mkdir(parents=True, exist_ok=True)
@@ -93,6 +94,14 @@ def lead(
         stack.enter_context(held(run / "lock", f"{run} is in use by another run: wait until it ends, or name another"))
         stack.callback(clear)
         return Tuning(run, subject, settings, leader).go(before)
+
+
+def check(subject: Subject, leader: Leader) -> None:
+    """Raises UserError for a training that cannot be, before anything is judged."""
+    for part in subject.parts:
+        config = subject.run_config(part, str(subject.start), "", 1, leader.processes)
+        check_stage_divided(config)
+        place_among(config, 0, leader.processes.count)
 
 
 def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
@@ -178,7 +187,8 @@ class Tuning:
         tidy(folder)
         start = self.subject.start_of(folder, self.best)
         config = self.run_config(part, str(start), str(folder), steps)
-        clips = config.data.batch_size * config.grad_accumulation * self.leader.processes.count
+        _, groups = place_among(config, 0, self.leader.processes.count)
+        clips = config.data.batch_size * config.grad_accumulation * groups
         self.notice(clips)
         say(f"tuning {part}: {steps} steps of {clips} clips, {config.precision}")
         resume = any((folder / "checkpoints").glob("step-*"))

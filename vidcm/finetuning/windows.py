@@ -1,7 +1,7 @@
 """What a model is judged on: windows of held-out clips, of rendered scenes, and of footage named as a reference.
 
-A window is two kept frames and the true ones between them (vidcm.evaluation.windows). A set is one list of windows for
-each clip, so that a clip counts once however long it is. All of them are fixed: every judgement sees the same.
+A window is two kept frames, those next to them, and the true ones between (vidcm.evaluation.windows). A set is one list
+of windows for each clip, so that a clip counts once however long it is. All are fixed: every judgement sees the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,18 @@ def _spread_over(cache: ClipCache, split: str | None, factor: int, count: int) -
 def clip_windows(cache: ClipCache, clip: Clip, factor: int, count: int) -> Iterator[Window]:
     """Up to `count` windows, evenly over a clip of a dataset; none where it is shorter than one."""
     frames = cache.frames(clip)
+
+    def seen(index: int) -> np.ndarray:
+        return np.array(shrink(np.asarray(frames[index]), SIDE))  # a mapped frame is read-only
+
+    def beyond(index: int) -> tuple[np.ndarray, Fraction] | None:
+        return (seen(index), clip.instants[index]) if 0 <= index < clip.length else None
+
     for position in spread((clip.length - 1) // factor, count):
-        part = slice(position * factor, (position + 1) * factor + 1)
-        pictures = np.stack([shrink(np.asarray(frame), SIDE) for frame in frames[part]])
-        yield Window(pictures, clip.instants[part], 0, position)
+        first, last = position * factor, (position + 1) * factor
+        pictures = np.stack([seen(index) for index in range(first, last + 1)])
+        outer = beyond(first - factor), beyond(last + factor)
+        yield Window(pictures, clip.instants[first : last + 1], 0, position, False, *outer)
 
 
 def rendered() -> Set:
