@@ -132,7 +132,7 @@ def test_parts_that_meet_are_the_whole_at_any_rate(make_video, crossfade, tmp_pa
         part(source, tmp_path / "part.mp4", text, crossfade, rule)
         pictures += [data for _, data in frames(tmp_path / "part.mkv")]
         with open_reader(tmp_path / "part.mp4") as reader:
-            start = sum((duration for duration in whole.durations[: len(met)]), instants[0])
+            start = sum(map(whole.duration_of, range(len(met))), instants[0])
             assert reader.timeline.instants[0] == 0
             assert report.duration_s == pytest.approx(float(reader.timeline.end), abs=LAST)
             met += [start + instant for instant in reader.timeline.instants]

@@ -1,6 +1,8 @@
 """`vidcm evaluate`: dropped frames rebuilt, or clips made, scored against true ones; a table and JSON."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +62,16 @@ def interpolation(
     """Drop frames of CLIPS (video files, folders), rebuild them, and score the rebuilt frames."""
     chosen = {name: value for name, value in settings.items() if value is not None}
     if "methods" in chosen:
-        chosen["methods"] = [name.strip() for name in chosen["methods"].split(",") if name.strip()]
+        chosen["methods"] = _listed(chosen["methods"])
     resolved = from_mapping(EvaluationConfig, {**(read_yaml(config) if config else {}), **chosen})
-    for target in (json_file, figure):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise click.UsageError(f"the folder of {target} does not exist")
+    _check_folders(json_file, figure)
     if figure is not None and figure.suffix.lower() not in PICTURES:
         raise click.UsageError(f"--figure {figure}: use a name that ends in {' or '.join(PICTURES)}")
 
-    from vidcm.evaluation.report import summary, write_json
+    from vidcm.evaluation.report import summary
     from vidcm.evaluation.run import evaluate
 
-    try:
-        result = evaluate(clips, resolved, figure=figure, report=_progress)
-    finally:
-        if sys.stderr.isatty():
-            _progress("")
-    click.echo(summary(result))
-    if json_file is not None:
-        write_json(json_file, result)
+    _score(partial(evaluate, clips, resolved, figure=figure, report=_progress), summary, json_file)
 
 
 @command.command()
@@ -105,18 +98,34 @@ def generation(dataset: Path, json_file: Path | None, **settings: Any) -> None:
     """
     chosen = {name: value for name, value in settings.items() if value is not None}
     if "given" in chosen:
-        chosen["given"] = [name.strip() for name in chosen["given"].split(",") if name.strip()]
+        chosen["given"] = _listed(chosen["given"])
     config = from_mapping(GenerationConfig, chosen)
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise click.UsageError(f"the folder of {json_file} does not exist")
+    _check_folders(json_file)
 
     from vidcm.evaluation.generation import evaluate_generation, summary
-    from vidcm.evaluation.report import write_json
     from vidcm.families.stock import hush
 
     hush()
+    _score(partial(evaluate_generation, dataset, config, _progress), summary, json_file)
+
+
+def _listed(names: str) -> list[str]:
+    """What stands between the commas."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _check_folders(*targets: Path | None) -> None:
+    for target in targets:
+        if target is not None and not target.absolute().parent.is_dir():
+            raise click.UsageError(f"the folder of {target} does not exist")
+
+
+def _score(score: Callable[[], Any], summary: Callable[[Any], str], json_file: Path | None) -> None:
+    """Score, print the table, write the JSON."""
+    from vidcm.evaluation.report import write_json
+
     try:
-        result = evaluate_generation(dataset, config, _progress)
+        result = score()
     finally:
         if sys.stderr.isatty():
             _progress("")

@@ -89,10 +89,6 @@ class ClipFamily(VideoFamily):
                 f"condition, its VAE has {latent}, which asks for {TIME * (latent + 1)}: they are of two models"
             )
 
-    def trainable(self, stage: str) -> nn.Module:
-        """The VAE, or the network that makes its latents."""
-        return super().trainable(stage)
-
     # Training -------------------------------------------------------------------------------------------------------
 
     def vae_loss(

@@ -29,13 +29,6 @@ class Orientation:
     def is_upright(self) -> bool:
         return self == Orientation()
 
-    @property
-    def degrees(self) -> int:
-        """The counter-clockwise turn, 0, 90, 180 or 270, mirroring left aside."""
-        if self.transpose:
-            return 90 if self.flip_y else 270
-        return 180 if self.flip_x and self.flip_y else 0
-
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height as seen."""
         return (height, width) if self.transpose else (width, height)

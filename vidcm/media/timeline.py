@@ -180,11 +180,6 @@ class Timeline:
             last_duration = instants[-1] - instants[-2] if len(instants) > 1 else Fraction(0)
         return cls(instants, instants[-1] + last_duration)
 
-    @property
-    def durations(self) -> tuple[Fraction, ...]:
-        """Seconds for which each frame is shown."""
-        return tuple(map(self.duration_of, range(len(self.instants))))
-
     def duration_of(self, index: int) -> Fraction:
         """Seconds for which the frame 0 <= index < number of frames is shown."""
         is_last = index + 1 == len(self.instants)
