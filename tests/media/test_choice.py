@@ -107,6 +107,14 @@ def test_rgb_that_becomes_yuv_is_named(info):
     assert note.startswith("chroma detail: RGB is written as yuv420p")
 
 
+def test_prores_is_written_as_prores_again(info):
+    choice = choose(Path("a.mov"), info("yuv444p12le", codec="prores"), "prores")
+    assert (choice.pix_fmt, choice.notes) == (
+        "yuv444p10le",
+        ("depth: prores is written with 10 bits, the input has 12",),
+    )
+
+
 @pytest.mark.parametrize("codec", ENCODERS)
 def test_no_format_is_an_invention(codec):
     """Whatever comes in, the encoder knows what it is given, and never a deeper picture in fewer bits than it could."""

@@ -1,31 +1,34 @@
-"""How a video is best written to a file name: codec, encoder and pixel format.
+"""How a video is best written to a file name: codec, encoder, pixel format and colours.
 
-The depth of the source stays, or the job is refused; where chroma or alpha cannot stay, a note says so.
+The depth of a video stays, or the job is refused; where chroma or alpha cannot stay, nor the depth of RGB, a note says
+so.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
-from av.codec.codec import find_best_pix_fmt_of_list
 
 from vidcm.core.errors import UserError
-from vidcm.media.colour import FULL
+from vidcm.media.colour import FULL, LIMITED, RGB, Colour
 from vidcm.media.deep import depth_of
 from vidcm.media.encoders import ENCODERS, Container, Encoder, check_codec, container_for
+from vidcm.media.formats import chroma_samples, has_alpha, is_rgb, opaque_yuv, pixel_format
 from vidcm.media.info import VideoInfo
+from vidcm.media.sequence import ImageSequence
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How a file is written. notes: what of the picture does not come along, one line each with the reason."""
+    """How a file is written. colour: the tags it gets, in which its pictures are; notes: what of the picture does not
+    come along, one line each with the reason."""
 
     container: Container
     codec: str
     encoder: Encoder
     pix_fmt: str
     options: dict[str, str]
+    colour: Colour
     notes: tuple[str, ...] = ()
 
 
@@ -40,17 +43,17 @@ def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str |
     if codec is None:
         codec = _best(path, container, info)
     encoder = encoder_for(codec, container)
-    _check_picture(codec, encoder, info)
     pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height)
-    if depth_of(pix_fmt) < info.bit_depth:
+    colour = _written(encoder, info, pix_fmt)
+    _check_picture(codec, encoder, info, colour)
+    depth = depth_of(pix_fmt)
+    if depth < info.bit_depth and not _may_round(codec, info):
         raise UserError(
-            f"{path}: {codec} holds {depth_of(pix_fmt)} bits here, the input has {info.bit_depth} "
+            f"{path}: {codec} holds {depth} bits here, the input has {info.bit_depth} "
             f"(use {', '.join(_fits(container, info)) or 'ffv1 in .mkv'})"
         )
-    notes = _notes(codec, info.pix_fmt, pix_fmt)
-    if av.VideoFormat(info.pix_fmt).is_rgb and not av.VideoFormat(pix_fmt).is_rgb:
-        notes.append(f"chroma detail: RGB is written as {pix_fmt} ({codec}; ffv1 in .mkv keeps it)")
-    return Choice(container, codec, encoder, pix_fmt, encoder.options_for(pix_fmt, quality), tuple(notes))
+    options = encoder.options_for(pix_fmt, quality)
+    return Choice(container, codec, encoder, pix_fmt, options, colour, tuple(_notes(codec, info, pix_fmt)))
 
 
 def encoder_for(codec: str, container: Container) -> Encoder:
@@ -63,75 +66,30 @@ def encoder_for(codec: str, container: Container) -> Encoder:
     return ENCODERS[codec]
 
 
-def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
-    """The source's own format if the encoder takes it, so that pixels pass untouched, else the nearest one.
-
-    Alpha is left out. RGB and palettes become 4:2:0, which every player knows, but for lossless codecs. H.264 and HEVC
-    refuse odd sizes with shared chroma samples; those become 4:4:4.
-    """
-    known = {each.name: each for each in _formats(encoder) if not has_alpha(each.name)}
-    if isinstance(encoder.levels, Mapping):
-        known = {name: each for name, each in known.items() if name in encoder.levels}
-    if not encoder.odd_sizes:
-        known = {name: each for name, each in known.items() if _divides(each, width, height)}
-    if source in known:
-        return source
-    if encoder.levels is None:
-        return _nearest(list(known), source)
-    wanted = _opaque_yuv(source)
-    if wanted.startswith("gray") and wanted not in known:
-        wanted = wanted.replace("gray", "yuv420p")
-    return wanted if wanted in known else _nearest(list(known), wanted)
-
-
-def _formats(encoder: Encoder) -> list[av.VideoFormat]:
-    if encoder.formats is not None:
-        return [av.VideoFormat(name) for name in encoder.formats]
-    return list(av.Codec(encoder.name, "w").video_formats or ())
-
-
-def _nearest(known: list[str], wanted: str) -> str:
-    best, _ = find_best_pix_fmt_of_list(known, wanted)
-    return wanted if best is None else best.name
-
-
-def has_alpha(pix_fmt: str) -> bool:
-    """Whether its last component is alpha (PyAV's own `is_alpha` misses most of them); palettes do not count."""
-    return pix_fmt.startswith(("yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya", "ayuv", "vuya"))
-
-
-def _opaque_yuv(source: str) -> str:
-    """What a format without alpha and RGB would be."""
-    deep = "" if depth_of(source) == 8 else f"{min(depth_of(source), 16)}le"
-    if av.VideoFormat(source).is_rgb or av.VideoFormat(source).has_palette or source.startswith("xyz"):
-        return "yuv420p" + deep
-    if source.startswith("yuva"):
-        return source.replace("yuva", "yuv")
-    return "gray" + deep if source.startswith("ya") else source
-
-
 def _fits(container: Container, info: VideoInfo) -> dict[str, str]:
     """The container's codecs that keep the depth -> the pixel format each would be written in."""
-    return {
-        codec: pix_fmt
-        for codec in container.codecs
-        if _is_built(codec)
-        and _takes(ENCODERS[codec], info)
-        and depth_of(pix_fmt := pixel_format(ENCODERS[codec], info.pix_fmt, info.width, info.height)) >= info.bit_depth
-    }
+    return {codec: name for codec, name in _possible(container, info).items() if depth_of(name) >= info.bit_depth}
+
+
+def _possible(container: Container, info: VideoInfo) -> dict[str, str]:
+    """The same, whatever becomes of the depth."""
+    built = [codec for codec in container.codecs if _is_built(codec)]
+    formats = {codec: pixel_format(ENCODERS[codec], info.pix_fmt, info.width, info.height) for codec in built}
+    return {codec: name for codec, name in formats.items() if _takes(codec, info, name)}
 
 
 def _best(path: Path, container: Container, info: VideoInfo) -> str:
     fits = _fits(container, info)
+    if not fits and _is_rgb_like(info):
+        possible = _possible(container, info)
+        deepest = max(map(depth_of, possible.values()))
+        fits = {codec: name for codec, name in possible.items() if depth_of(name) == deepest}
     if not fits:
         way_out = ".mp4, .mov or .mkv with hevc" if info.bit_depth <= 12 else ".mkv with ffv1"
         raise UserError(f"{path}: {container.format} files do not hold {info.bit_depth} bits (use {way_out})")
     return min(
         fits,
-        key=lambda codec: (
-            bool(_notes(codec, info.pix_fmt, fits[codec])),
-            info.bit_depth > ENCODERS[codec].usual_depth,
-        ),
+        key=lambda codec: (bool(_notes(codec, info, fits[codec])), info.bit_depth > ENCODERS[codec].usual_depth),
     )
 
 
@@ -143,17 +101,17 @@ def _is_built(codec: str) -> bool:
     return True
 
 
-def _takes(encoder: Encoder, info: VideoInfo) -> bool:
+def _takes(codec: str, info: VideoInfo, pix_fmt: str) -> bool:
     try:
-        _check_picture(encoder.name, encoder, info)
+        _check_picture(codec, ENCODERS[codec], info, _written(ENCODERS[codec], info, pix_fmt))
     except UserError:
         return False
     return True
 
 
-def _check_picture(codec: str, encoder: Encoder, info: VideoInfo) -> None:
+def _check_picture(codec: str, encoder: Encoder, info: VideoInfo, written: Colour) -> None:
     width, height = encoder.smallest
-    colour = info.colour.resolved(info.width, info.height)
+    colour = written.resolved(info.width, info.height)
     if info.width < width or info.height < height:
         raise UserError(f"{codec} needs at least {width}x{height} pixels, the input has {info.width}x{info.height}")
     if encoder.limited_only and colour.range == FULL:
@@ -164,19 +122,39 @@ def _check_picture(codec: str, encoder: Encoder, info: VideoInfo) -> None:
         )
 
 
-def _notes(codec: str, source: str, pix_fmt: str) -> list[str]:
+def _is_rgb_like(info: VideoInfo) -> bool:
+    """Whether its samples are full range because pictures are, not because somebody chose it; and 16 bits because they
+    have no depth between that and 8."""
+    return is_rgb(info.pix_fmt) or isinstance(info.path, ImageSequence)
+
+
+def _may_round(codec: str, info: VideoInfo) -> bool:
+    """ProRes 4444 is read as 12 bits, whatever was put into it."""
+    return _is_rgb_like(info) or codec == info.codec == "prores"
+
+
+def _written(encoder: Encoder, info: VideoInfo, pix_fmt: str) -> Colour:
+    """The source's tags, in which pictures pass untouched. RGB becomes YUV of limited range, which every player takes
+    for granted, in the matrix that its size stands for; YUV becomes RGB's."""
+    tags, was_rgb = info.colour, is_rgb(info.pix_fmt)
+    if is_rgb(pix_fmt):
+        return tags if was_rgb else replace(tags, matrix=RGB, range=FULL)
+    known = tags.resolved(info.width, info.height)
+    if not (was_rgb or (encoder.limited_only and _is_rgb_like(info) and known.range == FULL)):
+        return tags
+    matrices = encoder.matrices or (known.matrix,)
+    return replace(tags, matrix=known.matrix if known.matrix in matrices else matrices[0], range=LIMITED)
+
+
+def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
+    source = info.pix_fmt
     notes = [f"alpha: {codec} pictures are written without it"] if has_alpha(source) else []
-    before, after = av.VideoFormat(_opaque_yuv(source)), av.VideoFormat(pix_fmt)
+    if depth_of(pix_fmt) < info.bit_depth:
+        notes.append(f"depth: {codec} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")
+    before, after = av.VideoFormat(opaque_yuv(source)), av.VideoFormat(pix_fmt)
     is_colour = len(before.components) > 1
-    if is_colour and not after.is_rgb and _chroma(after) < _chroma(before):
+    if is_colour and not after.is_rgb and chroma_samples(after) < chroma_samples(before):
         notes.append(f"chroma detail: {codec} is written as {pix_fmt}, the input is {source}")
+    if is_rgb(source) and not after.is_rgb:
+        notes.append(f"chroma detail: RGB is written as {pix_fmt} ({codec}; ffv1 in .mkv keeps it)")
     return notes
-
-
-def _chroma(pix_fmt: av.VideoFormat) -> int:
-    return pix_fmt.chroma_width(16) * pix_fmt.chroma_height(16)
-
-
-def _divides(pix_fmt: av.VideoFormat, width: int, height: int) -> bool:
-    """Whether every chroma sample covers as many pixels as the others."""
-    return width % (16 // pix_fmt.chroma_width(16)) == 0 and height % (16 // pix_fmt.chroma_height(16)) == 0

@@ -65,29 +65,33 @@ class Colour:
 class Converter:
     """Frames of one stream to RGB and back.
 
-    colour: tags as the stream has them; width, height: in pixels, coded orientation.
+    colour: tags as the stream has them; width, height: in pixels, coded orientation; written: tags of what comes back,
+    by default the same.
     """
 
-    def __init__(self, colour: Colour, width: int, height: int) -> None:
+    def __init__(self, colour: Colour, width: int, height: int, written: Colour | None = None) -> None:
         self.colour = colour.resolved(width, height)
-        self._tags = colour
+        self._tags = written or colour
+        self.written = self._tags.resolved(width, height)
         self._to_rgb, self._from_rgb = VideoReformatter(), VideoReformatter()
         self._turn = Lock()  # a reformatter is not for two threads at once
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> uint8 RGB [H, W, 3], coded orientation."""
-        return self._reformat(self._to_rgb, frame, "rgb24").to_ndarray()
+        return self._reformat(self._to_rgb, frame, "rgb24", self.colour).to_ndarray()
 
     def to_deep_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> float32 RGB 0..1 [H, W, 3] at its full depth, coded orientation."""
         if frame.format.is_rgb:
-            return (self._reformat(self._to_rgb, frame, "rgb48le").to_ndarray() / np.float32(65535)).astype(np.float32)
+            deep = depth_of(frame.format.name) > 8  # libswscale makes 65280 of 255
+            rgb = self._reformat(self._to_rgb, frame, "rgb48le" if deep else "rgb24", self.colour).to_ndarray()
+            return (rgb / np.float32(np.iinfo(rgb.dtype).max)).astype(np.float32)
         middle = middle_format(frame.format.name)
-        yuv = planes_of(self._reformat(self._to_rgb, frame, middle))
+        yuv = planes_of(self._reformat(self._to_rgb, frame, middle, self.colour))
         return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-        """RGB [H, W, 3], uint8 or float32 0..1 -> a frame in `pix_fmt`, in this stream's matrix and range."""
+        """RGB [H, W, 3], uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range."""
         if rgb.dtype == np.uint8 and depth_of(pix_fmt) > 8:
             rgb = rgb / np.float32(255)
         if rgb.dtype == np.uint8:
@@ -96,20 +100,25 @@ class Converter:
             deep = np.rint(rgb.clip(0, 1) * np.float32(65535)).astype(np.uint16)
             return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(deep), "rgb48le"), pix_fmt)
         middle = middle_format(pix_fmt)
-        yuv = yuv_of(rgb, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
-        return self._tagged(self.convert(frame_of(yuv, middle), pix_fmt))
+        yuv = yuv_of(rgb, self.written.matrix, self.written.range == FULL, depth_of(middle))
+        return self._tagged(self._reformat(self._from_rgb, frame_of(yuv, middle), pix_fmt, self.written))
 
     def convert(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-        """A frame of this stream, or RGB, in another pixel format, same colours; itself if it has that one."""
-        if frame.format.name == pix_fmt:
+        """A frame of this stream, or RGB, in another pixel format, same colours; itself if it is as written."""
+        names = frame.format.name, pix_fmt
+        was_rgb, to_rgb = frame.format.is_rgb, av.VideoFormat(pix_fmt).is_rgb
+        stays = was_rgb or to_rgb or _coding(self.colour) == _coding(self.written)
+        if frame.format.name == pix_fmt and stays:
             return frame
-        to_rgb = av.VideoFormat(pix_fmt).is_rgb
-        if frame.format.is_rgb != to_rgb and depth_of(frame.format.name) > 8:
+        if frame.format.has_palette:  # libswscale has one matrix for those
+            return self.convert(self._reformat(self._from_rgb, frame, "rgb24", self.colour), pix_fmt)
+        if not stays or (was_rgb != to_rgb and max(map(depth_of, names)) > 8):
             return self.from_rgb(self.to_deep_rgb(frame), pix_fmt)
-        return self._tagged(self._reformat(self._from_rgb, frame, pix_fmt))
+        return self._tagged(self._reformat(self._from_rgb, frame, pix_fmt, self.written if was_rgb else self.colour))
 
-    def _reformat(self, through: VideoReformatter, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-        matrix, known = MATRICES[self.colour.matrix], ColorRange(self.colour.range)
+    def _reformat(self, through: VideoReformatter, frame: av.VideoFrame, pix_fmt: str, colour: Colour) -> av.VideoFrame:
+        """colour: of the side, or the sides, that are YUV."""
+        matrix, known = MATRICES[colour.matrix], ColorRange(colour.range)
         with self._turn:
             return through.reformat(
                 frame,
@@ -123,6 +132,11 @@ class Converter:
             )
 
     def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """With the stream's primaries and transfer: some encoders (ProRes) read them from each frame."""
+        """With the tags that are written: some encoders (ProRes) read them from each frame."""
         frame.color_primaries, frame.color_trc = self._tags.primaries, self._tags.transfer
+        frame.colorspace, frame.color_range = self._tags.matrix, self._tags.range
         return frame
+
+
+def _coding(colour: Colour) -> tuple[int, int]:
+    return colour.matrix, colour.range

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from vidcm.core.errors import UserError
 from vidcm.media.choice import Choice
-from vidcm.media.colour import FULL, RGB, Colour, Converter
+from vidcm.media.colour import Converter
 from vidcm.media.hdr import with_hdr
 from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
@@ -57,7 +57,7 @@ class Encoding:
         context.time_base, context.framerate = self.time_base, self.rate.limit_denominator(1_000_000)
         context.flags |= Flags.frame_duration.value  # durations go through the encoder, the last one too
         context.sample_aspect_ratio = self.info.sample_aspect
-        colour = self._tags()
+        colour = self.choice.colour
         context.color_range, context.colorspace = colour.range, colour.matrix
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
 
@@ -79,7 +79,7 @@ class Encoding:
 
     @cached_property
     def converter(self) -> Converter:
-        return Converter(self.info.colour, self.info.width, self.info.height)
+        return Converter(self.info.colour, self.info.width, self.info.height, self.choice.colour)
 
     def picture(self, frame: VideoFrame | np.ndarray) -> av.VideoFrame:
         """As the encoder takes it. A source frame in the encoder's format is passed on itself, not a copy."""
@@ -91,15 +91,6 @@ class Encoding:
             wanted = f"uint8 or float32 [{self.info.height}, {self.info.width}, 3]"
             raise ValueError(f"frames of {self.path} must be {wanted}, got {rgb.dtype} {list(rgb.shape)}")
         return self.converter.from_rgb(rgb, self.choice.pix_fmt)
-
-    def _tags(self) -> Colour:
-        """The source's colour tags; where RGB turned into YUV, the matrix it was done with; the other way, RGB's."""
-        colour, known = self.info.colour, self.info.colour.resolved(self.info.width, self.info.height)
-        was_rgb, is_rgb = (av.VideoFormat(name).is_rgb for name in (self.info.pix_fmt, self.choice.pix_fmt))
-        if was_rgb == is_rgb:
-            return colour
-        matrix, range_ = (RGB, FULL) if is_rgb else (known.matrix, known.range)
-        return replace(colour, matrix=matrix, range=range_)
 
 
 @dataclass
