@@ -99,7 +99,7 @@ def clip_model(tmp_path_factory, monkeypatch) -> Path:
     made.consistency = ConsistencyScheduler()
     place = tmp_path_factory.mktemp("models") / "clip"
     made.save(place)
-    monkeypatch.setattr("vidcm.generation.makers.folder", lambda name: place)
+    monkeypatch.setattr("vidcm.generation.makers.shipped", lambda name: place)
     return place
 
 
