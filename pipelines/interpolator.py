@@ -24,10 +24,11 @@ def as_interpolator(
 ) -> Callable[..., Tensor | Judged]:
     """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
-    first, last: float32 RGB 0..1 [3, H, W], one may be None; taus strictly inside (0, 1); around: the frames next to
-    the pair. position (the index of the pair's first frame in the file) keys the noise; shot does not, since a part
-    of a file does not know how many came before it. With a calibration the frames come `Judged`. What is measured of a
-    frame is kept as long as the caller keeps this very tensor, which must not be written to meanwhile.
+    first, last: float32 RGB 0..1 [3, H, W], or [4, H, W] with alpha, one may be None; taus strictly inside (0, 1);
+    around: the frames next to the pair. position (the index of the pair's first frame in the file) keys the noise; shot
+    does not, since a part of a file does not know how many came before it. With a calibration the frames come `Judged`.
+    What is measured of a frame is kept as long as the caller keeps this very tensor, which must not be written to
+    meanwhile.
     """
     looks = WeakTensorKeyDictionary()
 
@@ -38,7 +39,7 @@ def as_interpolator(
         if frame is None:
             return None
         if frame not in looks:
-            looks[frame] = pipe.family.look(batched(frame))
+            looks[frame] = pipe.family.look(batched(frame)[:, :3])
         return looks[frame]
 
     def interpolate(

@@ -222,7 +222,7 @@ def test_other_settings_are_refused_with_the_difference_and_nothing_is_lost(make
     assert (report.frames_kept, len(maker.positions)) == (0, 19)
 
 
-@pytest.mark.parametrize("head", ["", "[]", "{}", '{"format": "vidcm interpolation 1", "settings": null}'])
+@pytest.mark.parametrize("head", ["", "[]", "{}", '{"format": "vidcm interpolation 2", "settings": null}'])
 def test_a_damaged_journal_is_none(head, make_video, tmp_path):
     source, target = make_video(count=4), tmp_path / "out.mp4"
     folder_of(target).mkdir()

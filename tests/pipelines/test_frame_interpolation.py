@@ -265,3 +265,15 @@ def test_without_a_frame_beyond_the_network_makes_motion_up(pipe, pair):
     alone = pipe(pair[0], None, [0.5]).frames
     far = pipe(pair[0], None, [0.5], around=Around(before=pair[1], lead=3)).frames  # too far off to tell
     torch.testing.assert_close(alone, far)
+
+
+def test_a_fourth_plane_is_moved_as_the_picture_is_and_changes_nothing_in_it(pipe, pair):
+    with torch.no_grad():
+        pipe.vae.synthesis.head.weight.zero_()  # no residual: what the first plane shows is where it moved to
+        pipe.vae.synthesis.head.bias.zero_()
+    alone = pipe(*pair, [0.3, 0.6]).frames
+    beside = pipe(*(torch.cat((each, each[:, :1]), dim=1) for each in pair), [0.3, 0.6]).frames
+    assert beside.shape[1] == 4
+    torch.testing.assert_close(beside[:, :3], alone, rtol=0, atol=0)
+    torch.testing.assert_close(beside[:, 3], alone[:, 0], rtol=0, atol=0)
+    assert (beside[:, 3] - pair[0][:, 0, None]).abs().max() > 0.01

@@ -21,7 +21,8 @@ class StandIn(VideoFrame):
 
     def __init__(self, shown: VideoFrame, index: int, instant: Fraction, duration: Fraction) -> None:
         self.shows = shown.index
-        super().__init__(index, instant, duration, lambda: shown.rgb, shown.native, lambda: shown.samples)
+        pictures = (lambda: shown.rgb), shown.native, (lambda: shown.samples), (lambda: shown.alpha)
+        super().__init__(index, instant, duration, *pictures)
 
 
 def shown_by(frame: VideoFrame) -> int:

@@ -23,7 +23,7 @@ from vidcm.interpolation.ledger import Notes
 from vidcm.media.place import BEGUN, discard
 
 ANEW, GO_ON, IF_IT_FITS = "anew", "go on", "if it fits"  # what to do with an interrupted run's segments
-HEAD, FORMAT = "journal.json", "vidcm interpolation 1"
+HEAD, FORMAT = "journal.json", "vidcm interpolation 2"
 Settings = Callable[[], Mapping[str, str]]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from vidcm.interpolation.span import Span
 from vidcm.media.info import VideoInfo
-from vidcm.media.reader import VideoFrame, VideoReader
+from vidcm.media.reader import VideoFrame, VideoReader, samples_of
 
 if TYPE_CHECKING:
     from vidcm.interpolation.plan import PlannedFrame
@@ -46,8 +46,9 @@ class SideBySide:
     """Sees the source frames go by, in a thread that may run ahead, and puts each output frame beside the one that is
     held meanwhile."""
 
-    def __init__(self, info: VideoInfo) -> None:
-        """info: of the source; pictures are as coded, and left and right as seen."""
+    def __init__(self, info: VideoInfo, with_alpha: bool = False) -> None:
+        """info: of the source; pictures are as coded, and left and right as seen. with_alpha: RGBA where there is."""
+        self._with_alpha = with_alpha
         self._axis = 0 if info.orientation.transpose else 1
         self._is_mirrored = info.orientation.flip_x
         self._frames: dict[int, VideoFrame] = {}
@@ -62,12 +63,11 @@ class SideBySide:
         """The picture of an output frame; they come in order."""
         for past in [index for index in list(self._frames) if index < planned.source]:
             del self._frames[past]
-        halves = _alike(self._frames[planned.source].samples, _samples(shown))
+        halves = _alike(self._samples(self._frames[planned.source]), self._samples(shown))
         return np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
 
-
-def _samples(shown: "Shown") -> np.ndarray:
-    return shown.samples if isinstance(shown, VideoFrame) else shown
+    def _samples(self, shown: "Shown") -> np.ndarray:
+        return samples_of(shown, self._with_alpha) if isinstance(shown, VideoFrame) else shown
 
 
 def _alike(*halves: np.ndarray) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
+from vidcm.media.alpha import laid, lifted
 from vidcm.media.deep import HEADROOM
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
@@ -48,10 +49,11 @@ class Interpolator(Protocol):
         position: int = 0,
     ) -> Tensor | Judged:
         """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
+        Of pictures with alpha that is kept [4, H, W]: laid over grey (`media.alpha`), and alpha, to be moved alike.
 
         taus: positions from first (0) to last (1), strictly between. around: the source frames next to the pair, as far
         as they are of its shot. shot, position: which shot, and the index of the first frame; randomness is keyed by
-        them. Returns RGB [3, len(taus), H, W] on any device, or `Judged` ones.
+        them. Returns RGB [3 or 4, len(taus), H, W] on any device, or `Judged` ones.
         """
         ...
 
@@ -105,15 +107,20 @@ class Tally:
 
 
 class Picture:
-    """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something."""
+    """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
-    def __init__(self, frame: VideoFrame) -> None:
+    with_alpha: whether that is moved along, where there is any."""
+
+    def __init__(self, frame: VideoFrame, with_alpha: bool = False) -> None:
         self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
         self.is_deep = frame.samples.dtype != np.uint8  # converted here and now, in the thread that decodes
+        self._alpha = frame.alpha if with_alpha else None
 
     @cached_property
     def tensor(self) -> Tensor:
-        """float32 RGB 0..1 [3, H, W]"""
+        """float32 RGB 0..1 [3, H, W]; with alpha [4, H, W], the picture laid over grey."""
+        if self._alpha is not None:
+            return torch.from_numpy(laid(self.frame.samples, self._alpha)).permute(2, 0, 1).contiguous()
         samples = torch.from_numpy(self.frame.samples).permute(2, 0, 1)
         return samples.contiguous() if self.is_deep else samples.to(torch.float32).div_(255)
 
@@ -169,6 +176,7 @@ class Renderer:
     retiming: Retiming = AS_IT_IS
     origin: Fraction | None = None  # instant of the first frame of the file, and
     number: int = 0  # how many of its frames come before those that are given
+    with_alpha: bool = False  # whether the output keeps it
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -209,9 +217,9 @@ class Renderer:
         self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
     ) -> tuple[Picture | None, Iterator[Picture]]:
         """What came before the first frame, if it is of its shot, and all frames."""
-        pictures = (Picture(frame) for frame in frames)
+        pictures = (Picture(frame, self.with_alpha) for frame in frames)
         opening = list(islice(pictures, 1))
-        before = None if lead_in is None or not opening else Picture(lead_in)
+        before = None if lead_in is None or not opening else Picture(lead_in, self.with_alpha)
         if before is not None and self._is_cut(before, opening[0]):
             before = None
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
@@ -310,13 +318,17 @@ def _around(before: Picture | None, step: Step, following: Step | None) -> Aroun
 
 
 def to_bytes(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture."""
+    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture. With alpha: `to_floats`."""
+    if len(made) == 4:
+        return to_floats(made)
     return _frames(_checked(made).clamp_(0, 1).mul_(255).round_().to(torch.uint8))
 
 
 def to_floats(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`."""
-    return _frames(_checked(made).to(torch.float32))
+    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`.
+    Pictures laid over grey and alpha [4, K, H, W] -> straight RGBA [K, H, W, 4]."""
+    frames = _frames(_checked(made).to(torch.float32))
+    return np.stack([lifted(each) for each in frames]) if len(made) == 4 else frames
 
 
 def _checked(made: Tensor) -> Tensor:

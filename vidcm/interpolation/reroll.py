@@ -23,6 +23,7 @@ from vidcm.interpolation.whole import check_whole
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
+from vidcm.media.names import has_alpha
 from vidcm.media.place import discard, publish
 from vidcm.media.reader import VideoReader, open_reader
 from vidcm.media.splice import (
@@ -80,7 +81,7 @@ def reroll(
         check_interlaced(reader.info, interlaced)
         reader.info = check_whole(reader.info).info
         gap = _gap_at(reader, at, rule)
-        made = _made(reader, gap, rule, interpolator, detector, cuts, at_cuts, doubt, interlaced)
+        made = _made(reader, has_alpha_in(target), gap, rule, interpolator, detector, cuts, at_cuts, doubt, interlaced)
         if not made:
             raise UserError(
                 f"{target}: nothing is made between the source frames around {float(at):.3f} s: give a time between "
@@ -101,8 +102,14 @@ def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
     return reader.index_at(instant)
 
 
+def has_alpha_in(path: Path) -> bool:
+    with open_reader(path, rotate=False) as reader:
+        return has_alpha(reader.info.pix_fmt)
+
+
 def _made(
     reader: VideoReader,
+    with_alpha: bool,
     gap: int,
     rule: Rule,
     interpolator: "Interpolator",
@@ -119,7 +126,7 @@ def _made(
     begun = chain([reader.seek(reader.timeline.instants[first])], reader)
     frames = whole_pictures(islice(begun, gap - first + BEHIND), reader.info, interlaced, [])
     place = {"origin": reader.info.start, "number": first}
-    renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, **place)
+    renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, with_alpha=with_alpha, **place)
     for work in renderer.works(frames, Tally()):
         if work.step.first.frame.index == gap:
             is_last = work.step.last is None

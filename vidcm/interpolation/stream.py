@@ -129,7 +129,7 @@ def interpolate_file(
     with open_reader(source, rotate=False) as reader:
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
-        choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
+        choice = choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
         job = job_of(reader, rule, span, preview, allow_truncated)
         check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
@@ -137,6 +137,7 @@ def interpolate_file(
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, job.stop, doubt), Tally()
+        renderer = replace(renderer, with_alpha=choice.has_alpha)
         if repair:
             mending = Mending(reader, repair, interlaced, job.begin, job.stop)
             seen = mending.look_ahead(detector, known, survey_progress)
@@ -147,7 +148,7 @@ def interpolate_file(
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
-        beside = None if preview is None else SideBySide(job.info)
+        beside = None if preview is None else SideBySide(job.info, choice.has_alpha)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
         works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)))

@@ -13,9 +13,12 @@ from vidcm.core.errors import UserError
 from vidcm.media.colour import FULL, LIMITED, RGB, Colour
 from vidcm.media.deep import depth_of
 from vidcm.media.encoders import ENCODERS, Container, Encoder, check_codec, container_for
-from vidcm.media.formats import chroma_samples, has_alpha, is_rgb, opaque_yuv, pixel_format
+from vidcm.media.formats import chroma_samples, opaque_yuv, pixel_format
 from vidcm.media.info import VideoInfo
+from vidcm.media.names import has_alpha, is_rgb
 from vidcm.media.sequence import ImageSequence
+
+ALPHA_WAYS = "prores in .mov, vp9 in .webm, ffv1 in .mkv and .png keep it"
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,23 @@ class Choice:
     colour: Colour
     notes: tuple[str, ...] = ()
 
+    @property
+    def has_alpha(self) -> bool:
+        return has_alpha(self.pix_fmt)
+
 
 def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str | None = None) -> Choice:
     """How `info` is best written to `path`. Raises UserError for what does not fit together.
 
     Without a codec: the first of the container's that players know at this depth and that loses nothing, else the
-    first that keeps the depth.
+    first that keeps alpha and the depth.
     """
     container = container_for(path)
     check_codec(path, codec, quality)
     if codec is None:
         codec = _best(path, container, info)
     encoder = encoder_for(codec, container)
-    pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height)
+    pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height, container.format)
     colour = _written(encoder, info, pix_fmt)
     _check_picture(codec, encoder, info, colour)
     depth = depth_of(pix_fmt)
@@ -74,23 +81,25 @@ def _fits(container: Container, info: VideoInfo) -> dict[str, str]:
 def _possible(container: Container, info: VideoInfo) -> dict[str, str]:
     """The same, whatever becomes of the depth."""
     built = [codec for codec in container.codecs if _is_built(codec)]
-    formats = {codec: pixel_format(ENCODERS[codec], info.pix_fmt, info.width, info.height) for codec in built}
+    size, muxer = (info.width, info.height), container.format
+    formats = {codec: pixel_format(ENCODERS[codec], info.pix_fmt, *size, muxer) for codec in built}
     return {codec: name for codec, name in formats.items() if _takes(codec, info, name)}
 
 
 def _best(path: Path, container: Container, info: VideoInfo) -> str:
-    fits = _fits(container, info)
-    if not fits and _is_rgb_like(info):
-        possible = _possible(container, info)
-        deepest = max(map(depth_of, possible.values()))
-        fits = {codec: name for codec, name in possible.items() if depth_of(name) == deepest}
+    possible = _possible(container, info)
+    fits = [codec for codec, name in possible.items() if depth_of(name) >= info.bit_depth or _may_round(codec, info)]
     if not fits:
         way_out = ".mp4, .mov or .mkv with hevc" if info.bit_depth <= 12 else ".mkv with ffv1"
         raise UserError(f"{path}: {container.format} files do not hold {info.bit_depth} bits (use {way_out})")
-    return min(
-        fits,
-        key=lambda codec: (bool(_notes(codec, info, fits[codec])), info.bit_depth > ENCODERS[codec].usual_depth),
-    )
+
+    def losses(codec: str) -> tuple[bool, int, bool, bool]:
+        name = possible[codec]
+        is_lossy, is_unusual = bool(_notes(codec, info, name)), info.bit_depth > ENCODERS[codec].usual_depth
+        lost_bits = max(0, info.bit_depth - depth_of(name))
+        return _loses_alpha(info.pix_fmt, name), lost_bits, is_lossy, is_unusual
+
+    return min(fits, key=losses)
 
 
 def _is_built(codec: str) -> bool:
@@ -146,9 +155,13 @@ def _written(encoder: Encoder, info: VideoInfo, pix_fmt: str) -> Colour:
     return replace(tags, matrix=known.matrix if known.matrix in matrices else matrices[0], range=LIMITED)
 
 
+def _loses_alpha(source: str, pix_fmt: str) -> bool:
+    return has_alpha(source) and not has_alpha(pix_fmt)
+
+
 def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
     source = info.pix_fmt
-    notes = [f"alpha: {codec} pictures are written without it"] if has_alpha(source) else []
+    notes = [f"alpha: {codec} pictures are written without it ({ALPHA_WAYS})"] if _loses_alpha(source, pix_fmt) else []
     if depth_of(pix_fmt) < info.bit_depth:
         notes.append(f"depth: {codec} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")
     before, after = av.VideoFormat(opaque_yuv(source)), av.VideoFormat(pix_fmt)

@@ -11,7 +11,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from vidcm.media import alpha
 from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of, rgb_of, yuv_of
+from vidcm.media.names import has_alpha
 
 UNKNOWN = 2  # "unspecified" in ITU-T H.273, for matrix, primaries and transfer alike
 RGB, BT709, BT470BG, BT601, BT2020 = 0, 1, 5, 6, 9
@@ -91,7 +93,14 @@ class Converter:
         return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-        """RGB [H, W, 3], uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range."""
+        """RGB [H, W, 3] or RGBA, uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range."""
+        if has_alpha(pix_fmt):
+            cover = rgb[..., 3] if rgb.shape[-1] == 4 else np.ones(rgb.shape[:2], np.float32)
+            seen = rgb[..., :3]
+            if depth_of(pix_fmt) == 8 and seen.dtype != np.uint8:
+                seen = np.rint(seen.clip(0, 1) * np.float32(255)).astype(np.uint8)
+            colours = self.from_rgb(seen, alpha.opaque(pix_fmt))
+            return alpha.with_alpha(colours, alpha.codes_of(cover, pix_fmt), pix_fmt)
         if rgb.dtype == np.uint8 and depth_of(pix_fmt) > 8:
             rgb = rgb / np.float32(255)
         if rgb.dtype == np.uint8:
@@ -110,6 +119,9 @@ class Converter:
         stays = was_rgb or to_rgb or _coding(self.colour) == _coding(self.written)
         if frame.format.name == pix_fmt and stays:
             return frame
+        if has_alpha(pix_fmt) and has_alpha(names[0]):
+            colours, codes = self.convert(frame, alpha.opaque(pix_fmt)), alpha.samples_of(frame)
+            return alpha.with_alpha(colours, alpha.recoded(codes, *names), pix_fmt)
         if frame.format.has_palette:  # libswscale has one matrix for those
             return self.convert(self._reformat(self._from_rgb, frame, "rgb24", self.colour), pix_fmt)
         if not stays or (was_rgb != to_rgb and max(map(depth_of, names)) > 8):

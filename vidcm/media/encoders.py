@@ -22,7 +22,8 @@ class Encoder:
     levels: what `knob` is set to for each of QUALITIES; a mapping where it depends on the pixel format, which then has
     to be one of them; None: lossless. odd_sizes: whether it takes odd sizes with shared chroma. usual_depth: the
     deepest that players decode. smallest: width and height in pixels. limited_only: it cannot tell
-    full range. matrices: the only ones it can tell (None: any).
+    full range. matrices: the only ones it can tell (None: any). alpha: pixel formats with it that are written, in the
+    muxers `alpha_in` alone where those are named.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Encoder:
     limited_only: bool = False
     matrices: tuple[int, ...] | None = None
     tag: str | None = None  # in MP4 and MOV
+    alpha: tuple[str, ...] = ()
+    alpha_in: tuple[str, ...] | None = None
     formats: tuple[str, ...] | None = None  # pixel formats that are written; None: all that the encoder names
 
     def options_for(self, pix_fmt: str, quality: str | None) -> dict[str, str]:
@@ -96,13 +99,23 @@ ENCODERS = {
         tag="hvc1",  # the one Apple's players take
     ),
     "av1": Encoder("libsvtav1", ("40", "32", "24", "14"), {"preset": "6"}, smallest=(16, 16)),
-    "vp9": Encoder("libvpx-vp9", ("34", "27", "20", "12"), {"b": "0", "cpu-used": "4", "row-mt": "1"}),
+    "vp9": Encoder(
+        "libvpx-vp9",
+        ("34", "27", "20", "12"),
+        {"b": "0", "cpu-used": "4", "row-mt": "1"},
+        alpha=("yuva420p",),  # the one that browsers show
+        alpha_in=("matroska", "webm"),
+    ),
     "prores": Encoder(
         "prores_ks",
-        {"yuv422p10le": ("1", "2", "3", "3"), "yuv444p10le": ("4", "4", "4", "5")},  # LT, 422, HQ; 4444, 4444 XQ
+        {
+            "yuv422p10le": ("1", "2", "3", "3"),  # LT, 422, HQ
+            **dict.fromkeys(("yuv444p10le", "yuva444p10le"), ("4", "4", "4", "5")),  # 4444, 4444 XQ
+        },
         {"vendor": "apl0"},
         knob="profile",
         limited_only=True,
+        alpha=("yuva444p10le",),
     ),
     "dnxhr": Encoder(
         "dnxhd",
@@ -116,9 +129,23 @@ ENCODERS = {
         limited_only=True,
         matrices=(1,),
     ),
-    "ffv1": Encoder("ffv1", None, {"level": "3", "slicecrc": "1"}),
+    "ffv1": Encoder(
+        "ffv1",
+        None,
+        {"level": "3", "slicecrc": "1"},
+        alpha=(
+            *(f"yuva{chroma}p{depth}" for chroma in (420, 422, 444) for depth in ("", "9le", "10le", "16le")),
+            *("yuva422p12le", "yuva444p12le", "gbrap10le", "gbrap12le", "gbrap14le", "gbrap16le"),
+            *("bgra", "rgba64le", "ya8"),
+        ),
+    ),
     "y4m": Encoder("rawvideo", None, formats=Y4M_FORMATS),
-    "png": Encoder("png", None, formats=("rgb24", "rgb48be", "gray", "gray16be")),
+    "png": Encoder(
+        "png",
+        None,
+        formats=("rgb24", "rgb48be", "gray", "gray16be"),
+        alpha=("rgba", "rgba64be", "ya8", "ya16be"),
+    ),
 }
 # Without bitexact its identifiers are random, and no two files of one video the same.
 MATROSKA = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}

@@ -27,7 +27,7 @@ from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
 from vidcm.media.pace import Pace
 from vidcm.media.pipes import is_pipe
-from vidcm.media.reader import VideoFrame
+from vidcm.media.reader import VideoFrame, samples_of
 
 UNTIMED = 2  # pictures: of one or two, and no more, x265 gives decoding times out of uninitialised memory
 
@@ -85,9 +85,11 @@ class Encoding:
         """As the encoder takes it. A source frame in the encoder's format is passed on itself, not a copy."""
         if isinstance(frame, VideoFrame) and frame.native is not None and self.turn.is_upright:
             return self.converter.convert(frame.native, self.choice.pix_fmt)
-        rgb = frame.samples if isinstance(frame, VideoFrame) else frame
+        rgb = samples_of(frame, self.choice.has_alpha) if isinstance(frame, VideoFrame) else frame
         rgb = rgb if self.turn.is_upright else self.turn.upright(rgb)
-        if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype not in (np.uint8, np.float32):
+        channels = (3, 4) if self.choice.has_alpha else (3,)
+        size = (self.info.height, self.info.width)
+        if rgb.shape not in [(*size, each) for each in channels] or rgb.dtype not in (np.uint8, np.float32):
             wanted = f"uint8 or float32 [{self.info.height}, {self.info.width}, 3]"
             raise ValueError(f"frames of {self.path} must be {wanted}, got {rgb.dtype} {list(rgb.shape)}")
         return self.converter.from_rgb(rgb, self.choice.pix_fmt)

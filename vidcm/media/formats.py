@@ -7,14 +7,17 @@ from av.codec.codec import find_best_pix_fmt_of_list
 
 from vidcm.media.deep import depth_of
 from vidcm.media.encoders import Encoder
+from vidcm.media.names import has_alpha, is_rgb
 
 
-def pixel_format(encoder: Encoder, source: str, width: int, height: int) -> str:
+def pixel_format(encoder: Encoder, source: str, width: int, height: int, muxer: str = "") -> str:
     """The source's own format if the encoder takes it, so that pixels pass untouched, else the nearest one.
 
-    Alpha is left out. RGB and palettes become 4:2:0, which every player knows, but for lossless codecs. H.264 and HEVC
-    refuse odd sizes with shared chroma samples; those become 4:4:4.
+    Alpha stays where encoder and muxer have a place for it. RGB and palettes become 4:2:0, which every player knows,
+    but for lossless codecs. H.264 and HEVC refuse odd sizes with shared chroma samples; those become 4:4:4.
     """
+    if has_alpha(source) and keeps_alpha(encoder, muxer):
+        return source if source in encoder.alpha else _nearest(list(encoder.alpha), source)
     known = {each.name: each for each in _formats(encoder) if not has_alpha(each.name)}
     if isinstance(encoder.levels, Mapping):
         known = {name: each for name, each in known.items() if name in encoder.levels}
@@ -41,15 +44,8 @@ def _nearest(known: list[str], wanted: str) -> str:
     return wanted if best is None else best.name
 
 
-def has_alpha(pix_fmt: str) -> bool:
-    """Whether its last component is alpha (PyAV's own `is_alpha` misses most of them); palettes do not count."""
-    return pix_fmt.startswith(("yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya", "ayuv", "vuya"))
-
-
-def is_rgb(pix_fmt: str) -> bool:
-    """Palettes are RGB, too."""
-    known = av.VideoFormat(pix_fmt)
-    return bool(known.is_rgb or known.has_palette)
+def keeps_alpha(encoder: Encoder, muxer: str) -> bool:
+    return bool(encoder.alpha) and (encoder.alpha_in is None or muxer in encoder.alpha_in)
 
 
 def opaque_yuv(source: str) -> str:

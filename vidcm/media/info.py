@@ -13,9 +13,11 @@ import av
 from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.alpha import DECODERS
 from vidcm.media.announced import cut_short
 from vidcm.media.colour import Colour
 from vidcm.media.deep import depth_of
@@ -167,6 +169,16 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     kinds = ", ".join(sorted({stream.type for stream in container.streams}))
     kinds = f"{kinds} only" if kinds else "nothing at all"
     raise UserError(_cut_short(path) or f"{path}: holds no video ({kinds}): give a file with pictures")
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The stream's own, but where FFmpeg's leaves out alpha: of WebM, which has it beside the pictures."""
+    own = stream.codec_context
+    if own.name not in DECODERS or stream.metadata.get("alpha_mode") != "1":
+        return own
+    decoder = cast(VideoCodecContext, av.CodecContext.create(DECODERS[own.name], "r"))
+    decoder.thread_count, decoder.extradata = own.thread_count, own.extradata
+    return decoder
 
 
 def timestamps(path: Path, limit: int | None = None) -> Timestamps:

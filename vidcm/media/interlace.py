@@ -11,9 +11,11 @@ import av
 from av.filter import Graph
 
 from vidcm.core.errors import UserError
+from vidcm.media.alpha import alpha_of
 from vidcm.media.colour import Converter
 from vidcm.media.filters import link, pull
 from vidcm.media.info import VideoInfo
+from vidcm.media.names import has_alpha
 from vidcm.media.reader import VideoFrame
 
 REFUSE, DEINTERLACE, IGNORE = "refuse", "deinterlace", "ignore"
@@ -72,7 +74,8 @@ def _deinterlaced(frames: Iterable[VideoFrame], info: VideoInfo) -> Iterator[Vid
 def _made_whole(frame: VideoFrame, native: av.VideoFrame, converter: Converter, info: VideoInfo) -> VideoFrame:
     """`frame` with another picture, in coded orientation."""
     deep = (lambda: converter.to_deep_rgb(native)) if info.bit_depth > 8 else None
-    made = VideoFrame(frame.index, frame.instant, frame.duration, lambda: converter.to_rgb(native), native, deep)
+    cover = (lambda: alpha_of(native)) if has_alpha(native.format.name) else None
+    made = VideoFrame(frame.index, frame.instant, frame.duration, lambda: converter.to_rgb(native), native, deep, cover)
     made.is_damaged = frame.is_damaged
     return made
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from av.packet import Packet
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 
-MAGIC = b"vidcm pictures 1\n"
-HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it stands alone, bytes that follow
+MAGIC = b"vidcm pictures 2\n"
+HEAD = struct.Struct("<qqqBII")  # pts, dts, duration, whether it stands alone, bytes of it and of its alpha
+BESIDE = "matroska_block_additional"  # where packets have that
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class PartWriter:
         for packet in packets:
             data = bytes(packet)
             stamp, duration = stamp_of(packet), packet.duration or 0
-            self._write(HEAD.pack(stamp.pts, stamp.dts, duration, packet.is_keyframe, len(data)) + data)
+            beside = bytes(packet.get_sidedata(BESIDE)) if packet.has_sidedata(BESIDE) else b""
+            sizes = len(data), len(beside)
+            self._write(HEAD.pack(stamp.pts, stamp.dts, duration, packet.is_keyframe, *sizes) + data + beside)
 
     def finish(self) -> str:
         """Flush it to the disk. Returns the digest."""
@@ -74,9 +77,9 @@ def stamps(path: Path) -> list[Stamp]:
     with path.open("rb") as file:
         file.seek(len(MAGIC))
         while head := file.read(HEAD.size):
-            pts, dts, _, _, size = HEAD.unpack(head)
+            pts, dts, _, _, *sizes = HEAD.unpack(head)
             found.append(Stamp(pts, dts))
-            file.seek(size, os.SEEK_CUR)
+            file.seek(sum(sizes), os.SEEK_CUR)
     return found
 
 
@@ -85,11 +88,19 @@ def packets(path: Path, time_base: Fraction) -> Iterator[Packet]:
     with path.open("rb") as file:
         file.seek(len(MAGIC))
         while head := file.read(HEAD.size):
-            pts, dts, duration, is_key, size = HEAD.unpack(head)
+            pts, dts, duration, is_key, size, size_beside = HEAD.unpack(head)
             packet = Packet(file.read(size))
             packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, duration, time_base
             packet.is_keyframe = bool(is_key)
+            if size_beside:
+                packet.set_sidedata(_beside(file.read(size_beside)))
             yield packet
+
+
+def _beside(data: bytes) -> PacketSideData:
+    made = PacketSideData(packet_sidedata_type_from_literal(BESIDE), len(data))  # type: ignore[call-arg]
+    made.update(data)
+    return made
 
 
 class DecodingOrder:

@@ -32,7 +32,8 @@ class VideoFrame:
     """A source frame: when it is shown, and what.
 
     index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
-    orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits.
+    orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits;
+    cover: gives `alpha` of one that has it.
     is_damaged: whether the decoder had to make up a part of it.
     """
 
@@ -44,9 +45,10 @@ class VideoFrame:
         picture: Callable[[], np.ndarray],
         native: av.VideoFrame | None = None,
         deep: Callable[[], np.ndarray] | None = None,
+        cover: Callable[[], np.ndarray | None] | None = None,
     ) -> None:
         self.index, self.instant, self.duration, self.native = index, instant, duration, native
-        self._picture, self._deep = picture, deep
+        self._picture, self._deep, self._cover = picture, deep, cover
         self.is_damaged = native is not None and native.is_corrupt
 
     @cached_property
@@ -59,8 +61,21 @@ class VideoFrame:
         """RGB [H, W, 3] at full depth: float32 0..1 where the stream has more than eight bits, else `rgb` itself."""
         return self._deep() if self._deep else self.rgb
 
+    @cached_property
+    def alpha(self) -> np.ndarray | None:
+        """float32 [H, W], 0..1; None where all is opaque."""
+        return self._cover() if self._cover else None
+
     def __repr__(self) -> str:
         return f"VideoFrame({self.index} at {self.instant} s for {self.duration} s)"
+
+
+def samples_of(frame: VideoFrame, with_alpha: bool) -> np.ndarray:
+    """RGB [H, W, 3] at full depth, or straight float32 RGBA [H, W, 4] where alpha is wanted and there."""
+    if not with_alpha or frame.alpha is None:
+        return frame.samples
+    colours = frame.samples / np.float32(255) if frame.samples.dtype == np.uint8 else frame.samples
+    return np.dstack([colours, frame.alpha])
 
 
 class VideoReader(ABC):

@@ -11,10 +11,12 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.alpha import alpha_of
 from vidcm.media.announced import cut_short
 from vidcm.media.colour import LIMITED, Converter
 from vidcm.media.deep import overshoots
-from vidcm.media.info import MediaWarning, describe, open_container, readable, video_stream
+from vidcm.media.info import MediaWarning, decoder_of, describe, open_container, readable, video_stream
+from vidcm.media.names import has_alpha
 from vidcm.media.packets import Times, demux
 from vidcm.media.pipes import CUT_SHORT, FORMAT, Counted, is_pipe
 from vidcm.media.reader import VideoFrame, VideoReader
@@ -78,6 +80,7 @@ class PyAVReader(VideoReader):
             self._container.seek(at, stream=self._stream, backward=True)
         except av.error.FFmpegError:
             return None
+        self._decoder.flush_buffers()
         self._decoded, trusted = self._decode(), False
         for native in self._decoded:
             trusted = trusted or native.key_frame
@@ -111,7 +114,8 @@ class PyAVReader(VideoReader):
         is_deep = self.info.bit_depth > 8 or (self._converter.colour.range == LIMITED and overshoots(native))
         deep = (lambda: self._upright(self._converter.to_deep_rgb(native))) if is_deep else None
         rgb = lambda: self._upright(self._converter.to_rgb(native))  # noqa: E731
-        frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep)
+        cover = (lambda: self._upright(alpha_of(native))) if has_alpha(native.format.name) else None
+        frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep, cover)
         self._index += 1
         return frame
 
@@ -163,6 +167,7 @@ class PyAVReader(VideoReader):
             container.close()
             raise
         stream.thread_type = "AUTO"
+        self._decoder = decoder_of(stream)
         self._times = Times(container, stream)
         return container, stream
 
@@ -180,7 +185,7 @@ class PyAVReader(VideoReader):
             times.send(packet)
             self._picture_bytes = packet.size or self._picture_bytes
             try:
-                for frame in packet.decode():
+                for frame in self._decoder.decode(packet if packet.size else None):
                     times.tell(frame)
                     yield frame
             except av.error.FFmpegError:

@@ -20,6 +20,7 @@ from av.stream import DataStream, Disposition, Stream
 from vidcm.core.errors import UserError
 from vidcm.media import carry, sound
 from vidcm.media.info import VideoInfo, open_container
+from vidcm.media.names import has_alpha
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
 from vidcm.media.packets import demux
 from vidcm.media.window import Window
@@ -158,7 +159,8 @@ class Remux:
         self._target.set_chapters(self._pace.chapters(chapters))
         for video in self._target.streams.video[:1]:
             main = source.streams[self._info.stream_index]
-            if {key.lower(): text for key, text in main.metadata.items()}.get("alpha_mode") == "1":
+            given = {key.lower(): text for key, text in main.metadata.items()}
+            if given.get("alpha_mode") == "1" and not has_alpha(self._info.pix_fmt):
                 self.dropped.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
             video.metadata.update(carry.stream_words(main.metadata))
             video.disposition = main.disposition

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
-from vidcm.media.info import VideoInfo, open_container
+from vidcm.media.info import VideoInfo, decoder_of, open_container
 from vidcm.media.parts import Stamp
 
 LENGTH, MARK = 4, b"\0\0\0\1"  # bytes of a unit's length, as FFmpeg's muxers write it, and what stands for it
@@ -68,7 +68,7 @@ def stamps_of(file: Sequence[Coded]) -> list[Stamp]:
 def pictures_of(info: VideoInfo, places: range) -> Iterator[av.VideoFrame]:
     """Decoded, in the order they are shown. A clean border behind them keeps the rest out."""
     with open_container(info.path) as container:
-        decoder = cast(VideoStream, container.streams[info.stream_index]).codec_context
+        decoder = decoder_of(cast(VideoStream, container.streams[info.stream_index]))
         found = (packet for packet in container.demux(container.streams[info.stream_index]) if packet.size)
         for place, packet in enumerate(found):
             if place in places:

@@ -121,7 +121,7 @@ class VideoWriter:
         """Show `frame` from `instant` on, in seconds on the source's clock, rising from call to call.
 
         frame: a source frame, whose native pixels go to the encoder as they are, or RGB [H, W, 3] in coded
-        orientation, uint8 or float32 0..1.
+        orientation, uint8 or float32 0..1, or RGBA where `choice.has_alpha`.
         duration: seconds; it counts for the last frame, any other lasts until the next one.
         """
         with telling(self.path):

@@ -23,7 +23,8 @@ class Synthesis(nn.Module):
     def forward(
         self, motion: Motion, first: Tensor, last: Tensor, present: Tensor, strip: int = STRIP
     ) -> tuple[Tensor, Tensor]:
-        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Returns the frame, which may overshoot 0..1,
+        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Planes beyond three (alpha) are moved and
+        chosen as the picture is, and nothing is added to them. Returns the frame, which may overshoot 0..1,
         and the disagreement of the two warps [N, 1, H, W], weighted by how undecided the mask is.
 
         Strips of about `strip` pixels a picture are made one after the other; the result is that of the whole."""
@@ -47,16 +48,18 @@ class Synthesis(nn.Module):
     def blend(
         self, first: Tensor, last: Tensor, mask: Tensor, hidden: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """first, last: the ends, warped [N, 3, h, w]; mask [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
+        """first, last: the ends, warped [N, 3 or more, h, w]; mask [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
         there = present[:, :, None, None, None].to(first.dtype)
         first, last = (
             there[:, 0] * first + (1 - there[:, 0]) * last,
             there[:, 1] * last + (1 - there[:, 1]) * first,
         )
-        seen = torch.cat((first - 0.5, last - 0.5, (mask / 4).to(first.dtype)), dim=1)
+        rgb = first[:, :3], last[:, :3]
+        seen = torch.cat((rgb[0] - 0.5, rgb[1] - 0.5, (mask / 4).to(first.dtype)), dim=1)
         seen = torch.cat((F.pixel_unshuffle(seen, 2).to(hidden.dtype), hidden), dim=1)
         change = F.pixel_shuffle(self.head(self.body(seen)).float(), 2)
         choice = torch.sigmoid(mask + change[:, 3:])
-        gap = (first - last).abs().amax(1, keepdim=True)
-        frame = choice * first + (1 - choice) * last + change[:, :3].tanh() * gap
+        gap = (rgb[0] - rgb[1]).abs().amax(1, keepdim=True)
+        added = F.pad(change[:, :3].tanh() * gap, (0, 0, 0, 0, 0, first.shape[1] - 3))
+        frame = choice * first + (1 - choice) * last + added
         return frame, gap * 4 * choice * (1 - choice)
