@@ -48,8 +48,9 @@ def interpolate(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, ["interpolate", *map(str, arguments)])
 
 
-def check_refusal(run: Result, reason: str, folder: Path | None = None) -> None:
-    assert run.exit_code in (1, 2)
+def check_refusal(run: Result, reason: str, folder: Path | None = None, code: int = 2) -> None:
+    """One line that says so, nothing left in the folder. code: 2 for what was asked, 1 for what files hold."""
+    assert run.exit_code == code
     assert run.stdout == ""
     assert run.stderr.count("\n") == 1, run.stderr
     assert run.stderr.startswith("Error: ")

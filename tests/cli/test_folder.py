@@ -84,7 +84,8 @@ def test_a_bad_folder_is_refused_in_one_line_before_anything_is_made(kind: str, 
 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    check_refusal(interpolate(tmp_path / "in", "-o", tmp_path / "out", "--factor", "2"), "holds no video")
+    run = interpolate(tmp_path / "in", "-o", tmp_path / "out", "--factor", "2")
+    check_refusal(run, "holds no video", code=1)
 
 
 def test_a_suffix_for_one_video_is_refused(footage: Path, tmp_path: Path) -> None:

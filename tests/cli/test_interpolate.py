@@ -205,4 +205,5 @@ def test_cuts_can_be_told(source: Path, out: Path, model: Path) -> None:
     assert json.loads(run.stdout.splitlines()[-1])["cuts"] == [2]
     listed.write_text("0.02\nnoon\n")
     out.unlink()
-    check_refusal(interpolate(source, "-o", out, "--factor", "2", "--cuts", listed), "line 2: 'noon' is no", out.parent)
+    run = interpolate(source, "-o", out, "--factor", "2", "--cuts", listed)
+    check_refusal(run, "line 2: 'noon' is no", out.parent, code=1)

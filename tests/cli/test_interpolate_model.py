@@ -33,28 +33,32 @@ def pickle_instead(part: Path) -> None:
 
 
 BAD_MODELS = {
-    "without index": (lambda folder: (folder / "model_index.json").unlink(), "model_index.json"),
-    "without a part": (lambda folder: shutil.rmtree(folder / "transformer"), "transformer"),
-    "without weights": (lambda folder: (folder / "vae" / WEIGHTS).unlink(), WEIGHTS),
-    "without config": (lambda folder: (folder / "vae" / "config.json").unlink(), "config.json"),
-    "broken config": (lambda folder: (folder / "vae" / "config.json").write_text("{"), "config.json"),
-    "broken scheduler": (lambda folder: (folder / "scheduler" / "scheduler_config.json").write_text("{"), "scheduler"),
-    "weights cut short": (lambda folder: cut_short(folder / "vae" / WEIGHTS, 0.5), WEIGHTS),
-    "weights of noise": (lambda folder: (folder / "vae" / WEIGHTS).write_bytes(b"\x93" * 4000), WEIGHTS),
-    "a tensor missing": (lambda folder: drop_one(folder / "transformer"), WEIGHTS),
-    "weights not numbers": (lambda folder: to_nan(folder / "transformer"), "NaN"),
-    "pickled": (lambda folder: pickle_instead(folder / "vae"), "pickle"),
+    "without index": (lambda folder: (folder / "model_index.json").unlink(), "model_index.json", 2),
+    "without a part": (lambda folder: shutil.rmtree(folder / "transformer"), "transformer", 2),
+    "without weights": (lambda folder: (folder / "vae" / WEIGHTS).unlink(), WEIGHTS, 1),
+    "without config": (lambda folder: (folder / "vae" / "config.json").unlink(), "config.json", 1),
+    "broken config": (lambda folder: (folder / "vae" / "config.json").write_text("{"), "config.json", 1),
+    "broken scheduler": (
+        lambda folder: (folder / "scheduler" / "scheduler_config.json").write_text("{"),
+        "scheduler",
+        1,
+    ),
+    "weights cut short": (lambda folder: cut_short(folder / "vae" / WEIGHTS, 0.5), WEIGHTS, 1),
+    "weights of noise": (lambda folder: (folder / "vae" / WEIGHTS).write_bytes(b"\x93" * 4000), WEIGHTS, 1),
+    "a tensor missing": (lambda folder: drop_one(folder / "transformer"), WEIGHTS, 1),
+    "weights not numbers": (lambda folder: to_nan(folder / "transformer"), "NaN", 1),
+    "pickled": (lambda folder: pickle_instead(folder / "vae"), "pickle", 1),
 }
 
 
 @pytest.mark.parametrize("kind", BAD_MODELS)
 def test_a_bad_model_is_refused_in_one_line(kind: str, source: Path, out: Path, model: Path, tmp_path: Path) -> None:
-    harm, reason = BAD_MODELS[kind]
+    harm, reason, code = BAD_MODELS[kind]
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     harm(folder)
     run = interpolate(source, "-o", out, "--factor", "2", "--model", folder)
-    check_refusal(run, reason, out.parent)
+    check_refusal(run, reason, out.parent, code)
     assert str(folder) in run.stderr
 
 
