@@ -6,7 +6,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
+from vidcm.core.judged import Judged
+from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.repair import DUPLICATES
 from vidcm.interpolation.reroll import reroll
@@ -14,6 +17,7 @@ from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.alpha import alpha_of
 from vidcm.media.parts import PartWriter, packets
 from vidcm.media.reader import open_reader
+from vidcm.media.shots import CutDetector
 
 from .pictures import load, save
 
@@ -148,6 +152,27 @@ def test_what_stands_for_a_duplicate_has_alpha(crossfade, tmp_path):
     assert report.repeats > 0
     for index, (_, alpha) in enumerate(shown(tmp_path / "out.mkv")[4:12]):
         assert 0.05 < alpha.mean() < 0.3, index
+
+
+def test_what_changes_unseen_is_no_cut_and_no_frame(crossfade, tmp_path):
+    """Red under what is transparent, then green: nothing that anybody would see."""
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "bgra"
+        for index in range(4):
+            rgba = drawn(index)
+            rgba[rgba[..., 3] == 0, :3] = (255, 0, 0) if index % 2 else (0, 255, 0)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgba, "rgba").reformat(format="bgra")))
+        container.mux(stream.encode(None))
+
+    def unsure(first, last, taus, **_):
+        return Judged(crossfade(first, last, taus), torch.zeros(len(taus)))
+
+    how = {"rule": DOUBLE, "interpolator": unsure, "detector": CutDetector()}
+    with Ledger() as ledger:
+        report = interpolate_file(tmp_path / "in.mkv", tmp_path / "out.mkv", ledger=ledger, **how)
+    assert report.cuts == []
+    assert report.frames_made == ledger.doubtful_count == 3
 
 
 def test_a_preview_of_transparent_video_is_transparent(crossfade, tmp_path):

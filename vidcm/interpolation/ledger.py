@@ -130,7 +130,7 @@ class Notes:
             before = None
         if self._worst.admits(-score) and (before is None or -score > before.doubt):
             shown = rendered.shown
-            samples = shown.rgb if hasattr(shown, "rgb") else shown
+            samples = shown.seen if hasattr(shown, "seen") else shown
             self._candidate = Picture(-score, -entry.index, entry, thumbnail(info.orientation.upright(samples)))
 
     def _keep_candidate(self) -> None:
@@ -187,10 +187,13 @@ def _entry(fields: list[Any]) -> Entry:
 
 
 def thumbnail(rgb: "np.ndarray") -> bytes:
-    """uint8, or float32 0..1, RGB [H, W, 3] -> a small JPEG."""
+    """uint8, or float32 0..1, RGB [H, W, 3] or RGBA -> a small JPEG."""
     import cv2
     import numpy as np
 
+    from vidcm.media.alpha import over_grey
+
+    rgb = over_grey(rgb)
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL[0] / width, THUMBNAIL[1] / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))

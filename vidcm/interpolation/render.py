@@ -231,7 +231,7 @@ class Renderer:
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
         if last is None or last.frame.index in self.cuts:
             return last is not None
-        return self.detector is not None and self.detector.is_cut(first.frame.rgb, last.frame.rgb)
+        return self.detector is not None and self.detector.is_cut(first.frame.seen, last.frame.seen)
 
     def render(self, work: Work) -> Iterator[Rendered]:
         """Its output frames, in order."""

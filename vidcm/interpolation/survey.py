@@ -38,7 +38,7 @@ class Shot:
 
     def add(self, frame: VideoFrame) -> None:
         self.instants.append(frame.instant)
-        self.finder.add(frame.rgb)
+        self.finder.add(frame.seen)
 
     def retiming(self, frame: Fraction) -> tuple[set[Fraction], dict[Fraction, Fraction]]:
         """Instants of the repeats, and moments: see `Retiming`. frame: seconds that one lasts."""
@@ -88,7 +88,7 @@ def _shots(frames: Iterable[VideoFrame], detector: "CutDetector | None", cuts: s
     """Each one when it has ended. cuts: is told of those found."""
     shot, last = Shot(), None
     for frame in frames:
-        if last is not None and detector is not None and detector.is_cut(last.rgb, frame.rgb):
+        if last is not None and detector is not None and detector.is_cut(last.seen, frame.seen):
             cuts.add(frame.index)
         if frame.index in cuts:
             yield shot

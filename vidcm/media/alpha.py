@@ -84,6 +84,11 @@ def laid(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.concatenate([colours * cover + GROUND * (1 - cover), cover], axis=-1, dtype=np.float32)
 
 
+def over_grey(samples: np.ndarray) -> np.ndarray:
+    """RGB [H, W, 3] as it is; straight float32 RGBA [H, W, 4] as it is seen over grey."""
+    return samples if samples.shape[-1] == 3 else laid(samples[..., :3], samples[..., 3])[..., :3]
+
+
 def lifted(laid_HWC: np.ndarray) -> np.ndarray:
     """What `laid` gave, moved and mixed -> straight float32 RGBA [H, W, 4]. What is transparent gets the colour of what
     is near."""

@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from vidcm.core.errors import UserError
+from vidcm.media.alpha import laid
 from vidcm.media.info import VideoInfo, timestamps
 from vidcm.media.instants import Instants
 from vidcm.media.sequence import as_path
@@ -55,6 +56,13 @@ class VideoFrame:
     def rgb(self) -> np.ndarray:
         """uint8 RGB [H, W, 3], converted with the stream's own matrix and range when first asked for."""
         return self._picture()
+
+    @property
+    def seen(self) -> np.ndarray:
+        """uint8 RGB [H, W, 3]: `rgb`, and of pictures with alpha what is seen of them over grey."""
+        if self.alpha is None:
+            return self.rgb
+        return np.rint(laid(self.rgb, self.alpha)[..., :3] * 255).astype(np.uint8)
 
     @cached_property
     def samples(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from vidcm.media.info import VideoInfo, open_container
 from vidcm.media.names import has_alpha
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
 from vidcm.media.packets import demux
+from vidcm.media.pcm import Pcm
 from vidcm.media.window import Window
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
@@ -48,7 +49,9 @@ class StreamCopy:
         self._origin = round(origin / stream.time_base) if stream.time_base else 0
         self._packets = self._read(source, stream)
         if window is not None and not carry.is_cover(stream):
-            self._packets = window.packets(self._packets, stream.type, has_edits=target.format.name in ("mp4", "mov"))
+            pcm = Pcm.of(stream) if isinstance(stream, AudioStream) else None
+            has_edits = target.format.name in ("mp4", "mov")
+            self._packets = window.packets(self._packets, stream.type, has_edits, pcm)
         if pace.is_slower and not carry.is_cover(stream):
             self._packets = pace.packets(self._packets)
         self._ahead = self._next()

@@ -1,4 +1,4 @@
-"""Cutting streams that are copied: whole packets of sound and data, subtitles to the instant."""
+"""Cutting streams that are copied: PCM to the sample, subtitles to the instant, all else in whole packets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from av.packet import Packet
+
+from vidcm.media.pcm import Pcm
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
     from av.container.core import Chapter
@@ -17,8 +19,10 @@ class Window:
 
     length: Fraction | None
 
-    def packets(self, packets: Iterator[Packet], kind: str, has_edits: bool) -> Iterator[Packet]:
-        """Those of the window; times are on the output's clock, and rise.
+    def packets(
+        self, packets: Iterator[Packet], kind: str, has_edits: bool, pcm: Pcm | None = None
+    ) -> Iterator[Packet]:
+        """Those of the window; times are on the output's clock, and rise. pcm: where it is that.
 
         has_edits: whether the container can hide what lies before zero. Then the packet of sound that is running at
         zero comes along, and the one before it, without which codecs with overlapping frames begin with a flaw.
@@ -31,6 +35,9 @@ class Window:
                 return
             if kind == "subtitle":
                 yield from self._shown(packet)
+            elif pcm is not None:
+                if (kept := pcm.cut(packet, start, self.length)) is not None:
+                    yield kept
             elif start >= 0 or (with_run_in and _end(packet) > 0):
                 if run_in is not None and with_run_in:
                     yield run_in

@@ -1,0 +1,84 @@
+"""`--range` cuts PCM to the sample: no sample of its time is missing, and none of another is there."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.span import parse_range
+from vidcm.interpolation.stream import interpolate_file
+
+RATE, FRAME = 48000, 2000  # samples a second, and of a picture's 24th
+COUNT = 24 * FRAME
+KINDS = {"pcm_s16le": np.int16, "pcm_s24le": np.int32, "pcm_f32le": np.float32, "pcm_u8": np.uint8}
+
+
+def numbered_samples(dtype: type) -> np.ndarray:
+    """[1, 2 n] interleaved stereo, each sample another where the type has room for it."""
+    count = np.arange(2 * COUNT)
+    whole = (count % 30000) << 8 * (dtype is np.int32)
+    return (count / (4 * COUNT) if dtype is np.float32 else whole).astype(dtype)[None]
+
+
+def film(path: Path, codec: str, at: Fraction = Fraction(0)) -> Path:
+    """A second of pictures, and of sound from `at` on."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream(codec, rate=RATE, layout="stereo")
+        samples, kind = numbered_samples(KINDS[codec]), sound.codec_context.format.name
+        for index in range(24):
+            picture = np.full((48, 64, 3), 9 * index, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(video.encode(None))
+        for start in range(0, COUNT, 1024):
+            frame = av.AudioFrame.from_ndarray(samples[:, 2 * start : 2 * (start + 1024)], kind, "stereo")
+            frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+            frame.pts = start + round(at * RATE)
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+def heard(path: Path) -> tuple[Fraction, np.ndarray]:
+    """When the first sample is, and all of them."""
+    with av.open(str(path)) as container:
+        decoded = list(container.decode(audio=0))
+    return decoded[0].pts * decoded[0].time_base, np.concatenate([frame.to_ndarray() for frame in decoded], axis=1)
+
+
+def part(source: Path, target: Path, text: str, crossfade) -> tuple[Fraction, np.ndarray]:
+    rule, span = Factor(Fraction(2)), parse_range(text)
+    interpolate_file(source, target, rule=rule, interpolator=crossfade, span=span)
+    return heard(target)
+
+
+@pytest.mark.parametrize("codec", KINDS)
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_a_part_has_the_very_samples_of_its_time(codec, suffix, crossfade, tmp_path):
+    source = film(tmp_path / f"in{suffix}", codec)
+    start, samples = part(source, tmp_path / f"out{suffix}", "0.26-0.6", crossfade)  # frames 6 to 13
+    slack = RATE // 2000 if suffix == ".mkv" else 0  # Matroska tells milliseconds
+    whole = heard(source)[1]
+    first = 2 * 6 * FRAME
+    assert start == 0
+    assert abs(samples.shape[1] - 2 * 8 * FRAME) <= 4 * slack
+    (shift,) = [shift for shift in range(-slack, slack + 1) if samples[0, 0] == whole[0, first + 2 * shift]]
+    begin = first + 2 * shift
+    np.testing.assert_array_equal(samples, whole[:, begin : begin + samples.shape[1]])
+
+
+def test_parts_that_meet_have_the_sound_of_the_whole(crossfade, tmp_path):
+    source = film(tmp_path / "in.mov", "pcm_s16le")
+    parts = [part(source, tmp_path / f"{text}.mov", text, crossfade)[1] for text in ("-0.3", "0.3-0.71", "0.71-")]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), heard(source)[1])
+
+
+def test_sound_that_begins_within_the_part_stays_where_it_is(crossfade, tmp_path):
+    source = film(tmp_path / "in.mov", "pcm_s16le", at=Fraction(1, 2))
+    start, samples = part(source, tmp_path / "out.mov", "0.25-0.75", crossfade)
+    assert start == Fraction(1, 4)
+    np.testing.assert_array_equal(samples, heard(source)[1][:, : 2 * RATE // 4])
