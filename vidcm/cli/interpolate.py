@@ -70,6 +70,13 @@ from vidcm.media.pace import SOUNDS
     help="In-betweens next to a cut: the shot goes on moving as it did, or the nearer frame is held.",
 )
 @click.option(
+    "--overlays",
+    default="auto",
+    show_default=True,
+    type=click.Choice(("auto", "off")),
+    help="Keep still what stands in front of moving pictures: logos, HUD, burned-in subtitles.",
+)
+@click.option(
     "--codec",
     type=click.Choice(list(ENCODERS)),
     help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",

@@ -39,8 +39,10 @@ def tell(report: "Report", as_json: bool) -> None:
     repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
     filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    still = f", {len(report.overlays)} overlays kept still" if len(report.overlays) > 1 else ""
+    still = ", 1 overlay kept still" if len(report.overlays) == 1 else still
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
-        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}, in {clock_time(report.wall_s)}",
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}{still}, in {clock_time(report.wall_s)}",
         err=report.target == "-",  # where the pictures went
     )

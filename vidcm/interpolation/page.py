@@ -30,6 +30,9 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     worst = ledger.worst()
     yield "<h2>The least sure</h2>\n<p>One of each pair of source frames, the lowest first.</p>\n" if worst else ""
     yield from map(_figure, worst)
+    overlays = [_overlay(found) for found in report["overlays"]]
+    if overlays:
+        yield "<h2>Kept still</h2>\n<ul>" + "".join(f"<li>{each}</li>" for each in overlays) + "</ul>\n"
     notes = [*report["problems"], *(f"left out: {each}" for each in report["dropped"])]
     if notes:
         yield "<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
@@ -54,6 +57,11 @@ def _strip(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     for column in cuts:
         yield f"<rect x='{column}' y='0' width='1' height='{HEIGHT}' fill='#999'/>\n"
     yield "</svg>\n"
+
+
+def _overlay(found: Mapping[str, Any]) -> str:
+    size = f"{found['width']}x{found['height']} pixels at {found['x']}, {found['y']}"
+    return f"{size}: {found['from_s']:.3f} s to {found['to_s']:.3f} s, in {found['frames']} source frames"
 
 
 def _figure(picture: Picture) -> str:

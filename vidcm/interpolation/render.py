@@ -21,6 +21,8 @@ from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged, judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
+from vidcm.interpolation.in_place import held_still
+from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.alpha import laid, lifted
@@ -109,10 +111,11 @@ class Tally:
 class Picture:
     """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
-    with_alpha: whether that is moved along, where there is any."""
+    with_alpha: whether that is moved along, where there is any. overlay: what stands still in front of it, see
+    `Overlays.of`."""
 
-    def __init__(self, frame: VideoFrame, with_alpha: bool = False) -> None:
-        self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
+    def __init__(self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None) -> None:
+        self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
         self.is_deep = frame.samples.dtype != np.uint8  # converted here and now, in the thread that decodes
         self._alpha = frame.alpha if with_alpha else None
 
@@ -163,7 +166,8 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Renderer:
-    """See the module. detector: None finds no cut. cuts: source frames that are known to start a shot."""
+    """See the module. detector: None finds no cut. cuts: source frames that are known to start a shot. overlays: has
+    watched the frames."""
 
     rule: Rule
     interpolator: Interpolator
@@ -177,6 +181,7 @@ class Renderer:
     origin: Fraction | None = None  # instant of the first frame of the file, and
     number: int = 0  # how many of its frames come before those that are given
     with_alpha: bool = False  # whether the output keeps it
+    overlays: Overlays | None = None
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -217,12 +222,16 @@ class Renderer:
         self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
     ) -> tuple[Picture | None, Iterator[Picture]]:
         """What came before the first frame, if it is of its shot, and all frames."""
-        pictures = (Picture(frame, self.with_alpha) for frame in frames)
+        pictures = map(self._picture, frames)
         opening = list(islice(pictures, 1))
-        before = None if lead_in is None or not opening else Picture(lead_in, self.with_alpha)
+        before = None if lead_in is None or not opening else self._picture(lead_in)
         if before is not None and self._is_cut(before, opening[0]):
             before = None
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        overlay = None if self.overlays is None else self.overlays.of(frame)
+        return Picture(frame, self.with_alpha, overlay)
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures, self.origin, self.number):
@@ -262,12 +271,14 @@ class Renderer:
         self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], **where: Any
     ) -> Iterator[Rendered]:
         first, last = (end.tensor if end is not None else None for end in ends)
+        overlays = [None if end is None else end.overlay for end in ends]
         to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
         for start in range(0, len(planned), TOGETHER):
             together = planned[start : start + TOGETHER]
             taus = [float(frame.tau) for frame in together]
             with torch.inference_mode():
                 made, scores = judged(self.interpolator(first, last, taus, **where))
+                made = held_still(made, taus, (first, last), overlays)
             told = [None] * len(taus) if scores is None else scores.tolist()
             sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(taus)
             for frame, shown, score, is_sure in zip(together, to_samples(made), told, sure, strict=True):

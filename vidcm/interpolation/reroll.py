@@ -7,9 +7,10 @@ again with it; all other packets, sound and all, are copied.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from av.packet import Packet
 
@@ -73,6 +74,7 @@ def reroll(
     quality: str | None = None,
     doubt: Doubt | None = None,
     interlaced: str = REFUSE,
+    overlays: bool = False,
 ) -> Rerolled:
     """Make what `target`, made of `source` by this rule, shows at `at` again: the whole gap between two source frames.
 
@@ -81,7 +83,8 @@ def reroll(
         check_interlaced(reader.info, interlaced)
         reader.info = check_whole(reader.info).info
         gap = _gap_at(reader, at, rule)
-        made = _made(reader, has_alpha_in(target), gap, rule, interpolator, detector, cuts, at_cuts, doubt, interlaced)
+        shows = {"with_alpha": has_alpha_in(target), "overlays": overlays}
+        made = _made(reader, gap, rule, interpolator, detector, cuts, at_cuts, doubt, interlaced, **shows)
         if not made:
             raise UserError(
                 f"{target}: nothing is made between the source frames around {float(at):.3f} s: give a time between "
@@ -109,7 +112,6 @@ def has_alpha_in(path: Path) -> bool:
 
 def _made(
     reader: VideoReader,
-    with_alpha: bool,
     gap: int,
     rule: Rule,
     interpolator: "Interpolator",
@@ -118,14 +120,21 @@ def _made(
     at_cuts: "AtCuts",
     doubt: Doubt | None,
     interlaced: str,
+    *,
+    with_alpha: bool,
+    overlays: bool,
 ) -> "list[Rendered]":
+    from vidcm.interpolation.overlays import AHEAD, Overlays, frames_before
     from vidcm.interpolation.render import Renderer, Tally
 
     known = cuts.indices(reader) if cuts else frozenset()
     first = max(0, gap - BEFORE)
     begun = chain([reader.seek(reader.timeline.instants[first])], reader)
-    frames = whole_pictures(islice(begun, gap - first + BEHIND), reader.info, interlaced, [])
-    place = {"origin": reader.info.start, "number": first}
+    frames = whole_pictures(islice(begun, gap - first + BEHIND + AHEAD), reader.info, interlaced, [])
+    place: dict[str, Any] = {"origin": reader.info.start, "number": first}
+    if overlays:
+        place["overlays"] = Overlays()
+        frames = place["overlays"].watch(frames, past=partial(frames_before, reader.info, interlaced))
     renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, with_alpha=with_alpha, **place)
     for work in renderer.works(frames, Tally()):
         if work.step.first.frame.index == gap:

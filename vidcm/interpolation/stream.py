@@ -7,6 +7,7 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class Report:
     filled: list[float]  # where damaged or missing ones did so, or the nearest is held; seconds from the first frame on
     frames_kept: int  # of frames_out, those that an interrupted run had made
     cuts: list[int]  # the frames that start a new shot
+    overlays: list[dict[str, Any]]  # see `overlays.Found`
     codec: str
     pix_fmt: str
     dropped: list[str]  # what the target does not get, of streams, words and pictures, with the reason
@@ -93,6 +95,7 @@ def interpolate_file(
     allow_truncated: bool = False,
     repair: frozenset[str] = NOTHING,
     doubt: Doubt | None = None,
+    overlays: bool = False,
     ledger: Ledger | None = None,
     progress: Progress = lambda done, expected: None,
     survey_progress: Progress = lambda done, expected: None,
@@ -112,7 +115,8 @@ def interpolate_file(
     "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. repair: which of
     `repair.REPAIRS`; the file is then looked at once ahead, and survey_progress called with the frames seen so far and
     those expected, as it is while a run that goes on passes what is there. doubt: what is shown instead of in-betweens
-    that score low, for an interpolator that scores; ledger: is told of every output frame. progress: called with the
+    that score low, for an interpolator that scores; overlays: find what stands still in front of the pictures, and keep
+    it so; ledger: is told of every output frame. progress: called with the
     output frames written so far and those expected; forecast: with what it needs to tell how long it will take.
 
     settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings too, by
@@ -134,6 +138,7 @@ def interpolate_file(
         check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
         from vidcm.interpolation.mending import Mending
+        from vidcm.interpolation.overlays import Overlays, frames_before, no_past
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, job.stop, doubt), Tally()
@@ -148,6 +153,11 @@ def interpolate_file(
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
+        still = Overlays() if overlays else None
+        if still is not None:
+            past = no_past if job.begin is None else partial(frames_before, reader.info, interlaced)
+            frames = still.watch(frames, job.lead_in, past)
+            renderer = replace(renderer, overlays=still)
         beside = None if preview is None else SideBySide(job.info, choice.has_alpha)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
         works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
@@ -179,7 +189,9 @@ def interpolate_file(
                 raise UserError(f"{source}: {CUT_SHORT}; look at what wrote it, or take that with --allow-truncated")
             if tally.frames_in < min(2, job.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
-        return _report(source, writer, shown.info, rule, tally, assembly, reader.problems, time.monotonic() - started)
+        in_front = [] if still is None else [each.as_dict() for each in still.found(reader.info.start)]
+        took_s = time.monotonic() - started
+        return _report(source, writer, shown.info, rule, tally, assembly, in_front, reader.problems, took_s)
 
 
 def _as_it_is(planned: "PlannedFrame", shown: "Shown") -> "Shown":
@@ -193,6 +205,7 @@ def _report(
     rule: Rule,
     tally: "Tally",
     assembly: Assembly,
+    overlays: list[dict[str, Any]],
     problems: list[str],
     wall_s: float,
 ) -> Report:
@@ -213,6 +226,7 @@ def _report(
         filled=[round(float(instant - info.start + info.skipped), 6) for instant in tally.filled],
         frames_kept=assembly.frames_kept,
         cuts=tally.cuts,
+        overlays=overlays,
         codec=writer.choice.codec,
         pix_fmt=writer.choice.pix_fmt,
         dropped=writer.dropped,

@@ -1,0 +1,134 @@
+"""What `--overlays auto` is worth: `python -m benchmarks.overlays FOOTAGE/clips FOOTAGE/samples`.
+
+Titles are drawn on clips (`benchmarks/titles.py`), opaque and half transparent, and each frame is compressed; every
+second one is dropped and rebuilt, with overlays looked for and without. PSNR in dB inside of the titles, within RING
+pixels around them, and elsewhere; between two subtitles nothing is judged: nobody can know when one goes. The clips as
+they are show what is found where nothing is, and what it costs.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.methods import interpolator_of
+from benchmarks.titles import lasts, opacity_at, titled
+from vidcm.interpolation.overlays import Overlays
+from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.render import Interpolator, Renderer, Tally
+from vidcm.media.reader import VideoFrame, read_clip
+
+KINDS = {"as it is": 0.0, "opaque": 1.0, "half": 0.5}
+RING = 12  # pixels
+LARGEST = 480  # pixels of the short side: larger clips are halved
+LENGTH = 92  # frames of a clip
+JPEG = 88  # quality: the noise that a codec leaves
+
+
+def clips(places: Sequence[Path]) -> Iterator[Path]:
+    """Files, and of a folder with a manifest its validation clips, or all where it has no split."""
+    for place in places:
+        if place.is_file():
+            yield place
+            continue
+        with (place / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            yield from (place / row["file"] for row in csv.DictReader(file) if row.get("split", "val") == "val")
+
+
+def pictures_of(path: Path, opacity: float) -> list[np.ndarray]:
+    frames, _ = read_clip(path, 0, None)
+    short = min(frames.shape[1:3])
+    size = tuple(2 * (side * min(short, LARGEST) // short // 2) for side in frames.shape[2:0:-1])
+    shown = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames[:LENGTH]]
+    return [_compressed(titled(frame, index, opacity)) if opacity else frame for index, frame in enumerate(shown)]
+
+
+def rebuilt(
+    pictures: Sequence[np.ndarray], interpolate: Interpolator, pairs: int, overlays: Overlays | None
+) -> tuple[dict[int, np.ndarray], list[float]]:
+    """Index -> frame made in its place, of `pairs` evenly over the clip; and the share of each frame that is held."""
+    frames = [
+        VideoFrame(index, Fraction(index, 24), Fraction(1, 24), lambda kept=kept: kept)  # type: ignore[misc]
+        for index, kept in enumerate(pictures[::2])
+    ]
+    judged = [index for index in range((len(pictures) - 1) // 2) if lasts(2 * index, 2 * index + 2)]
+    wanted = {judged[place] for place in np.linspace(0, len(judged) - 1, pairs).round().astype(int)}
+    renderer, made, held = Renderer(Factor(Fraction(2)), interpolate, overlays=overlays), {}, []
+    for work in renderer.works(overlays.watch(frames) if overlays else frames, Tally()):
+        first = work.step.first
+        held.append(0.0 if first.overlay is None else float((first.overlay > 0.5).mean()))
+        if first.frame.index in wanted and work.step.last is not None:
+            (made[2 * first.frame.index + 1],) = (each.shown for each in renderer.render(work) if each.is_made)
+    return made, held
+
+
+def psnr(made: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
+    error = np.square(made[where].astype(np.float64) - truth[where]).mean()
+    return float(10 * np.log10(255**2 / max(error, 1e-2)))
+
+
+def regions(size: tuple[int, int], index: int, is_titled: bool) -> dict[str, np.ndarray]:
+    if not is_titled:
+        return {"whole": np.ones(size, bool)}
+    opacity = opacity_at(*size, index)
+    inside = opacity > 0.1
+    near = cv2.dilate(inside.astype(np.uint8), np.ones((2 * RING + 1, 2 * RING + 1))) > 0
+    return {"inside": inside, "around": near & ~inside, "elsewhere": ~near}
+
+
+def measure(path: Path, kind: str, interpolate: Interpolator, pairs: int) -> dict[str, Any]:
+    """PSNR with overlays kept, and without, by region; held: share of the pictures that is taken for one."""
+    pictures = pictures_of(path, KINDS[kind])
+    kept, held = rebuilt(pictures, interpolate, pairs, Overlays())
+    plain = rebuilt(pictures, interpolate, pairs, None)[0] if any(held) else kept
+    found: dict[str, list[tuple[float, float]]] = {}
+    for index, made in kept.items():
+        for name, where in regions(made.shape[:2], index, kind != "as it is").items():
+            found.setdefault(name, []).append(
+                (psnr(plain[index], pictures[index], where), psnr(made, pictures[index], where))
+            )
+    told = {name: np.mean(each, axis=0).round(3).tolist() for name, each in found.items()}
+    return {"clip": path.name, "kind": kind, "held": float(np.mean(held)), "psnr": told}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("clips", type=Path, nargs="+", help="files, or folders with a manifest.csv")
+    parser.add_argument("--method", default="vidcm", help="vidcm, or a baseline such as dis")
+    parser.add_argument("--model", help="directory; the shipped model by default")
+    parser.add_argument("--pairs", type=int, default=4, help="rebuilt frames of each clip")
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--json", type=Path, help="write the result here")
+    options = parser.parse_args()
+    interpolate, rows = interpolator_of(options.method, options.model), []
+    for kind in options.kinds.split(","):
+        for path in clips(options.clips):
+            rows.append(measure(path, kind, interpolate, options.pairs))
+            print(_line(rows[-1]["clip"], [rows[-1]]), flush=True)
+        print(_line(f"{kind}: mean", [row for row in rows if row["kind"] == kind]), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def _line(name: str, rows: list[dict[str, Any]]) -> str:
+    """Regions with PSNR without and with overlays kept, means over clips."""
+    each = (
+        f"{region} {' -> '.join(f'{db:.2f}' for db in np.mean([row['psnr'][region] for row in rows], axis=0))}"
+        for region in rows[0]["psnr"]
+    )
+    return f"{name:<28}held {np.mean([row['held'] for row in rows]):.4f}  {'  '.join(each)}"
+
+
+def _compressed(picture: np.ndarray) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG])
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What is drawn on footage to see whether it stays where it is: a logo, a HUD, and subtitles that change."""
+
+import cv2
+import numpy as np
+
+SHOWN, EACH = 34, 40  # frames for which a line of the subtitles is shown, of so many
+LINES = ("What have you done?", "I told you already.", "Then we must leave now", "It is too late for that")
+DESIGNED_AT = 320  # pixels of the short side
+Layer = tuple[np.ndarray, np.ndarray]  # RGB 0..255 [H, W, 3] and opacity 0..1 [H, W], float32
+
+
+def logo(height: int, width: int, index: int) -> Layer:
+    unit, mask = _unit(height, width), _plane(height, width)
+    x, y = int(width - 76 * unit), int(36 * unit)
+    cv2.circle(mask, (x, y), int(16 * unit), 255, -1, cv2.LINE_AA)
+    _write(mask, "TV9", (int(x + 16 * unit), int(y + 8 * unit)), 0.8 * unit, 2 * unit)
+    disc = cv2.circle(_plane(height, width), (x, y), int(9 * unit), 255, -1, cv2.LINE_AA)[..., None] / np.float32(255)
+    return (235 * (1 - disc) + disc * np.float32([200, 30, 40])).astype(np.float32), _opacity(mask)
+
+
+def hud(height: int, width: int, index: int) -> Layer:
+    unit, mask = _unit(height, width), _plane(height, width)
+    for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        ends = [(int(width / 2 + far * unit * x), int(height / 2 + far * unit * y)) for far in (8, 26)]
+        cv2.line(mask, *ends, 255, max(1, round(1.5 * unit)), cv2.LINE_AA)
+    corners = (int(14 * unit), int(height - 40 * unit)), (int(110 * unit), int(height - 22 * unit))
+    cv2.rectangle(mask, *corners, 255, max(1, round(unit)), cv2.LINE_AA)
+    _write(mask, "ALT 1200", (int(18 * unit), int(height - 26 * unit)), 0.5 * unit, 1.2 * unit)
+    return np.full((height, width, 3), (60, 255, 90), np.float32), _opacity(mask)
+
+
+def subtitles(height: int, width: int, index: int) -> Layer:
+    unit, inside, outline = _unit(height, width), _plane(height, width), _plane(height, width)
+    if index % EACH < SHOWN:
+        line = LINES[index // EACH % len(LINES)]
+        across = cv2.getTextSize(line, cv2.FONT_HERSHEY_DUPLEX, 0.65 * unit, 1)[0][0]
+        place = (width - across) // 2, int(height - 30 * unit)
+        _write(outline, line, place, 0.65 * unit, 4 * unit)
+        _write(inside, line, place, 0.65 * unit, unit)
+    return np.repeat(inside[..., None], 3, axis=2).astype(np.float32), _opacity(np.maximum(inside, outline))
+
+
+LAYERS = (logo, hud, subtitles)
+
+
+def titled(picture: np.ndarray, index: int, opacity: float) -> np.ndarray:
+    """uint8 RGB [H, W, 3] with all of it in front."""
+    shown = picture.astype(np.float32)
+    for layer in LAYERS:
+        colour, mask = layer(*picture.shape[:2], index)
+        shown += opacity * mask[..., None] * (colour - shown)
+    return shown.round().astype(np.uint8)
+
+
+def opacity_at(height: int, width: int, index: int) -> np.ndarray:
+    """Of all of it, 0..1 [H, W]."""
+    return np.maximum.reduce([layer(height, width, index)[1] for layer in LAYERS])
+
+
+def lasts(first: int, last: int) -> bool:
+    """Whether the subtitles stay the same."""
+    return first // EACH == last // EACH and (last % EACH < SHOWN or first % EACH >= SHOWN)
+
+
+def _unit(height: int, width: int) -> float:
+    return min(height, width) / DESIGNED_AT
+
+
+def _plane(height: int, width: int) -> np.ndarray:
+    return np.zeros((height, width), np.uint8)
+
+
+def _opacity(mask: np.ndarray) -> np.ndarray:
+    return mask / np.float32(255)
+
+
+def _write(mask: np.ndarray, text: str, place: tuple[int, int], size: float, thickness: float) -> None:
+    cv2.putText(mask, text, place, cv2.FONT_HERSHEY_DUPLEX, size, 255, max(1, round(thickness)), cv2.LINE_AA)

@@ -1,0 +1,181 @@
+"""What stands still in front of moving pictures: known ahead, held in what is made, the same wherever one begins."""
+
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidcm.core.around import ALONE
+from vidcm.interpolation.in_place import held_still
+from vidcm.interpolation.overlays import AHEAD, REACH, Overlays
+from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.render import Renderer, Tally
+from vidcm.interpolation.reroll import reroll
+from vidcm.interpolation.span import parse_range
+from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.reader import VideoFrame, read_clip
+
+SIZE, STEP, RATE = (120, 200), 4, 24
+TEXT = (slice(80, 105), slice(40, 160))
+
+
+def ground(shift: float) -> np.ndarray:
+    wide = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(SIZE[0], 800)).astype(np.float32), (0, 0), 2.5)
+    wide = (128 + 20 * wide / wide.std()).clip(0, 255)
+    moved = cv2.warpAffine(wide, np.float32([[1, 0, -shift], [0, 1, 0]]), SIZE[::-1], flags=cv2.INTER_LINEAR)
+    return np.repeat(moved[..., None], 3, axis=2)
+
+
+def letters(text: str) -> np.ndarray:
+    mask = np.zeros(SIZE, np.uint8)
+    return cv2.putText(mask, text, (40, 102), cv2.FONT_HERSHEY_DUPLEX, 0.9, 255, 2, cv2.LINE_AA)[..., None] / 255.0
+
+
+def picture(place: float, text: str = "TITLE", opacity: float = 1.0) -> np.ndarray:
+    shown = ground(STEP * place)
+    return (shown + opacity * letters(text) * (250 - shown)).round().astype(np.uint8)
+
+
+def frames_of(pictures, first: int = 0) -> list[VideoFrame]:
+    return [
+        VideoFrame(index, Fraction(index, RATE), Fraction(1, RATE), lambda kept=kept: kept)
+        for index, kept in enumerate(pictures, first)
+    ]
+
+
+def moves(first, last, taus, *, around=ALONE, shot=0, position=0):
+    """An interpolator that knows how the ground moves, and moves all there is with it."""
+    end = (last if first is None else first).permute(1, 2, 0).numpy()
+    made = []
+    for tau in taus:
+        by = STEP * (float(tau) - (first is None))
+        shift = np.float32([[1, 0, -by], [0, 1, 0]])
+        made.append(cv2.warpAffine(end, shift, SIZE[::-1], borderMode=cv2.BORDER_REPLICATE))
+    return torch.from_numpy(np.stack(made)).permute(3, 0, 1, 2)
+
+
+def made(frames, overlays: Overlays | None, interpolator=moves) -> dict[Fraction, np.ndarray]:
+    """Planned position, counted in source frames -> the frame made there."""
+    renderer = Renderer(Factor(Fraction(2)), interpolator, overlays=overlays)
+    watched = overlays.watch(frames) if overlays else frames
+    shown = renderer(watched, Tally())
+    return {each.planned.source + each.planned.tau: each.shown for each in shown if each.is_made}
+
+
+def error(shown: np.ndarray, wanted: np.ndarray, where=TEXT) -> float:
+    return float(np.abs(shown[where].astype(float) - wanted[where]).mean())
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.5])
+def test_a_title_stays_in_its_place_and_the_ground_beside_it_moves(opacity):
+    frames = frames_of([picture(index, opacity=opacity) for index in range(14)])
+    kept, dragged = made(frames, Overlays()), made(frames, None)
+    for place in (Fraction(1, 2), Fraction(13, 2), Fraction(23, 2)):
+        wanted = picture(float(place), opacity=opacity)
+        assert error(kept[place], wanted) < 0.5 * error(dragged[place], wanted)
+        above = (slice(0, 60), slice(0, 200))
+        np.testing.assert_array_equal(kept[place][above], dragged[place][above])
+
+
+def test_a_subtitle_is_shown_until_the_next_and_never_mixed_with_it():
+    pictures = [picture(index, "TITLE" if index < 10 else "OTHER") for index in range(20)]
+    kept = made(frames_of(pictures), Overlays())
+    for place, text in ((Fraction(17, 2), "TITLE"), (Fraction(19, 2), "TITLE"), (Fraction(21, 2), "OTHER")):
+        wanted = {each: error(kept[place], picture(float(place), each)) for each in ("TITLE", "OTHER")}
+        assert min(wanted, key=wanted.get) == text
+        assert 1.4 * wanted[text] < max(wanted.values())
+
+
+def test_where_nothing_stands_still_every_frame_is_what_it_was_without():
+    pictures = [ground(STEP * index).round().astype(np.uint8) for index in range(12)]
+    overlays, plain = Overlays(), made(frames_of(pictures), None)
+    for place, shown in made(frames_of(pictures), overlays).items():
+        np.testing.assert_array_equal(shown, plain[place])
+    assert overlays.found(Fraction(0)) == []
+
+
+def test_a_part_that_is_told_its_past_is_judged_as_in_the_whole():
+    pictures = [picture(index) for index in range(REACH + 30)]
+    whole, part = Overlays(), Overlays()
+    known = {frame.index: whole.of(frame) for frame in whole.watch(frames_of(pictures))}
+    begin = REACH + 12
+    whole_lead_in = known[begin - 1]
+    lead_in, *frames = frames_of(pictures[begin - 1 :], begin - 1)
+    past = lambda first: frames_of(pictures[begin - REACH : begin], begin - REACH)  # noqa: E731
+    for frame in part.watch(frames, lead_in, past):
+        assert np.abs(part.of(frame) - known[frame.index]).mean() < 5e-3  # what is remembered fades, by 0.85 a frame
+    assert np.abs(part.of(lead_in) - whole_lead_in).mean() < 5e-3
+    assert whole_lead_in.max() == 1
+
+
+def test_few_frames_wait():
+    waiting, most = 0, 0
+
+    def frames():
+        nonlocal waiting, most
+        for frame in frames_of([picture(index) for index in range(30)]):
+            waiting += 1
+            most = max(most, waiting)
+            yield frame
+
+    for _ in Overlays().watch(frames()):
+        waiting -= 1
+    assert most == AHEAD + 1
+
+
+def test_it_is_told_where_overlays_were_and_when():
+    overlays = Overlays()
+    list(overlays.watch(frames_of([picture(index) if index < 12 else picture(index, "") for index in range(24)])))
+    (found,) = overlays.found(Fraction(0))
+    assert 34 <= found.x <= 46
+    assert 76 <= found.y <= 90
+    assert 60 <= found.width <= 110
+    assert 10 <= found.height <= 34
+    assert found.from_s == 0
+    assert found.to_s == pytest.approx(11 / RATE, abs=1e-3)
+    assert found.frames == 12
+
+
+def write(path, pictures):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv444p"
+        for index, each in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(each, "rgb24").reformat(format="yuv444p")
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_of_a_file_the_report_says_where_and_a_part_or_another_take_shows_what_the_whole_does(tmp_path):
+    source = write(tmp_path / "in.mkv", [picture(index) for index in range(40)])
+    how = {"rule": Factor(Fraction(2)), "interpolator": moves, "overlays": True, "codec": "ffv1"}
+    whole, part = tmp_path / "whole.mkv", tmp_path / "part.mkv"
+    (found,) = interpolate_file(source, whole, **how).overlays
+    assert found["frames"] == 40
+    assert interpolate_file(source, tmp_path / "plain.mkv", **{**how, "overlays": False}).overlays == []
+    interpolate_file(source, part, span=parse_range("1-1.25"), **how)
+    pictures, _ = read_clip(whole)
+    plain, _ = read_clip(tmp_path / "plain.mkv")
+    assert error(pictures[51], picture(25.5)) < 0.5 * error(plain[51], picture(25.5))
+    np.testing.assert_allclose(read_clip(part)[0][1:8:2].astype(int), pictures[49:56:2].astype(int), atol=2)
+    reroll(source, tmp_path / "plain.mkv", Fraction(51, 48), **how)
+    np.testing.assert_allclose(read_clip(tmp_path / "plain.mkv")[0][51].astype(int), pictures[51].astype(int), atol=2)
+
+
+def test_what_shines_through_is_blended_by_nearness_and_what_comes_or_goes_is_held():
+    first, last, made = (torch.full((3, 1, 1), level) for level in (0.2, 0.6, 0.9))
+    there, taus = np.ones((1, 1), np.float32), [0.25]
+
+    def shown(ends, overlays):
+        return held_still(made[:, None], taus, ends, overlays)[:, 0]
+
+    torch.testing.assert_close(shown((first, last), (there, there)), torch.full((3, 1, 1), 0.3))
+    for overlays in ((there, None), (None, there)):
+        torch.testing.assert_close(shown((first, last), overlays), first)
+    torch.testing.assert_close(shown((None, last), (None, there)), last)
+    torch.testing.assert_close(shown((first, last), (None, None)), made)

@@ -1,0 +1,76 @@
+"""What counts as an overlay: what stays where it is while most around it moves."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vidcm.media.overlays import OverlayFinder
+
+SIZE, PLACE = (160, 240), (slice(60, 90), slice(80, 160))
+
+
+def ground(shift: float, seed: int = 0) -> np.ndarray:
+    """float32 luma: blobs, `shift` pixels to the left."""
+    wide = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=(SIZE[0], 480)).astype(np.float32), (0, 0), 2.5)
+    wide = 128 + 20 * wide / wide.std()
+    return cv2.warpAffine(wide, np.float32([[1, 0, -shift], [0, 1, 0]]), SIZE[::-1], flags=cv2.INTER_CUBIC)
+
+
+def titled(luma: np.ndarray, opacity: float = 1.0, text: str = "TITLE") -> np.ndarray:
+    mask = cv2.putText(np.zeros(SIZE, np.uint8), text, (80, 85), cv2.FONT_HERSHEY_DUPLEX, 0.9, 255, 2, cv2.LINE_AA)
+    return (luma + opacity * mask / 255 * (250 - luma)).clip(0, 255)
+
+
+def sureness(pictures) -> np.ndarray:
+    """After the last of them."""
+    finder = OverlayFinder()
+    for picture in pictures:
+        known = finder.add(picture.round().clip(0, 255).astype(np.uint8))
+    return known.sureness
+
+
+@pytest.mark.parametrize(("opacity", "least"), [(1.0, 0.06), (0.5, 0.03)])
+def test_what_stays_before_moving_ground_is_found_and_the_ground_is_not(opacity, least):
+    sure = sureness(titled(ground(3 * index), opacity) for index in range(10)) > 0.5
+    assert sure[PLACE].mean() > least
+    beside = sure.copy()
+    beside[PLACE] = False
+    assert beside.mean() < 0.002
+
+
+def test_nothing_stands_out_where_nothing_moves_or_everything_does():
+    noise = np.random.default_rng(1)
+    assert sureness(titled(ground(0)) + noise.normal(0, 1, SIZE) for _ in range(10)).max() == 0
+    assert (sureness(ground(3 * index) for index in range(10)) > 0.5).mean() < 0.002
+
+
+def test_ground_at_rest_beside_something_that_moves_is_none():
+    def picture(index: int) -> np.ndarray:
+        shown = ground(0)
+        shown[40:120, 100:140] = ground(4 * index, seed=1)[40:120, 100:140]
+        return shown
+
+    assert (sureness(picture(index) for index in range(12)) > 0.5).mean() < 0.004
+
+
+def test_what_sways_is_none():
+    """A person in a pan: in the middle of the picture, by a pixel or two in every frame."""
+    swaying = (
+        cv2.warpAffine(titled(ground(0)), np.float32([[1, 0, 2 * np.sin(1.7 * index)], [0, 1, 0]]), SIZE[::-1])
+        for index in range(12)
+    )
+    pictures = (
+        np.where(np.pad(np.ones((30, 80), bool), ((60, 70), (80, 80))), each, ground(3 * index))
+        for index, each in enumerate(swaying)
+    )
+    assert (sureness(pictures) > 0.5)[PLACE].mean() < 0.02
+
+
+def test_a_text_in_the_place_of_another_begins_anew():
+    finder = OverlayFinder()
+    for index in range(16):
+        text = "TITLE" if index < 10 else "OTHER"
+        known = finder.add(titled(ground(3 * index), text=text).round().astype(np.uint8))
+        if index == 10:
+            assert not known.is_there[PLACE].all()  # seen at once
+    assert known.age[PLACE].min() <= 6 < known.age[PLACE].max()
