@@ -100,7 +100,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
 
         first, last: float32 [B, 3, H, W] in 0..1, any size; one may be None (an absent end): the other goes on as it
         moved from or to the frame around it, without the network; where there is none, the network makes motion up.
-        A fourth plane, alpha, is moved as the picture is.
+        Planes beyond RGB, such as alpha, are moved as the picture is.
         tau: K instants strictly inside (0, 1), shared by the batch, or [B, K].
         around: the frames before the first and after the last, where there are any, [B, 3, H, W]: they tell how motion
         is changing; its times are shared by the batch. looks: what `family.look` made of (first, last, before, after),
@@ -146,10 +146,11 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             raise ValueError("first and last are both None: give at least one frame")
         frames = [x for x in (first, last, around.before, around.after) if x is not None]
         shapes = [tuple(x.shape) for x in frames]
-        if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] not in (3, 4):
+        if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] < 3:
             raise ValueError(f"first, last and around must be RGB frames [B, 3, H, W] of one size, got {shapes}")
         for frame in frames:
-            if not frame.is_floating_point() or frame.min() < -RANGE_SLACK or frame.max() > 1 + RANGE_SLACK:
+            rgb = frame[:, :3]
+            if not frame.is_floating_point() or rgb.min() < -RANGE_SLACK or rgb.max() > 1 + RANGE_SLACK:
                 raise ValueError("first, last and around must be floating point in 0..1: divide 8-bit frames by 255")
         if output_type not in ("pt", "np"):
             raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")

@@ -28,7 +28,7 @@ from vidcm.media.pace import SOUNDS
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="To write: .mp4, .mov, .mkv, .webm, .y4m, f_%04d.png; - is a pipe. A folder where IN is one.",
+    help="To write: .mp4, .mov, .mkv, .webm, .y4m, f_%04d.png or .exr; - is a pipe. A folder where IN is one.",
 )
 @click.option("--factor", metavar="N", help="Frames per source frame, 2 to 64; 5/2 keeps every second one.")
 @click.option("--fps", metavar="RATE", help="Constant output rate: 60, 23.976, 24000/1001.")

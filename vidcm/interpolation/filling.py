@@ -21,8 +21,9 @@ class StandIn(VideoFrame):
 
     def __init__(self, shown: VideoFrame, index: int, instant: Fraction, duration: Fraction) -> None:
         self.shows = shown.index
-        pictures = (lambda: shown.rgb), shown.native, (lambda: shown.samples), (lambda: shown.alpha)
-        super().__init__(index, instant, duration, *pictures)
+        pictures = (lambda: shown.rgb), shown.native, (lambda: shown.samples)
+        beside = (lambda: shown.alpha), (lambda: shown.light)
+        super().__init__(index, instant, duration, *pictures, *beside)
 
 
 def shown_by(frame: VideoFrame) -> int:

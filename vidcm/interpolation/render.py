@@ -27,6 +27,7 @@ from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.alpha import laid, lifted
 from vidcm.media.deep import HEADROOM
+from vidcm.media.light import layered, lit
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
 
@@ -51,11 +52,12 @@ class Interpolator(Protocol):
         position: int = 0,
     ) -> Tensor | Judged:
         """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
-        Of pictures with alpha that is kept [4, H, W]: laid over grey (`media.alpha`), and alpha, to be moved alike.
+        Of pictures with alpha that is kept [4, H, W]: laid over grey (`media.alpha`), and alpha, to be moved alike; of
+        scene-linear light [6 or 7, H, W]: see `media.light.layered`.
 
         taus: positions from first (0) to last (1), strictly between. around: the source frames next to the pair, as far
         as they are of its shot. shot, position: which shot, and the index of the first frame; randomness is keyed by
-        them. Returns RGB [3 or 4, len(taus), H, W] on any device, or `Judged` ones.
+        them. Returns as many planes [3, len(taus), H, W] on any device, or `Judged` ones.
         """
         ...
 
@@ -117,11 +119,13 @@ class Picture:
     def __init__(self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None) -> None:
         self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
         self.is_deep = frame.samples.dtype != np.uint8  # converted here and now, in the thread that decodes
-        self._alpha = frame.alpha if with_alpha else None
+        self._alpha, self._light = frame.alpha if with_alpha else None, frame.light
 
     @cached_property
     def tensor(self) -> Tensor:
-        """float32 RGB 0..1 [3, H, W]; with alpha [4, H, W], the picture laid over grey."""
+        """float32 RGB 0..1 [3, H, W]; with alpha [4, H, W], the picture laid over grey; of light, its layers."""
+        if self._light is not None:
+            return torch.from_numpy(layered(self._light)).permute(2, 0, 1).contiguous()
         if self._alpha is not None:
             return torch.from_numpy(laid(self.frame.samples, self._alpha)).permute(2, 0, 1).contiguous()
         samples = torch.from_numpy(self.frame.samples).permute(2, 0, 1)
@@ -329,24 +333,29 @@ def _around(before: Picture | None, step: Step, following: Step | None) -> Aroun
 
 
 def to_bytes(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture. With alpha: `to_floats`."""
-    if len(made) == 4:
+    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture. More planes:
+    see `to_floats`.
+    """
+    if len(made) > 3:
         return to_floats(made)
     return _frames(_checked(made).clamp_(0, 1).mul_(255).round_().to(torch.uint8))
 
 
 def to_floats(made: Tensor) -> np.ndarray:
     """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`.
-    Pictures laid over grey and alpha [4, K, H, W] -> straight RGBA [K, H, W, 4]."""
+    Pictures laid over grey and alpha [4, K, H, W] -> straight RGBA [K, H, W, 4]; layers of light -> light."""
     frames = _frames(_checked(made).to(torch.float32))
-    return np.stack([lifted(each) for each in frames]) if len(made) == 4 else frames
+    if len(made) == 3:
+        return frames
+    return np.stack([lifted(each) if len(made) == 4 else lit(each) for each in frames])
 
 
 def _checked(made: Tensor) -> Tensor:
     """A copy, held in range."""
     if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
         raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
-    return made.clamp(-HEADROOM, 1 + HEADROOM)
+    held = made.clamp(-HEADROOM, 1 + HEADROOM)
+    return held if len(made) <= 4 else torch.cat([held[:3], made[3:]])  # light goes beyond
 
 
 def _frames(made: Tensor) -> np.ndarray:

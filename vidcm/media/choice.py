@@ -15,6 +15,7 @@ from vidcm.media.deep import depth_of
 from vidcm.media.encoders import ENCODERS, Container, Encoder, check_codec, container_for
 from vidcm.media.formats import chroma_samples, opaque_yuv, pixel_format
 from vidcm.media.info import VideoInfo
+from vidcm.media.light import is_coloured, is_light
 from vidcm.media.names import has_alpha, is_rgb
 from vidcm.media.sequence import ImageSequence
 
@@ -48,7 +49,8 @@ def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str |
     container = container_for(path)
     check_codec(path, codec, quality)
     if codec is None:
-        codec = _best(path, container, info)
+        codec = container.codecs[0] if is_light(info.pix_fmt) else _best(path, container, info)
+    _check_light(path, codec, info)
     encoder = encoder_for(codec, container)
     pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height, container.format)
     colour = _written(encoder, info, pix_fmt)
@@ -60,6 +62,8 @@ def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str |
             f"(use {', '.join(_fits(container, info)) or 'ffv1 in .mkv'})"
         )
     options = encoder.options_for(pix_fmt, quality)
+    if codec == "exr":
+        options["format"] = "half" if "f16" in info.pix_fmt else "float"
     return Choice(container, codec, encoder, pix_fmt, options, colour, tuple(_notes(codec, info, pix_fmt)))
 
 
@@ -131,6 +135,19 @@ def _check_picture(codec: str, encoder: Encoder, info: VideoInfo, written: Colou
         )
 
 
+def _check_light(path: Path, codec: str, info: VideoInfo) -> None:
+    """OpenEXR comes from OpenEXR and goes there: on the way to a display somebody has to choose a look."""
+    if codec == "exr" and not is_light(info.pix_fmt):
+        raise UserError(f"{path}: OpenEXR holds scene-linear light, which the input is not (use .png, or ffv1 in .mkv)")
+    if codec != "exr" and is_light(info.pix_fmt):
+        raise UserError(
+            f"{path}: the input is scene-linear light, which {codec} does not hold: write pictures such as f_%04d.exr, "
+            "and make video of those where their look is chosen"
+        )
+    if codec == "exr" and not is_coloured(info.pix_fmt):
+        raise UserError(f"{path}: the input has no red, green and blue ({info.pix_fmt}), and only those are read of it")
+
+
 def _is_rgb_like(info: VideoInfo) -> bool:
     """Whether its samples are full range because pictures are, not because somebody chose it; and 16 bits because they
     have no depth between that and 8."""
@@ -161,6 +178,8 @@ def _loses_alpha(source: str, pix_fmt: str) -> bool:
 
 def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
     source = info.pix_fmt
+    if codec == "exr":
+        return ["OpenEXR attributes, and channels other than R, G, B and A: FFmpeg does not write them"]
     notes = [f"alpha: {codec} pictures are written without it ({ALPHA_WAYS})"] if _loses_alpha(source, pix_fmt) else []
     if depth_of(pix_fmt) < info.bit_depth:
         notes.append(f"depth: {codec} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")

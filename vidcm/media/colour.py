@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from vidcm.media import alpha
+from vidcm.media import alpha, light
 from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of, rgb_of, yuv_of
 from vidcm.media.names import has_alpha
 
@@ -80,10 +80,14 @@ class Converter:
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> uint8 RGB [H, W, 3], coded orientation."""
+        if light.is_coloured(frame.format.name):
+            return np.rint(self.to_deep_rgb(frame) * 255).astype(np.uint8)
         return self._reformat(self._to_rgb, frame, "rgb24", self.colour).to_ndarray()
 
     def to_deep_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame of any pixel format -> float32 RGB 0..1 [H, W, 3] at its full depth, coded orientation."""
+        if light.is_coloured(frame.format.name):
+            return light.display(light.light_of(frame)[..., :3]).clip(0, 1)
         if frame.format.is_rgb:
             deep = depth_of(frame.format.name) > 8  # libswscale makes 65280 of 255
             rgb = self._reformat(self._to_rgb, frame, "rgb48le" if deep else "rgb24", self.colour).to_ndarray()
@@ -93,7 +97,10 @@ class Converter:
         return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-        """RGB [H, W, 3] or RGBA, uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range."""
+        """RGB [H, W, 3] or RGBA, uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range; linear
+        light, if that is one of floats."""
+        if light.is_light(pix_fmt):
+            return light.frame_of(rgb, pix_fmt)
         if has_alpha(pix_fmt):
             cover = rgb[..., 3] if rgb.shape[-1] == 4 else np.ones(rgb.shape[:2], np.float32)
             seen = rgb[..., :3]
@@ -119,6 +126,8 @@ class Converter:
         stays = was_rgb or to_rgb or _coding(self.colour) == _coding(self.written)
         if frame.format.name == pix_fmt and stays:
             return frame
+        if light.is_light(pix_fmt):
+            return light.frame_of(light.light_of(frame), pix_fmt)
         if has_alpha(pix_fmt) and has_alpha(names[0]):
             colours, codes = self.convert(frame, alpha.opaque(pix_fmt)), alpha.samples_of(frame)
             return alpha.with_alpha(colours, alpha.recoded(codes, *names), pix_fmt)

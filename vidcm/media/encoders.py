@@ -146,6 +146,8 @@ ENCODERS = {
         formats=("rgb24", "rgb48be", "gray", "gray16be"),
         alpha=("rgba", "rgba64be", "ya8", "ya16be"),
     ),
+    # half or float is the source's: see `choice`
+    "exr": Encoder("exr", None, {"compression": "zip16"}, formats=("gbrpf32le",), alpha=("gbrapf32le",)),
 }
 # Without bitexact its identifiers are random, and no two files of one video the same.
 MATROSKA = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
@@ -159,7 +161,7 @@ CONTAINERS = {
 }
 
 Y4M = Container("yuv4mpegpipe", ("y4m",), {"strict": "-1"}, alone=True)  # more than eight bits count as experimental
-SEQUENCES = {".png": Container("image2", ("png",), alone=True)}
+SEQUENCES = {f".{codec}": Container("image2", (codec,), alone=True) for codec in ("png", "exr")}
 
 
 def container_for(path: Path) -> Container:

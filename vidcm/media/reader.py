@@ -34,7 +34,7 @@ class VideoFrame:
 
     index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
     orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits;
-    cover: gives `alpha` of one that has it.
+    cover: gives `alpha` of one that has it; light: gives that of one of scene-linear light.
     is_damaged: whether the decoder had to make up a part of it.
     """
 
@@ -47,9 +47,10 @@ class VideoFrame:
         native: av.VideoFrame | None = None,
         deep: Callable[[], np.ndarray] | None = None,
         cover: Callable[[], np.ndarray | None] | None = None,
+        light: Callable[[], np.ndarray | None] | None = None,
     ) -> None:
         self.index, self.instant, self.duration, self.native = index, instant, duration, native
-        self._picture, self._deep, self._cover = picture, deep, cover
+        self._picture, self._deep, self._cover, self._light = picture, deep, cover, light
         self.is_damaged = native is not None and native.is_corrupt
 
     @cached_property
@@ -74,12 +75,19 @@ class VideoFrame:
         """float32 [H, W], 0..1; None where all is opaque."""
         return self._cover() if self._cover else None
 
+    @cached_property
+    def light(self) -> np.ndarray | None:
+        """Scene-linear float32 RGB or associated RGBA [H, W, C], of which all else here is a display-like view."""
+        return self._light() if self._light else None
+
     def __repr__(self) -> str:
         return f"VideoFrame({self.index} at {self.instant} s for {self.duration} s)"
 
 
 def samples_of(frame: VideoFrame, with_alpha: bool) -> np.ndarray:
-    """RGB [H, W, 3] at full depth, or straight float32 RGBA [H, W, 4] where alpha is wanted and there."""
+    """RGB [H, W, 3] at full depth, or straight float32 RGBA [H, W, 4] where alpha is wanted and there; linear light."""
+    if frame.light is not None:
+        return frame.light
     if not with_alpha or frame.alpha is None:
         return frame.samples
     colours = frame.samples / np.float32(255) if frame.samples.dtype == np.uint8 else frame.samples

@@ -16,6 +16,7 @@ from vidcm.media.announced import cut_short
 from vidcm.media.colour import LIMITED, Converter
 from vidcm.media.deep import overshoots
 from vidcm.media.info import MediaWarning, decoder_of, describe, open_container, readable, video_stream
+from vidcm.media.light import is_coloured, light_of
 from vidcm.media.names import has_alpha
 from vidcm.media.packets import Times, demux
 from vidcm.media.pipes import CUT_SHORT, FORMAT, Counted, is_pipe
@@ -114,8 +115,10 @@ class PyAVReader(VideoReader):
         is_deep = self.info.bit_depth > 8 or (self._converter.colour.range == LIMITED and overshoots(native))
         deep = (lambda: self._upright(self._converter.to_deep_rgb(native))) if is_deep else None
         rgb = lambda: self._upright(self._converter.to_rgb(native))  # noqa: E731
-        cover = (lambda: self._upright(alpha_of(native))) if has_alpha(native.format.name) else None
-        frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep, cover)
+        name = native.format.name
+        light = (lambda: self._upright(light_of(native))) if is_coloured(name) else None
+        cover = (lambda: self._upright(alpha_of(native))) if has_alpha(name) and light is None else None
+        frame = VideoFrame(self._index, instant, end - instant, rgb, native, deep, cover, light)
         self._index += 1
         return frame
 
