@@ -10,7 +10,8 @@ import torch
 from vidcm.core.errors import UserError
 from vidcm.training.latents import LatentBatches, check_space, encode_shards, is_whole, latent_key, rows_of
 from vidcm.training.loop import train
-from vidcm.training.start import encode_batch, open_latents, start_processes
+from vidcm.training.sources import encode_batch, open_latents
+from vidcm.training.start import start_processes
 
 from .tiny import TinyBatches, TinyFamily
 

@@ -20,9 +20,9 @@ from vidcm.training.divided import check_divided, frames_divided, place_among
 from vidcm.training.metrics import MetricsFile, clear, say
 from vidcm.training.plan import held_bytes, memory_line, plan_line
 from vidcm.training.signals import StopRequest
+from vidcm.training.sources import open_batches
 from vidcm.training.start import (
     alone_in,
-    open_batches,
     open_family,
     others_answer,
     refuse_to_mix,
