@@ -140,6 +140,8 @@ VIOLATIONS = {
     "pipelines -> accelerate": ("pipelines/__init__.py", "import accelerate", "accelerate is imported by"),
     "data -> decord": ("data/__init__.py", "import decord", "decord is imported by"),
     "families -> xformers": ("families/__init__.py", "import xformers.ops", "xformers is imported by"),
+    "pipelines -> peft": ("pipelines/__init__.py", "import peft", "peft is imported by"),
+    "generation -> ray": ("generation/__init__.py", "import ray", "ray is imported by"),
 }
 
 
