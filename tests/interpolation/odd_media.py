@@ -60,6 +60,19 @@ def video(
     return path
 
 
+def in_ten_bits(path: Path, source: Path) -> Path:
+    """The pictures of another file, 24 a second, lossless."""
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p10le"
+        for index, frame in enumerate(given.decode(video=0)):
+            deep = frame.reformat(format="yuv420p10le")
+            deep.pts, deep.time_base = index, Fraction(1, 24)
+            output.mux(stream.encode(deep))
+        output.mux(stream.encode(None))
+    return path
+
+
 def cut(path: Path, part: float) -> Path:
     """The first part of its bytes."""
     data = path.read_bytes()

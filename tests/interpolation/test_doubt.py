@@ -14,6 +14,8 @@ from vidcm.interpolation.render import Renderer, Tally
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import VideoFrame, open_reader
 
+from .odd_media import in_ten_bits
+
 FOUR = Factor(Fraction(4))
 
 
@@ -85,18 +87,8 @@ def test_what_is_no_limit_is_refused(least):
 
 @pytest.mark.parametrize("fallback", ["hold", "crossfade"])
 def test_ten_bit_frames_keep_their_depth(tmp_path, make_video, crossfade, fallback):
-    source = tmp_path / "deep.mkv"
     interpolate_file(make_video(count=3), tmp_path / "eight.mkv", rule=FOUR, interpolator=crossfade, codec="ffv1")
-    import av
-
-    with av.open(str(tmp_path / "eight.mkv")) as given, av.open(str(source), "w") as container:
-        stream = container.add_stream("ffv1", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
-        for index, frame in enumerate(given.decode(video=0)):
-            deep = frame.reformat(format="yuv420p10le")
-            deep.pts, deep.time_base = index, Fraction(1, 24)
-            container.mux(stream.encode(deep))
-        container.mux(stream.encode(None))
+    source = in_ten_bits(tmp_path / "deep.mkv", tmp_path / "eight.mkv")
     interpolate_file(
         source, tmp_path / "out.mkv", rule=FOUR, interpolator=white, codec="ffv1", doubt=Doubt(1.0, fallback)
     )

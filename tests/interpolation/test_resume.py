@@ -26,6 +26,8 @@ from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
 from vidcm.media.shots import CutDetector
 
+from .odd_media import in_ten_bits
+
 DOUBLE, SETTINGS = Factor(Fraction(2)), {"IN": "this", "--seed": "0"}
 ROOT = Path(__file__).parents[2]
 
@@ -63,18 +65,6 @@ def resumed(source, target, how_to=GO_ON, settings=SETTINGS, **how):
     report = interpolate_file(source, target, interpolator=maker, settings=lambda: settings, resume=how_to, **how)
     assert not folder_of(target).exists()
     return report, maker
-
-
-def deep_video(source: Path, target: Path) -> Path:
-    with av.open(str(source)) as given, av.open(str(target), "w") as container:
-        stream = container.add_stream("ffv1", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
-        for index, frame in enumerate(given.decode(video=0)):
-            deep = frame.reformat(format="yuv420p10le")
-            deep.pts, deep.time_base = index, Fraction(1, 24)
-            container.mux(stream.encode(deep))
-        container.mux(stream.encode(None))
-    return target
 
 
 def joined(tmp_path: Path, make_video) -> Path:
@@ -115,7 +105,7 @@ def test_it_ends_with_the_bytes_of_a_run_that_was_not_interrupted(case, make_vid
     source = {
         "uneven": lambda: make_video(rate=600, instants=UNEVEN),
         "cuts": lambda: joined(tmp_path, make_video),
-        "ten bits": lambda: deep_video(make_video(count=20), tmp_path / "deep.mkv"),
+        "ten bits": lambda: in_ten_bits(tmp_path / "deep.mkv", make_video(count=20)),
     }.get(case, lambda: make_video(count=20, tone_s=0 if case == "VP9" else 0.8))()
     detect = lambda: {"detector": CutDetector()} if case == "cuts" else {}  # noqa: E731
     whole, target = tmp_path / f"whole-{name}", tmp_path / name
