@@ -46,6 +46,18 @@ def test_motion_is_found_at_two_thirds_of_the_size_within_bounds(size, wanted):
     assert working_size(*size) == wanted
 
 
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((256, 448), (384, 672)), ((540, 960), (512, 912)), ((1080, 1920), (512, 912)), ((100, 150), (144, 224))],
+)
+def test_a_finer_look_is_larger_up_to_the_same_bound_and_stored_with_the_model(size, wanted, family, tmp_path):
+    assert working_size(*size, finer=1.5) == wanted
+    family.vae.register_to_config(finer=1.5)
+    family.save(tmp_path / "model")
+    look = MotionFamily.load(tmp_path / "model").look(torch.rand(1, 3, *size))
+    assert tuple(look.small.shape[-2:]) == wanted
+
+
 def test_latents_have_the_shape_the_dit_expects_and_follow_the_generator(family, batch):
     x0, condition = family.encode(batch, generator=generator())
     again, _ = family.encode(batch, generator=generator())

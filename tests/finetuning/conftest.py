@@ -57,10 +57,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(model: Path, monkeypatch: pytest.MonkeyPatch) -> FinetuneConfig:
-    """Six steps, judged three times on one window a rate; batches of two made in this process."""
+    """Six steps of one part, judged three times on one window a rate; batches of two made in this process."""
     monkeypatch.setattr(windows, "RENDERED", 1)
     monkeypatch.setattr("vidcm.finetuning.recipe.WORKERS", 0)
     torch.manual_seed(0)
-    return FinetuneConfig(
-        str(model), steps=6, evaluations=3, patience=9, windows=1, batch_size=2, device="cpu", precision="fp32"
-    )
+    how = {"parts": ("pictures",), "windows": 1, "batch_size": 2, "device": "cpu", "precision": "fp32"}
+    return FinetuneConfig(str(model), steps=6, evaluations=3, patience=9, **how)

@@ -1,16 +1,14 @@
 """`vidcm finetune` in two processes, as torchrun starts them: one judges and tells, both train."""
 
 import json
-import os
-import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.two_processes import in_two_processes
 from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
 
@@ -19,17 +17,7 @@ WEIGHTS = "1-pictures/model/vae/diffusion_pytorch_model.safetensors"
 
 def together(*words: str | Path) -> list[subprocess.CompletedProcess[str]]:
     """The command in two gloo processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    place |= {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "vidcm.cli.main", "finetune", *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    started = [subprocess.Popen(command, env=env, **pipes) for env in ranks]
-    ended = [(one.communicate(timeout=300), one.returncode) for one in started]
-    return [subprocess.CompletedProcess(command, code, *said) for said, code in ended]
+    return in_two_processes(["-m", "vidcm.cli.main", "finetune", *words])
 
 
 def scores(run: Path) -> list[float]:
@@ -49,7 +37,7 @@ def assert_alike(one: Path, two: Path) -> None:
 
 @pytest.fixture
 def words(dataset, model) -> list[str | Path]:
-    plain = ["--device", "cpu", "--precision", "fp32", "--steps", "4", "--windows", "1"]
+    plain = ["--device", "cpu", "--precision", "fp32", "--steps", "4", "--windows", "1", "--parts", "pictures"]
     return [dataset, "--model", model, "--batch-size", "2", *plain]
 
 
@@ -81,7 +69,7 @@ def test_a_run_of_one_process_goes_on_in_two(dataset, words, config, tmp_path, m
 
 @pytest.mark.slow
 def test_a_mistake_is_told_once(words, tmp_path):
-    first, second = together(*words, "-o", tmp_path / "two", "--objective", "none", "--parts", "motion")
+    first, second = together(*words, "-o", tmp_path / "two", "--parts", "motion", "--objective", "none")
     assert (first.returncode, second.returncode) == (2, 1)
     assert "unknown objective 'none'" in first.stderr
     assert len(first.stderr.strip().splitlines()) == 1

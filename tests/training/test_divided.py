@@ -1,11 +1,7 @@
 """Two processes that divide weights or frames train what one process trains."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ from safetensors.torch import load_file
 
 from tests.families.tiny_video import write
 from tests.training.test_pretrained import settings, vidcm_train
+from tests.two_processes import in_two_processes, succeeded
 from vidcm.core.errors import UserError
 from vidcm.families.motion import MotionFamily
 from vidcm.training.plan import memory_line
@@ -28,22 +25,7 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-6}  # sums in another order, six Adam steps on
 
 def together(out: Path, *runs: tuple[str, dict]) -> None:
     """The runs, one after the other, in two gloo processes."""
-    in_two_processes(str(Path(tiny.__file__)), str(out), json.dumps(runs))
-
-
-def in_two_processes(*words: str) -> str:
-    """What the first of two Python processes that know of each other says on standard error."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    place["ACCELERATE_USE_CPU"] = os.environ.get("ACCELERATE_USE_CPU", "true")
-    command = [sys.executable, *words]
-    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    started = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
-    said = [process.communicate(timeout=1800)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], "\n".join(said)
-    return said[0]
+    succeeded(in_two_processes([tiny.__file__, out, json.dumps(runs)]))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +130,7 @@ def test_a_pretrained_network_is_tuned_in_shards_and_the_stock_pipeline_reads_it
     stock, words = write("wan 2.1 t2v", tmp_path / "stock"), ["-m", "vidcm.cli.main", "train", str(settings)]
     words += ["family=wan", f"init={stock}", "optimizer.lr=1e-3"]
     vidcm_train(settings, *words[4:], f"out={tmp_path / 'one'}")
-    said = in_two_processes(*words, f"out={tmp_path / 'two'}", "shard=true", "latents.batch_size=1")
+    said = succeeded(in_two_processes([*words, f"out={tmp_path / 'two'}", "shard=true", "latents.batch_size=1"]))
     assert "2 steps of 2 clips (1 x 1 batches x 2), fp32, 2 processes on cpu, weights in shards" in said
     first, second = (DiffusionPipeline.from_pretrained(tmp_path / run / "model") for run in ("one", "two"))
     for (name, weight), (_, same) in zip(

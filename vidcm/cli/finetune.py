@@ -7,7 +7,7 @@ import click
 
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
-from vidcm.finetuning.config import PARTS, FinetuneConfig
+from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
 
@@ -26,7 +26,9 @@ DEFAULTS = FinetuneConfig()
     "--model", type=click.Path(path_type=Path), help="Model directory to start from.  [default: the shipped one]"
 )
 @click.option(
-    "--parts", metavar="PART,...", help=f"Of a motion model, what is tuned: {', '.join(PARTS)}.  [default: {PARTS[0]}]"
+    "--parts",
+    metavar="PART,...",
+    help=f"Of a motion model, what is tuned: {', '.join(PARTS)}.  [default: {','.join(USUAL)}]",
 )
 @click.option(
     "--objective", help=f"Of motion, or of a generator; see vidcm objectives.  [default: {DEFAULTS.objective}]"

@@ -87,7 +87,7 @@ class MotionFamily:
 
     def look(self, frame: Tensor) -> Look:
         """frame: float32 [B, 3, H, W] in 0..1, any size."""
-        return Look(frame)
+        return Look(frame, self.vae.config.finer)
 
     def pair(
         self,

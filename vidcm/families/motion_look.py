@@ -15,13 +15,13 @@ REPEATED = 2 / 255  # mean difference over 8 x 8 pixels that frames which are on
 
 
 class Look:
-    """frame: float32 [B, 3, H, W] in 0..1, any size. Keeps no hold of it.
+    """frame: float32 [B, 3, H, W] in 0..1, any size. Keeps no hold of it. finer: see `working_size`.
 
     Motion is measured once however often it is asked for, as long as both looks live: in a stream every frame has a
     part in three pairs."""
 
-    def __init__(self, frame: Tensor) -> None:
-        small = resize(frame, working_size(*frame.shape[-2:]))
+    def __init__(self, frame: Tensor, finer: float = 1.0) -> None:
+        small = resize(frame, working_size(*frame.shape[-2:], finer))
         self.small = small.clone() if small.data_ptr() == frame.data_ptr() else small
         self._motion: WeakKeyDictionary[Look, Tensor] = WeakKeyDictionary()
 
@@ -63,12 +63,13 @@ def no_motion(frame: Tensor) -> Tensor:
     return frame.new_zeros(len(frame), 2, frame.shape[-2] // 4, frame.shape[-1] // 4)
 
 
-def working_size(height: int, width: int) -> tuple[int, int]:
+def working_size(height: int, width: int, finer: float = 1.0) -> tuple[int, int]:
     """Where motion is found: at two thirds of the short side, between LEAST_SIDE and MOST_SIDE but never enlarged, both
-    sides brought to multiples of 16."""
+    sides brought to multiples of 16. finer: times as large, up to MOST_SIDE, and enlarged where it has to be."""
     short = min(height, width)
-    shrink = min(1.0, min(max(short * 2 / 3, LEAST_SIDE), MOST_SIDE) / short)
-    return tuple(max(64, 16 * round(side * shrink / 16)) for side in (height, width))
+    usual = min(1.0, min(max(short * 2 / 3, LEAST_SIDE), MOST_SIDE) / short)
+    scale = min(usual * finer, max(usual, MOST_SIDE / short))
+    return tuple(max(64, 16 * round(side * scale / 16)) for side in (height, width))
 
 
 def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:

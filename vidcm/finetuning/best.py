@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vidcm.families.checkpoint import written_whole
 from vidcm.finetuning.history import Mark
+from vidcm.pipelines.confidence import FILE as CALIBRATION
 
 FACTS = "tuned.json"
 Copy = Callable[[str, str], str]
@@ -25,10 +26,13 @@ def keep_if_better(model: Path, best: Path, mark: Mark) -> bool:
 
 
 def copy_model(model: Path, target: Path, mark: Mark | None = None, copy: Copy = shutil.copy2) -> None:
-    """A model directory as a whole; what was there before stays until then."""
+    """A model directory as a whole; what was there before stays until then. How far doubt is to be believed, which
+    training does not write, is kept from what was there."""
     with written_whole(target) as aside:
         left_out = shutil.ignore_patterns("*.md", FACTS)
         shutil.copytree(model, aside, ignore=left_out, copy_function=copy, dirs_exist_ok=True)
+        if (target / CALIBRATION).is_file() and not (aside / CALIBRATION).exists():
+            shutil.copy2(target / CALIBRATION, aside)
         if mark is not None:
             write_facts(aside, mark)
 

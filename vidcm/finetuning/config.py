@@ -7,7 +7,8 @@ from vidcm.core.errors import WrongUse
 from vidcm.core.size import pixels_of
 from vidcm.training.trackers import check_trackers
 
-PARTS = ("pictures", "motion")
+PARTS = ("settings", "pictures", "motion")
+USUAL = PARTS[:2]
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class FinetuneConfig:
     """Settings of `vidcm finetune`. None: what suits the machine and the footage (vidcm/finetuning/recipe.py)."""
 
     model: str | None = None  # a model directory; None: the shipped one
-    parts: tuple[str, ...] = ()  # of a motion model, in the order of PARTS; none: the first
+    parts: tuple[str, ...] = ()  # of a motion model, in the order of PARTS; none: USUAL
     objective: str = "ect"  # of the part `motion`, or of a generator: a name of `vidcm objectives`
     lora: int | None = None  # of a generator: rank of an adapter; None: all weights of its network
     num_frames: int | None = None  # of a generator's clips; None: what the footage has, at most the model's usual

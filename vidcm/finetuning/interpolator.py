@@ -1,6 +1,7 @@
 """The motion model as what is tuned: rebuilt frames of held-out clips decide, in decibels."""
 
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,8 @@ from vidcm.data.clips import ClipCache
 from vidcm.evaluation.figure import contact_sheet, liveliest
 from vidcm.evaluation.report import DECIMALS, HEADINGS
 from vidcm.evaluation.windows import spread
-from vidcm.finetuning.config import PARTS, FinetuneConfig
+from vidcm.finetuning.choosing import COST, choose, chosen_in
+from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.finetuning.history import START, Judgement, Mark
 from vidcm.finetuning.judge import headline, judge, load_interpolator
 from vidcm.finetuning.recipe import run_config
@@ -31,6 +33,7 @@ class MotionSubject(Subject):
     CURVE: ClassVar = "PSNR on the validation clips, dB"
     HEADINGS: ClassVar = HEADINGS
     DECIMALS: ClassVar = DECIMALS
+    chosen = frozenset({"settings"})
     LEGEND: ClassVar = (
         "Frames rebuilt in two network steps, means over clips. `val`: the dataset's validation clips, every second "
         "frame rebuilt (2x) or three of four (4x). `rendered`: scenes with known motion, the same for every run. PSNR, "
@@ -43,18 +46,26 @@ class MotionSubject(Subject):
             if getattr(config, name):
                 said = name.replace("_", "-")
                 raise UserError(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
-        self.parts = tuple(part for part in PARTS if part in (config.parts or PARTS[:1]))
+        self.parts = tuple(part for part in PARTS if part in (config.parts or USUAL))
         if config.division and "pictures" in self.parts:
             raise WrongUse(
                 f"{config.division}: the part pictures is small and stays whole in each process: leave it out, or give "
                 "--parts motion"
             )
         self.sets = held_out(cache, config.windows)
+        self.training = held_out(cache, config.windows, "train") if "settings" in self.parts else {}
         self.others = {"rendered": rendered()} | referred(config.reference, config.windows)
         self.windows, self.aims = total(self.sets), tuple(self.sets)
 
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
         return run_config(part, self.config, self.cache, start, out, steps, processes.count)
+
+    @property
+    def judgements(self) -> int:
+        return super().judgements + (1 + ceil(COST) if self.training else 0)
+
+    def choose(self, part: str, start: Path, out: Path, tell: Tell) -> None:
+        choose(start, out, self.training, self.config.device, tell)
 
     def judge(self, model: Path, tell: Tell) -> Judgement:
         return judge(load_interpolator(model, self.config.device), self.sets, tell)
@@ -77,7 +88,7 @@ class MotionSubject(Subject):
         size = "Hardly anything gained" if gain < NOTICED else "Better"
         return (
             f"**{size}: {gain:+.2f} dB** on the validation clips ({before.headline:.2f} to {after.headline:.2f} dB of "
-            f"PSNR, mean of 2x and 4x), {after.part}, step {after.step}."
+            f"PSNR, mean of 2x and 4x), {after.part}{f', step {after.step}' if after.step else ''}."
         )
 
     def forgetting(self, before: Mark, after: Mark) -> list[str]:
@@ -87,6 +98,10 @@ class MotionSubject(Subject):
             word = "forgot" if change < -FORGOTTEN else "kept" if change <= FORGOTTEN else "gained"
             lines.append(f"{name}: {change:+.2f} dB, {word}")
         return sorted(lines)
+
+    def notes(self, best: Path) -> list[str]:
+        was, now = (chosen_in(model) for model in (self.start, best))
+        return [f"settings: {name} {was[name]:g} to {now[name]:g}" for name in was if was[name] != now[name]]
 
     def sheet(self, before: Path, after: Path) -> np.ndarray:
         clips = next(iter(self.sets.values()))

@@ -26,7 +26,7 @@ def write_report(
     lines = [
         f"# Fine-tuning on {Path(settings.dataset).name}",
         subject.verdict(before, after),
-        "\n".join(f"- {line}" for line in subject.forgetting(before, after)),
+        "\n".join(f"- {line}" for line in (*subject.forgetting(before, after), *subject.notes(run / "best"))),
         "Before / after:",
         table(subject, before, after),
         subject.LEGEND,

@@ -98,7 +98,7 @@ def lead(
 
 def check(subject: Subject, leader: Leader) -> None:
     """Raises UserError for a training that cannot be, before anything is judged."""
-    for part in subject.parts:
+    for part in subject.trained:
         config = subject.run_config(part, str(subject.start), "", 1, leader.processes)
         check_stage_divided(config)
         place_among(config, 0, leader.processes.count)
@@ -142,9 +142,12 @@ class Tuning:
             self.settings.save(self.run)
         first, judged_s = self.judge_start()
         steps = self.settle(before, judged_s)
-        parts = self.subject.parts
-        for number, part in enumerate(parts, 1):
-            self.tune(part, self.run / f"{number}-{part}", max(1, steps // len(parts)))
+        for number, part in enumerate(self.subject.parts, 1):
+            folder = self.run / f"{number}-{part}"
+            if part in self.subject.chosen:
+                self.choose(part, folder)
+            else:
+                self.tune(part, folder, max(1, steps // len(self.subject.trained)))
         return self.conclude(first)
 
     def judge_start(self) -> tuple[Mark, float]:
@@ -162,15 +165,14 @@ class Tuning:
 
     def settle(self, before: Settings | None, judged_s: float) -> int:
         """How many steps to train in all, written down once: minutes are timed the first time only."""
-        config, parts = self.settings.config, self.subject.parts
-        if config.minutes is None:
+        config, trained = self.settings.config, self.subject.trained
+        if config.minutes is None or not trained:
             steps = config.steps
         elif before is not None and before.steps is not None and before.config.minutes == config.minutes:
             steps = before.steps
         else:
-            timed = self.run_config(parts[0], str(self.subject.start), "", 1)
-            judging_s = judged_s * (1 + config.evaluations * len(parts))
-            left_s = max(0.0, 60 * config.minutes - judging_s)
+            timed = self.run_config(trained[0], str(self.subject.start), "", 1)
+            left_s = max(0.0, 60 * config.minutes - judged_s * self.subject.judgements)
             steps = steps_in(left_s, timed, self.run / ".timing.tmp", self.leader.train)
             note = ", the least that teach anything" if steps <= LEAST else ""
             say(f"{config.minutes:g} minutes are {steps} steps here{note}")
@@ -180,6 +182,17 @@ class Tuning:
 
     def run_config(self, part: str, start: str, out: str, steps: int) -> RunConfig:
         return self.subject.run_config(part, start, out, steps, self.leader.processes)
+
+    def choose(self, part: str, folder: Path) -> None:
+        """One part that is chosen on training clips, kept where the validation clips bear the choice out."""
+        if self.history.find(part, 0) is not None:
+            return
+        folder.mkdir(exist_ok=True)
+        tidy(folder)
+        say(f"choosing {part} on training clips")
+        self.subject.choose(part, self.subject.start_of(folder, self.best), folder / "model", teller())
+        clear()
+        self.watch(part, folder / "model")(0)
 
     def tune(self, part: str, folder: Path, steps: int) -> None:
         """One part, from the best model so far, as far as it has not been tuned."""
@@ -210,7 +223,8 @@ class Tuning:
                 kept = keep_if_better(model, self.best, mark)
                 self.history.add(mark)
                 gain, note = mark.headline - self.history.marks[0].headline, ", the best so far" if kept else ""
-                say(f"validation after {step} steps: {self.subject.say(mark)} ({gain:+.2f}){note}")
+                when = f"after {step} steps" if step else f"of {part}"
+                say(f"validation {when}: {self.subject.say(mark)} ({gain:+.2f}){note}")
             enough = self.history.idle(part) >= self.settings.config.patience
             if enough:
                 say(f"{part}: no gain in {self.settings.config.patience} validations, that is enough")
@@ -224,7 +238,7 @@ class Tuning:
         return Mark(part, step, self.subject.headline(scores), scores)
 
     def shown(self, judge: Callable[[Path, Tell], Judgement], model: Path) -> Judgement:
-        found = judge(model, live if sys.stderr.isatty() else lambda _: None)
+        found = judge(model, teller())
         clear()
         return found
 
@@ -240,6 +254,11 @@ class Tuning:
         report = write_report(self.run, self.settings, subject, before, after, self.history.marks)
         told = (
             subject.verdict(before, after).replace("**", ""),
-            *(f"  {x}" for x in subject.forgetting(before, after)),
+            *(f"  {x}" for x in (*subject.forgetting(before, after), *subject.notes(self.best))),
         )
         return Tuned(self.best, report, before, after, told, subject.use(self.best), subject.facts(before, after))
+
+
+def teller() -> Tell:
+    """How far a judgement is, on a terminal."""
+    return live if sys.stderr.isatty() else lambda _: None

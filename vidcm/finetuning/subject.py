@@ -27,6 +27,7 @@ class Subject(ABC):
     DECIMALS: ClassVar[dict[str, int]]
 
     parts: tuple[str, ...]
+    chosen: frozenset[str] = frozenset()  # those of them that are chosen on training clips rather than trained
     windows: int  # what a judgement looks at
     aims: tuple[str, ...] = ()  # the names of the sets that decide
 
@@ -36,6 +37,19 @@ class Subject(ABC):
     @abstractmethod
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
         """The training of a part. Raises UserError for settings or data that will not do."""
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        return tuple(part for part in self.parts if part not in self.chosen)
+
+    @property
+    def judgements(self) -> int:
+        """How many a run takes, about, as far as they cost time beside training."""
+        return 1 + self.config.evaluations * len(self.trained)
+
+    def choose(self, part: str, start: Path, out: Path, tell: Tell) -> None:
+        """The model directory `start` with a part of `chosen` as suits the training clips best, in `out`."""
+        raise NotImplementedError(part)
 
     @abstractmethod
     def judge(self, model: Path, tell: Tell) -> Judgement:
@@ -73,6 +87,10 @@ class Subject(ABC):
     @abstractmethod
     def forgetting(self, before: Mark, after: Mark) -> list[str]:
         """What was gained or lost beside the aim, a line for each set."""
+
+    def notes(self, best: Path) -> list[str]:
+        """What else there is to tell of the result, a line each."""
+        return []
 
     @abstractmethod
     def sheet(self, before: Path, after: Path) -> np.ndarray:

@@ -19,18 +19,20 @@ from vidcm.evaluation.windows import Window, find_clips, read_windows, spread
 
 FACTORS = {2: 1, 4: 2}  # every second frame rebuilt, or three of four (larger motion); there, half as many windows
 SIDE = 256  # short side of judged frames, where the shipped model works
+NAMES = {"train": "training", "val": "validation"}
 RENDERED, RENDERED_SEED = 12, 7
 
 Set = list[list[Window]]
 
 
-def held_out(cache: ClipCache, count: int) -> dict[str, Set]:
-    """The dataset's validation clips, about `count` windows in all at 2x. Raises UserError where there are none."""
-    found = {f"val {factor}x": _spread_over(cache, "val", factor, count // less) for factor, less in FACTORS.items()}
-    if not found["val 2x"]:
+def held_out(cache: ClipCache, count: int, split: str = "val") -> dict[str, Set]:
+    """Of the dataset's validation clips, or of another split, about `count` windows in all at 2x. Raises UserError
+    where there are none."""
+    found = {f"{split} {factor}x": _spread_over(cache, split, factor, count // n) for factor, n in FACTORS.items()}
+    if not found[f"{split} 2x"]:
         raise UserError(
-            f"{cache.folder} has no validation clip of 3 frames or more: prepare more than one video, or name one for "
-            "`val` in a manifest.csv (docs/prepare.md)"
+            f"{cache.folder} has no {NAMES[split]} clip of 3 frames or more: prepare more than one video, or name one "
+            f"for `{split}` in a manifest.csv (docs/prepare.md)"
         )
     return {name: clips for name, clips in found.items() if clips}
 

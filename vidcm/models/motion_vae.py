@@ -63,6 +63,7 @@ class MotionVAE(ModelMixin, ConfigMixin):
     """The five parts, and how they connect. Latents are per in-between frame: [B*K, latent_channels, h/16, w/16].
 
     latent_mean, latent_variance: per channel, followed during training; `scale` brings z to zero mean, unit deviation.
+    finer: how much larger than usual the working size is, see vidcm.families.motion_look.
     """
 
     @register_to_config
@@ -72,8 +73,11 @@ class MotionVAE(ModelMixin, ConfigMixin):
         condition_channels: int = 128,
         local_channels: int = 64,
         widths: tuple[int, ...] = (16, 48, 96, 128),
+        finer: float = 1.0,
     ):
         super().__init__()
+        if not 1 <= finer <= 2:
+            raise ValueError(f"finer must be between 1 and 2, got {finer}")
         if latent_channels < PARTS:
             raise ValueError(f"latent_channels must be at least {PARTS}, the parts of a correction: {latent_channels}")
         self.pyramid = FramePyramid(widths)
