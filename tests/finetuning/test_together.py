@@ -13,6 +13,7 @@ from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
 
 WEIGHTS = "1-pictures/model/vae/diffusion_pytorch_model.safetensors"
+NETWORK = "1-motion/model/transformer/diffusion_pytorch_model.safetensors"
 
 
 def together(*words: str | Path) -> list[subprocess.CompletedProcess[str]]:
@@ -24,13 +25,13 @@ def scores(run: Path) -> list[float]:
     return [json.loads(line)["headline"] for line in (run / "history.jsonl").read_text().splitlines()]
 
 
-def assert_alike(one: Path, two: Path) -> None:
+def assert_alike(one: Path, two: Path, weights: str = WEIGHTS) -> None:
     """But for the order of sums, of which AdamW's first steps make much where a gradient is next to nothing: weights to
     a fiftieth of how far they moved, scores, which rise by ten decibels, to a hundredth of one."""
     assert scores(one) == pytest.approx(scores(two), abs=1e-2)
     start, first, second = (
         torch.cat([tensor.flatten() for _, tensor in sorted(load_file(path).items())])
-        for path in (one / WEIGHTS.replace("model/", "start/", 1), one / WEIGHTS, two / WEIGHTS)
+        for path in (one / weights.replace("model/", "start/", 1), one / weights, two / weights)
     )
     assert (first - second).norm() < 0.02 * (first - start).norm()
 
@@ -65,6 +66,15 @@ def test_a_run_of_one_process_goes_on_in_two(dataset, words, config, tmp_path, m
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "1 clips in each batch instead of 2, so that a step stays 2 clips in 2 processes" in first.stderr
     assert_alike(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.slow
+def test_weights_in_shards_are_tuned_like_whole_ones(dataset, words, config, tmp_path):
+    first, second = together(*words, "-o", tmp_path / "two", "--parts", "motion", "--shard")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "2 processes on cpu, weights in shards" in first.stderr
+    finetune(dataset, tmp_path / "one", config, parts=("motion",), steps=4, batch_size=4, evaluations=6)
+    assert_alike(tmp_path / "one", tmp_path / "two", NETWORK)
 
 
 @pytest.mark.slow
