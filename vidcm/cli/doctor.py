@@ -82,6 +82,17 @@ def readers() -> Iterator[Finding]:
                 yield failure, backend, first_line(error)
 
 
+def encoders() -> Iterator[Finding]:
+    """Hardware encoders that work, each tried; software ones are always there."""
+    from vidcm.media.hardware import at_work
+
+    found = at_work()
+    for name in (name for name, reason in found.items() if reason is None):
+        yield "ok", name, "encodes (--encoder auto takes it)"
+    if missing := [name for name, reason in found.items() if reason is not None]:
+        yield "note", "not usable here", f"{', '.join(missing)}; software serves"
+
+
 def attention() -> Iterator[Finding]:
     """Each attention backend on each kind of device, run once."""
     import torch
@@ -110,7 +121,14 @@ def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-SECTIONS = {"Packages": packages, "Devices": devices, "Readers": readers, "Attention": attention, "Models": models}
+SECTIONS = {
+    "Packages": packages,
+    "Devices": devices,
+    "Readers": readers,
+    "Encoders": encoders,
+    "Attention": attention,
+    "Models": models,
+}
 
 
 @click.command()

@@ -16,6 +16,7 @@ from vidcm.core.processes import launched
 from vidcm.interpolation.check import check_model, check_paths
 from vidcm.interpolation.doubt import FALLBACKS
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
+from vidcm.media.hardware import SOFTWARE, check_encoder
 from vidcm.media.pace import SOUNDS
 
 
@@ -80,6 +81,13 @@ from vidcm.media.pace import SOUNDS
     "--codec",
     type=click.Choice(list(ENCODERS)),
     help="Codec of the pictures; ffv1 is lossless.  [default: what OUT's players know, at IN's bit depth]",
+)
+@click.option(
+    "--encoder",
+    default=SOFTWARE,
+    show_default=True,
+    metavar="software|auto|NAME",
+    help="auto: hardware if some works here, such as NVENC; NAME: that one, such as hevc_nvenc.",
 )
 @click.option("--quality", type=click.Choice(QUALITIES), help="Quality of the pictures.  [default: high]")
 @click.option(
@@ -179,6 +187,7 @@ def command(
     how = {"rule": rule, **request(sound=sound, **given)}
     if not many:
         judged(check_codec, target, how["codec"], how["quality"])
+    judged(check_encoder, how["encoder"], how["codec"])
     check_model(model)
     check_reports(reports, source, target)
     check_place(place, workers, None if many else "a folder")

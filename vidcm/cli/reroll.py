@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Options that make another file, or none at all, of what is there.
 OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated")
 # What both takes must have in common.
-KEPT = ("rule", "codec", "quality", "doubt", "cuts", "at_cuts", "interlaced", "overlays")
+KEPT = ("rule", "codec", "quality", "encoder", "doubt", "cuts", "at_cuts", "interlaced", "overlays")
 
 
 def _parse(text: str) -> Fraction:

@@ -21,6 +21,7 @@ from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.job import tick_of
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.whole import check_whole
+from vidcm.media.hardware import SOFTWARE
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
@@ -72,6 +73,7 @@ def reroll(
     at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
     quality: str | None = None,
+    encoder: str = SOFTWARE,
     doubt: Doubt | None = None,
     interlaced: str = REFUSE,
     overlays: bool = False,
@@ -93,7 +95,7 @@ def reroll(
         tick, rate = tick_of(reader.info, rule), rule.output_rate(reader.info.average_rate)
         stretch, origin = rule.stretch, reader.info.origin
         shown = {(each.planned.instant - origin) * stretch: each.shown for each in made}
-        return _spliced(target, shown, tick, rate, codec, quality)
+        return _spliced(target, shown, tick, rate, codec, quality, encoder)
 
 
 def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
@@ -150,6 +152,7 @@ def _spliced(
     rate: Fraction | None,
     codec: str | None,
     quality: str | None,
+    encoder: str,
 ) -> Rerolled:
     """shown: what the output shows from when on, seconds; the rest: of its encoder."""
     with open_reader(target, rotate=False) as reader:
@@ -167,7 +170,7 @@ def _spliced(
     shown_at = [packet.pts for packet in file[places.start : places.stop]]
     end = min((packet.pts for packet in file[places.stop :]), default=max(shown_at) + file[-1].duration)
     try:
-        how = {"time_base": tick, "rate": rate, "codec": codec, "quality": quality}
+        how = {"time_base": tick, "rate": rate, "codec": codec, "quality": quality, "encoder": encoder}
         with VideoWriter(aside, info, copy_from=target, **how) as writer:
             new_packets = _encoded(writer, info, places, ticks, new, shown_at, end)
             coded_anew = [Coded(packet.pts or 0, 0, packet.is_keyframe) for packet in new_packets]

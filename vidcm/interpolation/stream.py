@@ -20,7 +20,7 @@ from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.job import Job, Progress, job_of, tick_of
-from vidcm.interpolation.journal import ANEW, Journal, Settings, journal_of
+from vidcm.interpolation.journal import ANEW, GO_ON, Journal, Settings, journal_of
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.piped import Piped, no_journal
 from vidcm.interpolation.plan import PlannedFrame, Rule
@@ -28,8 +28,9 @@ from vidcm.interpolation.preview import SideBySide, doubled
 from vidcm.interpolation.repair import NOTHING
 from vidcm.interpolation.segments import Begin, length_for, numbered, rendered
 from vidcm.interpolation.span import Span
-from vidcm.media.choice import choose
+from vidcm.media.choice import Choice, choose
 from vidcm.media.encoders import check_steady
+from vidcm.media.hardware import SOFTWARE, named
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
 from vidcm.media.lock import claimed
@@ -88,6 +89,7 @@ def interpolate_file(
     at_cuts: "AtCuts" = "continue",
     codec: str | None = None,
     quality: str | None = None,
+    encoder: str = SOFTWARE,
     span: Span | None = None,
     preview: Fraction | None = None,
     sound: str = STRETCH,
@@ -109,7 +111,7 @@ def interpolate_file(
     In slow motion the duration is `rule.stretch` times the source's, and `sound` says what becomes of it: see `Pace`.
 
     detector: finds cuts, across which nothing is blended; cuts: those that are known. at_cuts: an in-between at a
-    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality: see
+    cut "continue"s the nearer frame (the interpolator gets no other end), or "hold"s it. codec, quality, encoder: see
     `VideoWriter`. span: the part to take, sound and all; None takes the whole. preview: so many
     seconds of it, beside the source frames held. interlaced: "refuse" such pictures,
     "deinterlace" or "ignore" it. allow_truncated: take what is there of a file that is cut short. repair: which of
@@ -133,7 +135,9 @@ def interpolate_file(
     with open_reader(source, rotate=False) as reader:
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
-        choice = choose(target, shape, codec, quality)  # refuses what the writer would, before the long read
+        choice = choose(target, shape, codec, quality, encoder)  # refuses what the writer would, before the long read
+        if resume == GO_ON and named(choice.encoder.name):
+            reader.problems.append(f"{choice.encoder.name} is hardware: the same pictures need not be the same bytes")
         job = job_of(reader, rule, span, preview, allow_truncated)
         check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
@@ -165,8 +169,8 @@ def interpolate_file(
         piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (
             claimed(target) if processes.is_first and not piped else nullcontext(),
-            no_journal() if piped else journal_of(target, settings, resume, processes) as journal,
-            _writer(target, shown, rule, codec, quality, Pace(rule.stretch, sound), journal) as writer,
+            no_journal() if piped else journal_of(target, _with(settings, choice), resume, processes) as journal,
+            _writer(target, shown, rule, (codec, quality, encoder), Pace(rule.stretch, sound), journal) as writer,
             kind(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
             closing(ahead(rendered(begins, renderer, journal.is_mine), FRAMES_AHEAD)) as made,
         ):
@@ -192,6 +196,13 @@ def interpolate_file(
         in_front = [] if still is None else [each.as_dict() for each in still.found(reader.info.start)]
         took_s = time.monotonic() - started
         return _report(source, writer, shown.info, rule, tally, assembly, in_front, reader.problems, took_s)
+
+
+def _with(settings: Settings | None, choice: Choice) -> Settings | None:
+    """The settings, and the encoder that was found: pictures of two do not fit together in a file."""
+    if settings is None:
+        return None
+    return lambda: {**settings(), "encoder": choice.encoder.name}
 
 
 def _as_it_is(planned: "PlannedFrame", shown: "Shown") -> "Shown":
@@ -236,8 +247,10 @@ def _report(
 
 
 def _writer(
-    target: Path, job: Job, rule: Rule, codec: str | None, quality: str | None, pace: Pace, journal: Journal
+    target: Path, job: Job, rule: Rule, how: tuple[str | None, str | None, str], pace: Pace, journal: Journal
 ) -> VideoWriter:
+    """how: codec, quality, encoder."""
+    codec, quality, encoder = how
     info = job.info
     return VideoWriter(
         target,
@@ -246,6 +259,7 @@ def _writer(
         rate=rule.output_rate(info.average_rate),
         codec=codec,
         quality=quality,
+        encoder=encoder,
         copy_from=info.path,
         window=job.window,
         pace=pace,

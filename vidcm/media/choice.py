@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from vidcm.core.errors import UserError
+from vidcm.media import hardware
 from vidcm.media.colour import FULL, LIMITED, RGB, Colour
 from vidcm.media.deep import depth_of
 from vidcm.media.encoders import ENCODERS, Container, Encoder, check_codec, container_for
@@ -40,31 +41,59 @@ class Choice:
         return has_alpha(self.pix_fmt)
 
 
-def choose(path: Path, info: VideoInfo, codec: str | None = None, quality: str | None = None) -> Choice:
+def choose(
+    path: Path,
+    info: VideoInfo,
+    codec: str | None = None,
+    quality: str | None = None,
+    encoder: str = hardware.SOFTWARE,
+) -> Choice:
     """How `info` is best written to `path`. Raises UserError for what does not fit together.
 
     Without a codec: the first of the container's that players know at this depth and that loses nothing, else the
-    first that keeps alpha and the depth.
+    first that keeps alpha and the depth. encoder: "software"; the name of a hardware one, which then has to work;
+    "auto", the first of those that works and loses nothing that software keeps.
     """
     container = container_for(path)
+    hardware.check_encoder(encoder, codec)
+    if codec is None and encoder in hardware.NAMES:
+        codec = hardware.codec_of(encoder)
     check_codec(path, codec, quality)
     if codec is None:
         codec = container.codecs[0] if is_light(info.pix_fmt) else _best(path, container, info)
     _check_light(path, codec, info)
-    encoder = encoder_for(codec, container)
-    pix_fmt = pixel_format(encoder, info.pix_fmt, info.width, info.height, container.format)
-    colour = _written(encoder, info, pix_fmt)
-    _check_picture(codec, encoder, info, colour)
+    if encoder == hardware.AUTO:
+        return _first_that_works(path, info, codec, quality)
+    chip = hardware.named(encoder)
+    by = chip or encoder_for(codec, container)
+    pix_fmt = pixel_format(by, info.pix_fmt, info.width, info.height, container.format)
+    colour = _written(by, info, pix_fmt)
+    _check_picture(codec, by, info, colour)
     depth = depth_of(pix_fmt)
     if depth < info.bit_depth and not _may_round(codec, info):
         raise UserError(
             f"{path}: {codec} holds {depth} bits here, the input has {info.bit_depth} "
             f"(use {', '.join(_fits(container, info)) or 'ffv1 in .mkv'})"
         )
-    options = encoder.options_for(pix_fmt, quality)
+    if chip is not None:
+        hardware.check_works(chip, pix_fmt, info.width, info.height)
+    options = by.options_for(pix_fmt, quality)
     if codec == "exr":
         options["format"] = "half" if "f16" in info.pix_fmt else "float"
-    return Choice(container, codec, encoder, pix_fmt, options, colour, tuple(_notes(codec, info, pix_fmt)))
+    return Choice(container, codec, by, pix_fmt, options, colour, tuple(_notes(codec, info, pix_fmt)))
+
+
+def _first_that_works(path: Path, info: VideoInfo, codec: str, quality: str | None) -> Choice:
+    """Hardware if it keeps all that software does, else that, with a note."""
+    best = choose(path, info, codec, quality)
+    for chip in hardware.HARDWARE.get(codec, ()):
+        try:
+            choice = choose(path, info, codec, quality, chip.name)
+        except UserError:
+            continue
+        if set(choice.notes) <= set(best.notes):
+            return choice
+    return replace(best, notes=(*best.notes, hardware.instead(codec)))
 
 
 def encoder_for(codec: str, container: Container) -> Encoder:

@@ -12,12 +12,16 @@ PLANAR = ("yuv", "gray", "nv12")  # formats whose first plane is luma
 def luma_of(frame: VideoFrame) -> np.ndarray:
     """uint8 [H, W], as coded, full or limited range as the stream has it."""
     native = frame.native
-    if native is None or not native.format.name.startswith(PLANAR) or "be" in native.format.name[-2:]:
-        return grey(frame.rgb)
+    if native is None or not _is_plain(native.format.name) or frame.alpha is not None:
+        return grey(frame.seen)
     depth, plane = depth_of(native.format.name), native.planes[0]
     if depth == 8:
         return _lines(plane, np.uint8)
     return (_lines(plane, np.uint16) >> (depth - 8)).astype(np.uint8)
+
+
+def _is_plain(pix_fmt: str) -> bool:
+    return pix_fmt.startswith(PLANAR) and not pix_fmt.endswith("be")
 
 
 def _lines(plane: "object", kind: type) -> np.ndarray:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 
 MAGIC = b"vidcm pictures 2\n"
 HEAD = struct.Struct("<qqqBII")  # pts, dts, duration, whether it stands alone, bytes of it and of its alpha
-BESIDE = "matroska_block_additional"  # where packets have that
+BESIDE: Final = "matroska_block_additional"  # where packets have that
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from vidcm.core.errors import UserError
 from vidcm.media.choice import choose
 from vidcm.media.encoders import container_for
 from vidcm.media.encoding import Encoding, Pictures, telling
+from vidcm.media.hardware import SOFTWARE
 from vidcm.media.hdr import lost
 from vidcm.media.info import VideoInfo
 from vidcm.media.orientation import Orientation
@@ -48,7 +49,7 @@ class VideoWriter:
     `timeline.common_time_base`). Matroska and WebM round to milliseconds whatever is asked for.
     rate: average frames per second as the container states it; it also steers the encoder.
     codec: one of `encoders.ENCODERS`; by default what the extension is known for, at the source's depth.
-    quality: one of `encoders.QUALITIES`.
+    quality: one of `encoders.QUALITIES`. encoder: software or hardware, see `choice.choose`.
     options: encoder options that replace ours, such as {"crf": "20", "preset": "veryfast"}.
     copy_from: the file whose audio, subtitles, attachments, chapters and titles come along.
     `dropped` tells what does not.
@@ -68,6 +69,7 @@ class VideoWriter:
         rate: Fraction | None = None,
         codec: str | None = None,
         quality: str | None = None,
+        encoder: str = SOFTWARE,
         options: Mapping[str, str] | None = None,
         copy_from: str | Path | None = None,
         window: Window | None = None,
@@ -80,7 +82,7 @@ class VideoWriter:
         info = info if turn.is_upright else info.upright()  # pictures alone cannot say how to turn them
         self.path, self.info = Path(path), info
         self.time_base = time_base or info.time_base_for(*((1 / rate,) if rate else info.clock.steps))
-        self.choice = choose(self.path, info, codec, quality)
+        self.choice = choose(self.path, info, codec, quality, encoder)
         container = self.choice.container
         check_target(self.path, [info.path, *([Path(copy_from)] if copy_from else [])], grow_in)
         rate = rate or info.average_rate
