@@ -89,9 +89,9 @@ class Converter:
         if light.is_coloured(frame.format.name):
             return light.display(light.light_of(frame)[..., :3]).clip(0, 1)
         if frame.format.is_rgb:
-            deep = depth_of(frame.format.name) > 8  # libswscale makes 65280 of 255
-            rgb = self._reformat(self._to_rgb, frame, "rgb48le" if deep else "rgb24", self.colour).to_ndarray()
-            return (rgb / np.float32(np.iinfo(rgb.dtype).max)).astype(np.float32)
+            is_deep = depth_of(frame.format.name) > 8  # libswscale makes 65280 of 255
+            rgb = self._reformat(self._to_rgb, frame, "rgb48le" if is_deep else "rgb24", self.colour).to_ndarray()
+            return rgb.astype(np.float32) / np.float32(65535 if is_deep else 255)
         middle = middle_format(frame.format.name)
         yuv = planes_of(self._reformat(self._to_rgb, frame, middle, self.colour))
         return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))

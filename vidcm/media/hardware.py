@@ -6,6 +6,7 @@ there.
 """
 
 from functools import cache
+from typing import cast
 
 from vidcm.core.errors import UserError
 from vidcm.media.encoders import ENCODERS, Encoder, Levels
@@ -104,9 +105,10 @@ def tried(encoder: str, pix_fmt: str, width: int, height: int, options: tuple[tu
     from fractions import Fraction
 
     import av
+    from av.video.codeccontext import VideoCodecContext
 
     try:
-        context = av.CodecContext.create(encoder, "w")
+        context = cast(VideoCodecContext, av.CodecContext.create(encoder, "w"))
         context.width, context.height, context.pix_fmt = width, height, pix_fmt
         context.time_base, context.framerate, context.options = Fraction(1, 25), Fraction(25), dict(options)
         frame = av.VideoFrame(width, height, "yuv420p").reformat(format=pix_fmt)
