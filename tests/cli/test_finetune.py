@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,20 @@ def test_from_a_dataset_to_a_model_that_interpolates(place, monkeypatch):
     interpolate = as_interpolator(FrameInterpolationPipeline.from_pretrained(place / "run" / "best"))
     first, last = (makers.torch.from_numpy(np.load(place / "set" / "b.npy")[i]).permute(2, 0, 1) / 255 for i in (0, 2))
     assert interpolate(first, last, [0.5]).isfinite().all()
+
+
+def test_a_folder_that_is_no_dataset_is_told_without_torch(place):
+    code = "import sys; from vidcm.cli.main import main; sys.argv[1:] = ['finetune', 'footage', '-o', 'run']\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"], done.stderr
+
+
+def test_the_check_knows_the_manifest_by_its_name():
+    from vidcm.data import manifest
+    from vidcm.finetuning.check import MANIFEST
+
+    assert manifest.NAME == MANIFEST
 
 
 def told_gain(run: Path) -> float:

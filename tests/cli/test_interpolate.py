@@ -96,6 +96,8 @@ def test_a_long_run_is_foretold_in_one_line(out: Path, capsys: pytest.CaptureFix
     assert first == f"{out}: about 12:34 for 4800 frames, about 300 MiB of pictures"
     assert second == f"{out}: about 1:30 for 100 frames"
     assert re.search(r"MiB of pictures, and only \d+ MiB are free$", third)
+    foretell(out, Progress(), Estimate(90, 100, 300_000))
+    assert capsys.readouterr().err == f"{out}: about 1:30 for 100 frames, about 0.29 MiB of pictures\n"
     foretell(out, Progress(as_json=True), Estimate(754.04, 4800, None))
     told = json.loads(capsys.readouterr().out)
     assert (told["event"], told["left_s"], told["size"]) == ("estimate", 754.0, None)

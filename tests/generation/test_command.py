@@ -150,7 +150,7 @@ def test_what_the_model_cannot_make_is_told_in_one_line_and_leaves_nothing(model
         " must be 1 + a multiple of 4 for this VAE, got 7 (try 5 or 9)": (2, model, "--num-frames", "7"),
         "multiples of 16 for this model, got 50x32 (try 48x32)": (2, model, "--size", "50x32"),
         "attention xformers cannot serve on cpu": (1, model, "--attention", "xformers"),
-        "guidance_scale_2 is for a model of two networks": (2, model, "--guidance-2", "3"),
+        "--guidance-2 is for a model of two networks": (2, model, "--guidance-2", "3"),
         "other holds a FluxPipeline, which no family here generates with": (1, other, "--seed", "1"),
     }
     for told, (code, folder, *words) in wrong.items():

@@ -124,7 +124,9 @@ def test_a_file_cut_short_is_refused_unless_allowed(double, tmp_path, name, part
         assert isinstance(report, str) or report.frames_in <= 4
 
 
-@pytest.mark.parametrize(("name", "told"), [("mkv", "bytes are there"), ("ts", "its last packet is not whole")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("mkv", "bytes are there"), ("ts", "nothing tells how much more there was")]
+)
 def test_a_few_bytes_that_are_missing_are_told_by_the_kind_of_file(tmp_path, name, told):
     path = odd.video(tmp_path / f"a.{name}", 20)
     path.write_bytes(path.read_bytes()[:-100])
@@ -141,7 +143,11 @@ def test_sound_of_a_file_cut_short_ends_with_what_is_there(double, tmp_path):
 def test_an_index_that_is_missing_leaves_nothing_to_take(double, tmp_path):
     for part in (0.3, 0.99):
         path = odd.cut(odd.video(tmp_path / "a.mp4"), part)
-        assert double(path, allow_truncated=True).endswith("bytes are there; copy it again")
+        for allow_truncated in (False, True):
+            told = double(path, allow_truncated=allow_truncated)
+            assert told.endswith(
+                "bytes are there, and not its index, without which --allow-truncated has nothing to take; copy it again"
+            )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -200,6 +206,23 @@ def test_packets_that_give_no_picture_leave_the_times_of_later_ones(double, tmp_
     assert 55 <= len(shown) <= 57
     for index in (*range(3), *range(20, 25), *range(40, 60)):  # from each key frame up to what is hurt
         error = [np.abs(shown[Fraction(index, 25)] - odd.drawn(k).to_ndarray(format="rgb24")).mean() for k in range(60)]
+        assert np.argmin(error) == index
+
+
+def test_after_a_lost_packet_times_are_right_from_the_next_but_one_picture_that_is_no_b(tmp_path):
+    plain = {"b-adapt": "0", "b-pyramid": "none", "scenecut": "0", "weightp": "0"}
+    told = {"crf": "1", "g": "20", "threads": "1", "bf": "2", "x264-params": ":".join(map("=".join, plain.items()))}
+    source = odd.video(tmp_path / "a.avi", 40, options=told)
+    with av.open(str(source)) as container:
+        (lost,) = (packet for number, packet in enumerate(container.demux(video=0)) if number == 8)
+    data = bytearray(source.read_bytes())
+    data[lost.pos : lost.pos + lost.size] = bytes(lost.size)  # the picture at 7, of those at 6, 9 and 12 none is a B
+    source.write_bytes(data)
+    with warnings.catch_warnings(), open_reader(source) as reader:
+        warnings.simplefilter("ignore")
+        shown = {round(25 * frame.instant): frame.rgb.astype(int) for frame in reader}
+    for index in (*range(7), *range(12, 40)):
+        error = [np.abs(shown[index] - odd.drawn(k).to_ndarray(format="rgb24")).mean() for k in range(40)]
         assert np.argmin(error) == index
 
 

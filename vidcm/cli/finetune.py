@@ -7,6 +7,7 @@ import click
 
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
+from vidcm.finetuning.check import check_dataset
 from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
@@ -43,7 +44,9 @@ DEFAULTS = FinetuneConfig()
     "--reference", multiple=True, type=click.Path(exists=True), help="Footage it must not get worse on; repeatable."
 )
 @click.option(
-    "--windows", type=click.IntRange(1), help=f"Of the validation clips, to judge by.  [default: {DEFAULTS.windows}]"
+    "--windows",
+    type=click.IntRange(1),
+    help=f"To judge by, at 2x; half as many at 4x.  [default: {DEFAULTS.windows}]",
 )
 @click.option("--patience", type=click.IntRange(1), help=f"Validations without a gain.  [default: {DEFAULTS.patience}]")
 @click.option("--lr", "learning_rate", type=float, help="Learning rate.  [default: of the part]")
@@ -68,6 +71,7 @@ def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: A
     given = chosen(settings)
     FinetuneConfig(**given)  # tells mistakes at once
     check_model(given.get("model") and Path(given["model"]))
+    check_dataset(dataset)
 
     from vidcm.families.stock import hush
     from vidcm.finetuning.run import finetune

@@ -79,7 +79,11 @@ def end(ctx: click.Context, records: "list[ClipRecord]", summary: dict[str, Any]
     if as_json:
         emit("done", folder=str(folder), **{key: value for key, value in summary.items() if key != "clips"})
     else:
-        click.echo(f"{folder}: {len(records) - len(failed)} clips of {len(records)} jobs, summary.json has each")
+        clips, jobs = (
+            f"{count} {what}{'' if count == 1 else 's'}"
+            for count, what in ((len(records) - len(failed), "clip"), (len(records), "job"))
+        )
+        click.echo(f"{folder}: {clips} of {jobs}, summary.json has each")
     for record in failed:
         click.echo(f"failed: line {record.line}, {record.key}: {record.error}", err=True)
     if failed:

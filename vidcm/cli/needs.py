@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.interpolation.progress import clock_time
+
 if TYPE_CHECKING:
     from vidcm.generation.needs import Needs, Part
 
@@ -23,9 +25,13 @@ def tell(needs: "Needs", what: str, dtype: str, device: str) -> None:
     click.echo("  and what kernels and the allocator need beside: leave a quarter more")
     pace = _pace(device)
     click.echo(
-        f"  {needs.flops / 1e12:.3g} TFLOP in all: not under {needs.flops / pace:.3g} s on {device}, "
+        f"  {needs.flops / 1e12:.3g} TFLOP in all: not under {_time(needs.flops / pace)} on {device}, "
         f"where a product of matrices runs at {pace / 1e12:.3g} TFLOP/s"
     )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 100 else f"{clock_time(seconds)} (h:min:s)"
 
 
 def as_dict(needs: "Needs", what: str, dtype: str) -> dict[str, Any]:

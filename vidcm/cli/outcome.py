@@ -20,10 +20,16 @@ def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
     if progress.as_json:
         emit("estimate", target=str(target), left_s=round(estimate.left_s, 1), size=estimate.size, free=free)
         return
-    size = "" if estimate.size is None else f", about {estimate.size / 2**20:.0f} MiB of pictures"
-    tight = f", and only {free / 2**20:.0f} MiB are free" if 2 * (estimate.size or 0) > free else ""  # parts, and all
+    size = "" if estimate.size is None else f", about {_mib(estimate.size)} of pictures"
+    tight = f", and only {_mib(free)} are free" if 2 * (estimate.size or 0) > free else ""  # parts, and all
     progress.close()
     click.echo(f"{target}: about {clock_time(estimate.left_s)} for {estimate.frames} frames{size}{tight}", err=True)
+
+
+def _mib(amount: int) -> str:
+    """Bytes, to two digits where they are few."""
+    mib = amount / 2**20
+    return f"{mib:.0f} MiB" if mib >= 10 else f"{max(mib, 0.01):.1f} MiB" if mib >= 1 else f"{max(mib, 0.01):.2f} MiB"
 
 
 def tell(report: "Report", as_json: bool) -> None:

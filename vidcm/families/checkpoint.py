@@ -13,6 +13,7 @@ from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.permissions import open_as_new
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 Component = TypeVar("Component", bound=ConfigMixin)
@@ -86,6 +87,7 @@ def written_whole(folder: str | Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
+        open_as_new(aside)
         put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -57,6 +57,11 @@ class MotionSubject(Subject):
         self.others = {"rendered": rendered()} | referred(config.reference, config.windows)
         self.windows, self.aims = total(self.sets), tuple(self.sets)
 
+    @property
+    def looked_at(self) -> str:
+        counts = (f"{name} {total({name: clips})}" for name, clips in self.sets.items())
+        return f"windows of validation clips: {', '.join(counts)}"
+
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
         return run_config(part, self.config, self.cache, start, out, steps, processes.count)
 

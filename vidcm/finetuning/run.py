@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.errors import UserError
 from vidcm.core.locks import held
 from vidcm.core.shipped import shipped
-from vidcm.data import manifest
 from vidcm.data.clips import ClipCache
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.finetuning.best import keep_if_better, mark_of, tidy
+from vidcm.finetuning.check import check_dataset
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.history import START, History, Judgement, Mark
 from vidcm.finetuning.interpolator import MotionSubject
@@ -116,10 +116,7 @@ def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
 
 def open_dataset(folder: Path) -> ClipCache:
     """Raises UserError for a folder that `vidcm prepare` has not written."""
-    if not folder.is_dir():
-        raise WrongUse(f"{folder} is no dataset: make one with vidcm prepare FOOTAGE -o DATASET")
-    if not manifest.is_in(folder) and not (folder / "index.json").is_file():
-        raise WrongUse(f"{folder} is a folder but no dataset: make one with vidcm prepare {folder} -o DATASET")
+    check_dataset(folder)
     cache = ClipCache.open(folder)
     if not cache.clips:
         raise UserError(f"{folder} holds no scene: prepare footage that moves (docs/prepare.md)")
@@ -152,7 +149,7 @@ class Tuning:
 
     def judge_start(self) -> tuple[Mark, float]:
         """The mark of the model to be tuned, which is the best one for now, and how long it took to judge."""
-        say(f"{self.subject.windows} windows of validation clips; the model as it is:")
+        say(f"{self.subject.looked_at}; the model as it is:")
         began = time.monotonic()
         mark = self.history.find(START, 0)
         if mark is None:

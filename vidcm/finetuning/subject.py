@@ -34,6 +34,11 @@ class Subject(ABC):
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
         self.config, self.cache, self.start = config, cache, start
 
+    @property
+    def looked_at(self) -> str:
+        """What a judgement looks at, in words."""
+        return f"{self.windows} windows of validation clips"
+
     @abstractmethod
     def run_config(self, part: str, start: str, out: str, steps: int, processes: Processes) -> RunConfig:
         """The training of a part. Raises UserError for settings or data that will not do."""

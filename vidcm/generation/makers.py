@@ -134,6 +134,11 @@ class ClipMaker:
         images = {key: read_image(path) for key, path in job.images().items()}
         height, width = job.pixels or self._size(family, images)
         frames, rate = job.num_frames or family.usual_clip[0], job.fps or Fraction(family.RATE)
+        if job.guidance_2 is not None and family.boundary is None:
+            raise WrongUse(
+                f"--guidance-2 is for a model of two networks, and this one has one: got {job.guidance_2:g}, "
+                "leave it out"
+            )
         family.grid.check(frames, height, width)  # before images are cut for a clip that cannot be
         fitted = {key: fit(image, height, width, job.fit) for key, image in images.items()}
         sampler, steps = self.pipe.plan(job.sampler, job.steps)

@@ -6,6 +6,7 @@ containers say nothing, and neither do files that are written live.
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +32,16 @@ def cut_short(path: Path) -> str | None:
     if announced is None or announced <= size:
         return None
     if is_packets:
-        return "is cut short: its last packet is not whole"
+        return "is cut short: its last packet is not whole, and nothing tells how much more there was"
     return f"is cut short: {size:,} of {announced:,} bytes are there"
+
+
+def lacks_index(path: Path) -> bool:
+    """Whether a file of boxes does not have all of the one that says where pictures are."""
+    with path.open("rb") as file:
+        size, head = os.fstat(file.fileno()).st_size, file.read(8)
+        whole = {kind: place + length <= size for kind, place, length in _each_box(file, size)}
+    return head[4:] in BOXES and not whole.get(b"moov", False)
 
 
 def announced_size(file: BinaryIO, size: int) -> int | None:
@@ -48,15 +57,25 @@ def announced_size(file: BinaryIO, size: int) -> int | None:
 
 
 def _boxes(file: BinaryIO, size: int) -> int | None:
+    end = 0
+    for kind, place, length in _each_box(file, size):
+        if kind not in BOXES or length < 8:  # a length of 0 is up to the end
+            return None
+        end = place + length
+    return end
+
+
+def _each_box(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, place, length) of the outermost boxes, up to one that is none."""
     place = 0
     while place + 8 <= size:
         file.seek(place)
         length, kind, long = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
         length = long if length == 1 else length
-        if kind not in BOXES or length < 8:  # a length of 0 is up to the end
-            return None
+        yield kind, place, length
+        if kind not in BOXES or length < 8:
+            return
         place += length
-    return place
 
 
 def _segment(head: bytes) -> int | None:

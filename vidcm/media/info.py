@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
 from vidcm.media.alpha import DECODERS
-from vidcm.media.announced import cut_short
+from vidcm.media.announced import cut_short, lacks_index
 from vidcm.media.colour import Colour
 from vidcm.media.deep import depth_of
 from vidcm.media.hdr import Hdr
@@ -129,7 +129,10 @@ def readable(path: Path) -> Iterator[None]:
 def _cut_short(path: Path) -> str | None:
     """Why so little of a file can be read, where that is why."""
     short = cut_short(path)
-    return None if short is None else f"{path}: {short}; copy it again"
+    if short is None:
+        return None
+    index = ", and not its index, without which --allow-truncated has nothing to take" if lacks_index(path) else ""
+    return f"{path}: {short}{index}; copy it again"
 
 
 def ffmpeg_name(path: Path) -> str:

@@ -11,11 +11,14 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 REORDERED = ("h264", "hevc", "vvc")  # codecs whose packets libavformat gives no times of their own
 RAW = ("h264", "hevc", "vvc")  # containers that are nothing but packets
 MOST = 17  # packets that come behind another one and are shown before it: encoders put up to 16 between two references
+
+AHEAD_OF_NONE = (PictureType.I, PictureType.P)  # pictures that are shown behind all that were sent before them
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
@@ -69,7 +72,7 @@ class Times:
         if not self.are_counted:
             return
         if (number := frame.pts) is not None:
-            is_in_order = frame.key_frame or not self._context.has_b_frames
+            is_in_order = not self._context.has_b_frames or frame.pict_type in AHEAD_OF_NONE
             while self._decoding and self._decoding[0] < number - (0 if is_in_order else MOST):
                 self._decoding.popleft()
                 self._waiting.popleft()

@@ -22,6 +22,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vidcm.core.permissions import open_as_new
+
 MANIFEST = "manifest.json"
 STATE = "state.json"
 
@@ -46,6 +48,7 @@ def write_tensors(folder: Path, groups: Mapping[str, Tensors]) -> None:
     for name, tensors in groups.items():
         plain = {key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()}
         save_file(plain, folder / f"{name}.safetensors")
+    open_as_new(folder)
 
 
 def save(
