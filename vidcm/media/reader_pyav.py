@@ -188,7 +188,7 @@ class PyAVReader(VideoReader):
             times.send(packet)
             self._picture_bytes = packet.size or self._picture_bytes
             try:
-                for frame in self._decoder.decode(packet if packet.size else None):
+                for frame in self._decoder.decode(packet):
                     times.tell(frame)
                     yield frame
             except av.error.FFmpegError:
