@@ -197,7 +197,15 @@ def test_reports_tell_of_the_frames_that_were_there_already(make_video, tmp_path
     assert len(json.loads(texts[0][0])["frames"]) == 40
 
 
-REPORT = {"frames_out": 40, "frames_in": 20, "frames_made": 19, "duration_s": 0.8, "problems": [], "dropped": []}
+REPORT = {
+    "frames_out": 40,
+    "frames_in": 20,
+    "frames_made": 19,
+    "duration_s": 0.8,
+    "problems": [],
+    "dropped": [],
+    "overlays": [],
+}
 
 
 def test_other_settings_are_refused_with_the_difference_and_nothing_is_lost(make_video, tmp_path):
