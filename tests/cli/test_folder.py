@@ -1,13 +1,11 @@
 """`vidcm interpolate FOLDER -o FOLDER2`."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.two_processes import in_two_processes, succeeded
 
 from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
@@ -95,21 +93,10 @@ def test_a_suffix_for_one_video_is_refused(footage: Path, tmp_path: Path) -> Non
 
 def test_two_processes_split_a_folder(footage: Path, tmp_path: Path, model: Path) -> None:
     (footage / "c.avi").unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     asked = [footage, "-o", tmp_path / "out", "--factor", "2", "--model", model, "--steps", "0"]
-    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", *map(str, asked)]
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [
-        subprocess.Popen(
-            command, env={**shared, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    told = [process.communicate(timeout=300) for process in started]
-    assert [process.returncode for process in started] == [0, 0], told
-    assert told[0][0] == f"{tmp_path / 'out'}: 2 of 2 videos, summary.json has each\n"
-    assert told[1][0] == ""
-    assert "[1/1] a.mp4: 6 frames from 3" in told[0][1]
-    assert "[1/1] day 2/b.mov: 6 frames from 3" in told[1][1]
+    first, second = ended = in_two_processes(["-m", "vidcm.cli.main", "interpolate", *asked])
+    succeeded(ended)
+    assert first.stdout == f"{tmp_path / 'out'}: 2 of 2 videos, summary.json has each\n"
+    assert second.stdout == ""
+    assert "[1/1] a.mp4: 6 frames from 3" in first.stderr
+    assert "[1/1] day 2/b.mov: 6 frames from 3" in second.stderr

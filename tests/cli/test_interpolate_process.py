@@ -1,7 +1,5 @@
 """`vidcm interpolate` as a process of its own: interrupted, one of two, and what it says then."""
 
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.two_processes import in_two_processes, succeeded
 
 from .interpolating import cut_short, interpolate, write_video
 
@@ -77,29 +77,13 @@ def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkey
     from vidcm.interpolation import segments
 
     write_video(source, 20)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     asked = [source, "--factor", "2", "--model", model, "--steps", "0"]
     short = "from vidcm.interpolation import segments; segments.FRAMES = segments.LEAST_FRAMES = 8; "
-    command = [
-        sys.executable,
-        "-c",
-        f"{short}from vidcm.cli.main import main; main()",
-        "interpolate",
-        "-o",
-        out,
-        *asked,
-    ]
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    started = [
-        subprocess.Popen(list(map(str, command)), env={**shared, "RANK": str(rank)}, **pipes) for rank in range(2)
-    ]
-    told = [process.communicate(timeout=300) for process in started]
-    assert [process.returncode for process in started] == [0, 0], told
-    assert told[0][0].startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")
-    assert told[1][0] == ""
+    code = f"{short}from vidcm.cli.main import main; main()"
+    first, second = ended = in_two_processes(["-c", code, "interpolate", "-o", out, *asked])
+    succeeded(ended)
+    assert first.stdout.startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")
+    assert second.stdout == ""
     assert list(out.parent.iterdir()) == [out]
     monkeypatch.setattr(segments, "FRAMES", 8)
     monkeypatch.setattr(segments, "LEAST_FRAMES", 8)

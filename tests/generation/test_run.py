@@ -1,10 +1,6 @@
 """Batches with a maker that costs nothing; the real models are in test_command."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.two_processes import in_two_processes
 from vidcm.core.errors import UserError
 from vidcm.generation.jobs import Job, Line, key_of
 from vidcm.generation.makers import Made
@@ -162,16 +159,6 @@ print("".join(maker.made), sum(record.status == "done" for record in records))
 
 
 def test_two_processes_split_the_jobs_and_the_first_sums_up(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    root = Path(__file__).parents[2]
-    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-c", SHARE, str(tmp_path / "out"), str(root)]
-    started = [
-        subprocess.Popen(command, env={**shared, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True, cwd=root)
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=300)[0].split() for process in started]
-    assert said == [["ace", "4"], ["d", "4"]]
+    ended = in_two_processes(["-c", SHARE, tmp_path / "out", Path(__file__).parents[2]])
+    assert [process.stdout.split() for process in ended] == [["ace", "4"], ["d", "4"]]
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["failed"] == 1

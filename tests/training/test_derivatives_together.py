@@ -1,14 +1,12 @@
 """Exact derivatives of the VideoDiT in two processes, with gradient checkpointing: DDP is passed by, not derived."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from tests.two_processes import in_two_processes, succeeded
 
 SCRIPT = """
 import itertools, os, sys
@@ -44,16 +42,7 @@ torch.save(family.transformer.state_dict(), f"{sys.argv[1]}/{rank}.pt")
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["sct", "scd"])
 def test_derivatives_are_exact_in_two_processes_with_gradient_checkpointing(tmp_path, stage):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), stage]
-    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
-    for worker in workers:
-        _, said = worker.communicate(timeout=300)
-        assert worker.returncode == 0, said
+    succeeded(in_two_processes(["-c", SCRIPT, tmp_path, stage]))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(line["jvp_exact"] == 1 and line["bad_steps"] == 0 for line in lines)
     assert lines[0]["jvp_error"] < 0.003

@@ -1,15 +1,13 @@
 """Two processes are one with batches of double size."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from tests.two_processes import in_two_processes, succeeded
 
 from .tiny import TinyBatches, TinyFamily
 
@@ -50,22 +48,12 @@ def train_together(out: Path, stage: str, at: str = "") -> list[str]:
 
     at: "resume"; or where they are killed: the number of a batch, "save", in which only the first one dies, or "hang":
     the second one stops answering."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("tiny.py")), str(out), stage, at]
-    ranks = [{**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    workers = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) for env in ranks]
-    words = []
-    for worker in workers:
-        _, said = worker.communicate(timeout=300)
-        words.append(said)
-        if at in ("", "resume"):
-            assert worker.returncode == 0, said
-        else:
-            assert worker.returncode != 0
-    return words
+    ended = in_two_processes(["-c", SCRIPT, Path(__file__).with_name("tiny.py"), out, stage, at])
+    if at in ("", "resume"):
+        succeeded(ended)
+    else:
+        assert all(process.returncode for process in ended)
+    return [process.stderr for process in ended]
 
 
 def assert_close(one: Path, two: Path) -> None:
