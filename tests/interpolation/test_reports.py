@@ -47,6 +47,9 @@ def test_json_has_every_frame_with_its_origin_and_score(make_video, tmp_path):
     frames = report["frames"]
     assert len(frames) == report["frames_out"] == 16
     assert [frame["index"] for frame in frames] == list(range(16))
+    lumas = [frame["luma"] for frame in frames]
+    pulses = [abs(lumas[k] - (lumas[k - 1] + lumas[k + 1]) / 2) for k in range(1, 14, 2)]
+    assert report["flicker"] == pytest.approx(sum(pulses) / len(pulses), abs=1e-3)
     assert [Fraction(frame["instant"]) for frame in frames] == [Fraction(k, 48) for k in range(16)]
     assert frames[3] == {
         "index": 3,
@@ -56,6 +59,7 @@ def test_json_has_every_frame_with_its_origin_and_score(make_video, tmp_path):
         "tau": "1/2",
         "kind": "made",
         "score": 0.3,
+        "luma": pytest.approx(76, abs=0.5),
         "held_at_cut": False,
     }
     assert (frames[2]["sources"], frames[2]["kind"], frames[2]["score"]) == ([1], "source", None)

@@ -13,6 +13,7 @@ from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vidcm.interpolation.brightness import level_of
 from vidcm.interpolation.doubt import CROSSFADE
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ MADE = ("made", CROSSFADE)  # kinds that are no source frame
 @dataclass(frozen=True)
 class Entry:
     """An output frame. instant: seconds on the output's clock; first: the source frame it follows, or is (tau 0), last:
-    the one it leads to, as indices in the file; kind, score: see `Rendered`.
+    the one it leads to, as indices in the file; kind, score: see `Rendered`; level: see `brightness`, None where no
+    report is asked for.
     """
 
     index: int
@@ -41,6 +43,7 @@ class Entry:
     tau: Fraction
     kind: str
     score: float | None
+    level: float | None = None
 
     @property
     def is_made(self) -> bool:
@@ -88,7 +91,7 @@ class Notes:
 
     def __init__(self, worst: int = 0) -> None:
         self.entries: list[Entry] = []
-        self._worst = Worst(worst)
+        self._worst, self._is_reported = Worst(worst), worst > 0
         self._candidate: Picture | None = None
 
     def note(
@@ -98,7 +101,8 @@ class Notes:
         from the first frame that is shown on; stretch: how much longer the output lasts."""
         planned, score = rendered.planned, rendered.score
         instant = (planned.instant - info.origin) * stretch
-        entry = Entry(index, instant, *ends, planned.tau, rendered.kind, score)
+        level = level_of(rendered.shown) if self._is_reported else None
+        entry = Entry(index, instant, *ends, planned.tau, rendered.kind, score, level)
         self.entries.append(entry)
         if score is not None:
             self._consider(entry, score, rendered, info)
@@ -178,12 +182,13 @@ class Ledger:
 
 
 def _fields(entry: Entry) -> list[Any]:
-    return [entry.index, str(entry.instant), entry.first, entry.last, str(entry.tau), entry.kind, entry.score]
+    instant, tau = str(entry.instant), str(entry.tau)
+    return [entry.index, instant, entry.first, entry.last, tau, entry.kind, entry.score, entry.level]
 
 
 def _entry(fields: list[Any]) -> Entry:
-    index, instant, first, last, tau, kind, score = fields
-    return Entry(index, Fraction(instant), first, last, Fraction(tau), kind, score)
+    index, instant, first, last, tau, kind, score, level = fields
+    return Entry(index, Fraction(instant), first, last, Fraction(tau), kind, score, level)
 
 
 def thumbnail(rgb: "np.ndarray") -> bytes:

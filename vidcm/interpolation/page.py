@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from vidcm.interpolation.brightness import flicker
 from vidcm.interpolation.ledger import Ledger, Picture
 
 COLUMNS, HEIGHT = 960, 80  # of the strip, pixels
@@ -24,13 +25,16 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield f"<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>{name}</title>\n<style>{STYLE}</style>\n"
     yield f"<h1>{name}</h1>\n<p>{report['frames_out']} frames from {report['frames_in']} of "
     yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
-    yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}.</p>\n"
+    yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}."
+    pulse = flicker(ledger.entries())
+    yield "" if pulse is None else f" They differ from the brightness of their neighbours by {pulse:.2f} of 255."
+    yield "</p>\n"
     yield "<h2>Doubt along the video</h2>\n<p>Tall and red where the lowest score is low; grey lines are cuts.</p>\n"
     yield from _strip(report, ledger)
     worst = ledger.worst()
     yield "<h2>The least sure</h2>\n<p>One of each pair of source frames, the lowest first.</p>\n" if worst else ""
     yield from map(_figure, worst)
-    overlays = [_overlay(found) for found in report["overlays"]]
+    overlays = [_overlay(found) for found in report.get("overlays", ())]
     if overlays:
         yield "<h2>Kept still</h2>\n<ul>" + "".join(f"<li>{each}</li>" for each in overlays) + "</ul>\n"
     notes = [*report["problems"], *(f"left out: {each}" for each in report["dropped"])]

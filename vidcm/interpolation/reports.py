@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.brightness import flicker
 from vidcm.interpolation.ledger import SHOWN, Entry, Ledger
 from vidcm.interpolation.markers import markers
 from vidcm.interpolation.page import page
@@ -32,7 +33,9 @@ def write_report(path: Path, report: Report, ledger: Ledger) -> None:
 
 def as_json(report: Report, ledger: Ledger) -> Iterator[str]:
     """One object, with `frames` as its last key: a line for each output frame."""
-    yield json.dumps(report, indent=2, allow_nan=False)[:-2] + ',\n  "frames": ['
+    pulse = flicker(ledger.entries())
+    told = {**report, "flicker": None if pulse is None else round(pulse, 4)}
+    yield json.dumps(told, indent=2, allow_nan=False)[:-2] + ',\n  "frames": ['
     before = "\n    "
     for entry in ledger.entries():
         yield before + json.dumps(as_dict(entry), allow_nan=False)
@@ -50,5 +53,6 @@ def as_dict(entry: Entry) -> dict[str, Any]:
         "tau": str(entry.tau),
         "kind": entry.kind,
         "score": None if entry.score is None else round(entry.score, 4),
+        "luma": entry.level,
         "held_at_cut": entry.kind == "cut",
     }
