@@ -174,7 +174,7 @@ def _flows_beyond(frames: Sequence[np.ndarray], beyond: Sequence[np.ndarray], pr
     flows = {}
     for name, end, frame, there in zip(("before", "after"), (frames[0], frames[-1]), beyond, present, strict=True):
         nothing = np.zeros((2, end.shape[0] // GRID, end.shape[1] // GRID), np.float32)
-        flows[f"flow_{name}"] = reduce_flow(dis_flow(grey(end), grey(frame)), GRID) if there else nothing
+        flows[f"flow_{name}"] = reduce_flow(dis_flow(grey(end), grey(frame), "fine"), GRID) if there else nothing
     return flows
 
 
@@ -184,7 +184,7 @@ def _flows(frames: Sequence[np.ndarray], first_present: bool, last_present: bool
     nothing = np.zeros((2, first.shape[0] // GRID, first.shape[1] // GRID), np.float32)
 
     def flow(a: np.ndarray, b: np.ndarray, known: bool) -> np.ndarray:
-        return reduce_flow(dis_flow(a, b), GRID) if known else nothing
+        return reduce_flow(dis_flow(a, b, "fine"), GRID) if known else nothing
 
     if exact is not None:
         to_first, to_last = exact[0] * first_present, exact[1] * last_present

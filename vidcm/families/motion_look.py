@@ -51,7 +51,7 @@ def luma(frames: Tensor) -> list[np.ndarray]:
 
 
 def flows_between(a: list[np.ndarray], b: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack([reduce_flow(dis_flow(x, y), 4) for x, y in zip(a, b, strict=True)]))
+    return torch.from_numpy(np.stack([reduce_flow(dis_flow(x, y, "fine"), 4) for x, y in zip(a, b, strict=True)]))
 
 
 def motion_between(start: Look | None, end: Look | None, like: Look) -> Tensor:
