@@ -233,7 +233,7 @@ def test_what_was_measured_goes_with_the_frame(pipe, pair, monkeypatch):
     looks = []
     real = motion_look.Look.__init__
     monkeypatch.setattr(
-        motion_look.Look, "__init__", lambda self, x: (looks.append(weakref.ref(self)), real(self, x))[1]
+        motion_look.Look, "__init__", lambda self, *seen: (looks.append(weakref.ref(self)), real(self, *seen))[1]
     )
     interpolate = as_interpolator(pipe)
     for _ in range(3):
