@@ -158,7 +158,8 @@ def test_of_a_file_the_report_says_where_and_a_part_or_another_take_shows_what_t
     (found,) = interpolate_file(source, whole, **how).overlays
     assert found["frames"] == 40
     assert interpolate_file(source, tmp_path / "plain.mkv", **{**how, "overlays": False}).overlays == []
-    interpolate_file(source, part, span=parse_range("1-1.25"), **how)
+    (found,) = interpolate_file(source, part, span=parse_range("1-1.25"), **how).overlays
+    assert (found["frames"], found["from_s"], found["to_s"]) == (6, 1, round(29 / RATE, 3))
     pictures, _ = read_clip(whole)
     plain, _ = read_clip(tmp_path / "plain.mkv")
     assert error(pictures[51], picture(25.5)) < 0.5 * error(plain[51], picture(25.5))

@@ -63,9 +63,12 @@ class Found:
 
 
 class Overlays:
-    """Sees the source frames go by; `of` then tells of those let go. Holds AHEAD frames and some small pictures."""
+    """Sees the source frames go by; `of` then tells of those let go. Holds AHEAD frames and some small pictures.
 
-    def __init__(self) -> None:
+    stop: instant from which on frames are not shown, and not told of."""
+
+    def __init__(self, stop: Fraction | None = None) -> None:
+        self._stop = stop
         self._finder = OverlayFinder()
         self._known: WeakKeyDictionary[VideoFrame, np.ndarray] = WeakKeyDictionary()
         self._log: _Log | None = None
@@ -85,7 +88,8 @@ class Overlays:
                 continue
             if overlay is not None:
                 self._known[frame] = overlay
-                self._note(frame, overlay)
+                if self._stop is None or frame.instant < self._stop:
+                    self._note(frame, overlay)
             yield frame
 
     def of(self, frame: VideoFrame) -> np.ndarray | None:
