@@ -1,6 +1,6 @@
 """FrameInterpolationPipeline: frames between two frames, in two network steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,10 +21,11 @@ from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
 from vidcm.families.motion_look import Look
 from vidcm.models.motion_context import Draft, Ends
-from vidcm.models.motion_vae import MotionVAE, rows, unrows
+from vidcm.models.motion_decoder import Motion
+from vidcm.models.motion_vae import MotionVAE, rows
 from vidcm.models.scheduler import ConsistencyScheduler
+from vidcm.models.synthesis import STRIP, warp_in_strips
 from vidcm.models.video_dit import VideoDiT
-from vidcm.models.warp import resize_flow, warp
 from vidcm.sampling.anchored import anchored
 from vidcm.sampling.ode import ode
 
@@ -113,21 +114,65 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         step, before trust and spread.
         Raises ValueError for sizes that differ, values not in 0..1, no end at all, or tau outside (0, 1).
         """
-        ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, output_type, around)
+        if output_type not in ("pt", "np"):
+            raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
+        made = self.one_by_one(
+            first,
+            last,
+            tau,
+            around=around,
+            looks=looks,
+            num_inference_steps=num_inference_steps,
+            temperature=temperature,
+            seed=seed,
+            shot=shot,
+            position=position,
+            generator=generator,
+            callback_on_step_end=callback_on_step_end,
+        )
+        frames, confidence = self.together(made, first, last, tau)
+        if output_type == "np":
+            frames, confidence = (x.permute(0, 2, 3, 4, 1).cpu().numpy() for x in (frames, confidence))
+        return FrameInterpolationOutput(frames, confidence) if return_dict else (frames, confidence)
+
+    @torch.no_grad()
+    def one_by_one(
+        self,
+        first: Tensor | None,
+        last: Tensor | None,
+        tau: Tensor | Sequence[float],
+        *,
+        around: Around = ALONE,
+        looks: Looks | None = None,
+        num_inference_steps: int = 2,
+        temperature: float | None = None,
+        seed: int = 0,
+        shot: int = 0,
+        position: int | Sequence[int] = 0,
+        generator: Generators = None,
+        callback_on_step_end: Callable[[Any, int, float, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        strip: int = STRIP,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What a call gives, frame by frame, so that one is in memory at full size: [3, H, W] and its confidence
+        [1, H, W], the K of the first pair, then those of the next. Motion is found for all of them at once.
+
+        strip: pixels that are made at once, which changes memory and nothing else. The rest: see `__call__`."""
+        ends_given, tau = self.check_inputs(first, last, tau, num_inference_steps, around)
         noise = self.keyed(tau, seed, shot, position) if generator is None else self.generated(generator)
         looked = self.look(first, last, around, looks)
         going_on = self.family.continuation(*looked, tau=tau)
         if going_on is not None:
-            frames, doubt = self.go_on(*going_on, ends_given[0])
+            made = self.go_on(*going_on, ends_given[0], strip)
         else:
             with self.precision():
                 ends, draft = self.family.observe(self.family.pair(*looked, tau=tau))
                 z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
-                frames, doubt = self.render(z, ends, draft, *ends_given)
-        confidence = 1 - doubt
-        if output_type == "np":
-            frames, confidence = (x.permute(0, 2, 3, 4, 1).cpu().numpy() for x in (frames, confidence))
-        return FrameInterpolationOutput(frames, confidence) if return_dict else (frames, confidence)
+                motion, present = self.vae.decode(z, ends, draft), draft.present
+            del looked, looks, ends, draft, z
+            made = self.render(motion, present, *ends_given, strip)
+        for frame, doubt in made:
+            yield frame, doubt.neg_().add_(1)
+            del frame, doubt  # before the next one is made
 
     # The parts of a call --------------------------------------------------------------------------------------------
 
@@ -137,7 +182,6 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         last: Tensor | None,
         tau: Tensor | Sequence[float],
         steps: int,
-        output_type: str,
         around: Around = ALONE,
     ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The full-size ends, the absent one replaced by the other, and tau [B, K]."""
@@ -152,8 +196,6 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             rgb = frame[:, :3]
             if not frame.is_floating_point() or rgb.min() < -RANGE_SLACK or rgb.max() > 1 + RANGE_SLACK:
                 raise ValueError("first, last and around must be floating point in 0..1: divide 8-bit frames by 255")
-        if output_type not in ("pt", "np"):
-            raise ValueError(f"output_type must be 'pt' or 'np', got {output_type!r}")
         if steps < 0:
             raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
         if isinstance(tau, Sequence):
@@ -236,30 +278,50 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         batch = len(ends.present)
         return (batch, self.vae.config.latent_channels, len(draft.tau) // batch, *draft.doubt.shape[-2:])
 
-    def go_on(self, flow: Tensor, doubt: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    def go_on(self, flow: Tensor, doubt: Tensor, end: Tensor, strip: int = STRIP) -> Iterator[tuple[Tensor, Tensor]]:
         """What `render` gives, of a full-size end [B, 3, H, W] that goes on moving: see `family.continuation`."""
         count, size = len(flow) // len(end), tuple(end.shape[-2:])
         black, white = min(0.0, float(end.amin())), max(1.0, float(end.amax()))
-        flows = (resize_flow(flow[i : i + 1], size) for i in range(len(flow)))
-        made = [warp(end[i // count, None], each, "bicubic").clamp(black, white) for i, each in enumerate(flows)]
-        doubt = F.interpolate(doubt, size=size, mode="bilinear", align_corners=False)
-        return unrows(torch.cat(made), len(end)), unrows(doubt, len(end))
+        for i in range(len(flow)):
+            made = warp_in_strips(end[i // count, None], flow[i, None], strip)
+            unsure = F.interpolate(doubt[i, None], size=size, mode="bilinear", align_corners=False)
+            yield made[0].clamp_(black, white), unsure[0]
 
-    def render(self, z: Tensor, ends: Ends, draft: Draft, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """Decode z and warp the full-size ends: frames [B, 3, K, H, W] in 0..1, or as far beyond as the ends go, and
-        doubt [B, 1, K, H, W]."""
+    def render(
+        self, motion: Motion, present: Tensor, first: Tensor, last: Tensor, strip: int = STRIP
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Warp the full-size ends along decoded motion, its rows those of `present` [B*K, 2]: for each of them the
+        frame [3, H, W] in 0..1, or as far beyond as the ends go, and doubt [1, H, W]."""
         black = min(0.0, float(first.amin()), float(last.amin()))
         white = max(1.0, float(first.amax()), float(last.amax()))
-        batch, (height, width) = len(first), first.shape[-2:]
-        motion, count = self.vae.decode(z, ends, draft), len(z) // len(first)
-        even = (0, width % 2, 0, height % 2)
-        first, last = (F.pad(x, even, mode="replicate") for x in (first, last))
-        made = []
-        for i in range(len(z)):  # full-size frames one by one: memory does not grow with K
+        count, (height, width) = len(present) // len(first), first.shape[-2:]
+        if height % 2 or width % 2:
+            even = (0, width % 2, 0, height % 2)
+            first, last = (F.pad(x, even, mode="replicate") for x in (first, last))
+        for i in range(len(present)):
             which = slice(i // count, i // count + 1)
-            made.append(self.vae.synthesis(motion.row(i), first[which], last[which], draft.present[i : i + 1]))
-        frames, doubt = (torch.cat(x)[..., :height, :width] for x in zip(*made, strict=True))
-        return unrows(frames.clamp(black, white), batch), unrows(doubt.clamp(0, 1), batch)
+            with self.precision():
+                frame, doubt = self.vae.synthesis(motion.row(i), first[which], last[which], present[i, None], strip)
+            yield frame[0, :, :height, :width].clamp_(black, white), doubt[0, :, :height, :width].clamp_(0, 1)
+            del frame, doubt  # before the next one is made
+
+    def together(
+        self,
+        made: Iterator[tuple[Tensor, Tensor]],
+        first: Tensor | None,
+        last: Tensor | None,
+        tau: Tensor | Sequence[float],
+    ) -> tuple[Tensor, Tensor]:
+        """Frames [B, 3, K, H, W] and what comes with each, [B, 1, K, H, W], of what is made frame by frame."""
+        found = None
+        for i, each in enumerate(made):
+            if found is None:
+                batch = len(first if first is not None else last)
+                count = len(tau) if isinstance(tau, Sequence) else tau.shape[-1]
+                found = tuple(x.new_empty(batch, len(x), count, *x.shape[1:]) for x in each)
+            for whole, x in zip(found, each, strict=True):
+                whole[i // count, :, i % count] = x
+        return found
 
     # Evaluation -----------------------------------------------------------------------------------------------------
 
@@ -289,7 +351,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
-        ends_given, tau = self.check_inputs(first, last, tau, 2, "pt", around)
+        ends_given, tau = self.check_inputs(first, last, tau, 2, around)
         heat = self.scheduler.config.temperature if temperature is None else temperature
         draw = self.keyed(tau, seed, shot, position)
         with self.precision():
@@ -301,7 +363,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
                 z = self.posterior_mean(batch, truth)
             elif latents == "shuffled":
                 other_first, other_last, other_tau, other_truth = shuffle_with
-                given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2, "pt")
+                given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2)
                 z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
             elif latents == "random":
                 z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
@@ -310,7 +372,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             else:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
                 z = self.latents(steps, temperature, draw, ends, draft)
-            return self.render(z, ends, draft, *ends_given)[0]
+            motion = self.vae.decode(z, ends, draft)
+        return self.together(self.render(motion, draft.present, *ends_given), first, last, tau)[0]
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
         ends, draft = self.family.observe(batch)

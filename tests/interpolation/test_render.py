@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.pictures import to_bytes
 from vidcm.interpolation.plan import Factor, Rate
-from vidcm.interpolation.render import TOGETHER, Renderer, Tally, to_bytes
+from vidcm.interpolation.render import TOGETHER, Renderer, Tally
 from vidcm.media.reader import VideoFrame
 
 

@@ -194,3 +194,10 @@ def test_the_last_few_pictures_of_hevc_have_sane_decoding_times(make_clip, tmp_p
         assert all(dts is None or -1_000_000 <= dts <= pts for dts, pts in times)
         with open_reader(path) as reader:
             assert len(list(reader)) == count
+
+
+@pytest.mark.parametrize(("name", "option"), [("a.mp4", "rc-lookahead"), ("a.webm", "lag-in-frames")])
+def test_fewer_large_pictures_wait_in_the_encoder(info, name, option):
+    big, small = (choose(Path(name), info(width=w, height=h), None) for w, h in ((3840, 2160), (1920, 1080)))
+    assert int(big.options[option]) < int(small.options.get(option, 25))  # 25: FFmpeg's for VP9
+    assert {**big.options, option: None} == {**small.options, option: None}  # and nothing else

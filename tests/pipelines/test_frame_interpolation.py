@@ -177,6 +177,31 @@ def test_the_interpolator_is_the_pipeline_on_one_pair(pipe, pair):
     assert interpolate(pair[0][0], None, [0.5]).shape == (3, 1, 75, 97)
 
 
+@pytest.mark.parametrize("limit", [0, 2**22])
+def test_frames_one_by_one_are_those_of_a_call(pipe, pair, limit, monkeypatch):
+    taus = [0.25, 0.5, 0.75]
+    called = pipe(*pair, taus, seed=4)
+    monkeypatch.setattr("vidcm.core.large.LARGE", limit)
+    made = pipe.one_by_one(*pair, taus, seed=4, strip=97 * 20)
+    for index, (frame, confidence) in enumerate(made):  # strips of 20 rows, and of pictures that are large or not
+        assert (frame - called.frames[0, :, index]).abs().max() < 1e-4
+        assert (confidence - called.confidence[0, :, index]).abs().max() < 1e-4
+    assert index == 2
+
+
+def test_one_frame_is_in_memory_at_a_time(pipe, pair):
+    made = as_interpolator(pipe).each(
+        pair[0][0], pair[1][0], [0.25, 0.5], looks=(*(pipe.family.look(x) for x in pair), None, None)
+    )
+    frame, score = next(made)
+    assert (frame.shape, score) == ((3, 1, 75, 97), None)
+    gone = weakref.ref(frame.untyped_storage())
+    del frame
+    next(made)
+    gc.collect()
+    assert gone() is None
+
+
 def test_the_frames_around_a_pair_move_what_is_between(pipe, pair):
     before, after = pair[0].roll(3, dims=3), pair[1].roll(-9, dims=3)
     alone = pipe(*pair, [0.5], temperature=0).frames

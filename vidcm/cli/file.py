@@ -19,7 +19,8 @@ from vidcm.interpolation.reports import write_report
 from vidcm.media.pipes import is_pipe
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import CutDetector, Interpolator
+    from vidcm.interpolation.makers import Interpolator
+    from vidcm.interpolation.render import CutDetector
     from vidcm.interpolation.stream import Report
 
 LOOKING = "looking ahead"
@@ -63,6 +64,7 @@ class Shared:
         self, source: Path, target: Path, loaded: "Callable[[], Interpolator]", resume: str, **more: Any
     ) -> "Report":
         """resume, and more: see `interpolation.stream.interpolate_file`."""
+        from vidcm.interpolation.makers import Lazily
         from vidcm.interpolation.stream import interpolate_file
         from vidcm.media.info import MediaWarning
 
@@ -76,14 +78,9 @@ class Shared:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", MediaWarning)  # the report has them
                 found = self.detector()
-                return interpolate_file(source, target, interpolator=lazily(loaded), detector=found, **how, **more)
+                return interpolate_file(source, target, interpolator=Lazily(loaded), detector=found, **how, **more)
         finally:
             progress.close()
-
-
-def lazily(loaded: "Callable[[], Interpolator]") -> "Interpolator":
-    """Loaded when the first in-between is wanted: by then the input has been found readable and whole."""
-    return lambda *ends_and_taus, **key: loaded()(*ends_and_taus, **key)
 
 
 def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple[Path, ...], resume: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidcm.cli.file import Shared, lazily
+from vidcm.cli.file import Shared
 from vidcm.cli.options import judged
 from vidcm.core.errors import UserError
 from vidcm.interpolation.progress import emit
@@ -51,10 +51,11 @@ def check_reroll(ctx: click.Context, source: Path, target: Path, at: str) -> Fra
 def interpolate_again(source: Path, target: Path, at: Fraction, shared: Shared) -> None:
     if shared.processes.count > 1:
         raise click.UsageError("--reroll is for one process: start it without torchrun")
+    from vidcm.interpolation.makers import Lazily
     from vidcm.interpolation.reroll import reroll
 
     how = {name: shared.how[name] for name in KEPT}
-    interpolator = lazily(shared.loader())
+    interpolator = Lazily(shared.loader())
     done = reroll(source, target, at, interpolator=interpolator, detector=shared.detector(), **how)
     _tell(done, shared.as_json)
 

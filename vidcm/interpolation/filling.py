@@ -20,10 +20,9 @@ class StandIn(VideoFrame):
     """A frame shown again, at another's instant. shows: the index of that frame in the file."""
 
     def __init__(self, shown: VideoFrame, index: int, instant: Fraction, duration: Fraction) -> None:
-        self.shows = shown.index
-        pictures = (lambda: shown.rgb), shown.native, (lambda: shown.samples)
+        self.shows, deep = shown.index, (lambda: shown.samples) if shown.is_deep else None
         beside = (lambda: shown.alpha), (lambda: shown.light)
-        super().__init__(index, instant, duration, *pictures, *beside)
+        super().__init__(index, instant, duration, lambda: shown.rgb, shown.native, deep, *beside)
 
 
 def shown_by(frame: VideoFrame) -> int:

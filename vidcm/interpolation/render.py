@@ -8,26 +8,23 @@ absent, or repeats it.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from itertools import chain, groupby, islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidcm.core.around import ALONE, Around
-from vidcm.core.errors import UserError
-from vidcm.core.judged import Judged, judged
+from vidcm.core.around import Around
+from vidcm.core.judged import judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.in_place import held_still
+from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_frame
 from vidcm.interpolation.overlays import Overlays
+from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
-from vidcm.media.alpha import laid, lifted
-from vidcm.media.deep import HEADROOM
-from vidcm.media.light import layered, lit
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
 
@@ -36,30 +33,7 @@ HALF = Fraction(1, 2)
 
 AtCuts = Literal["continue", "hold"]
 Shown = VideoFrame | np.ndarray
-
-
-class Interpolator(Protocol):
-    """What makes the in-between frames: the model, a baseline, or a function of yours."""
-
-    def __call__(
-        self,
-        first: Tensor | None,
-        last: Tensor | None,
-        taus: Sequence[float],
-        *,
-        around: Around = ALONE,
-        shot: int = 0,
-        position: int = 0,
-    ) -> Tensor | Judged:
-        """first, last: consecutive source frames, RGB [3, H, W], float32 0..1; None: absent, it is in another shot.
-        Of pictures with alpha that is kept [4, H, W]: laid over grey (`media.alpha`), and alpha, to be moved alike; of
-        scene-linear light [6 or 7, H, W]: see `media.light.layered`.
-
-        taus: positions from first (0) to last (1), strictly between. around: the source frames next to the pair, as far
-        as they are of its shot. shot, position: which shot, and the index of the first frame; randomness is keyed by
-        them. Returns as many planes [3, len(taus), H, W] on any device, or `Judged` ones.
-        """
-        ...
+T = TypeVar("T")
 
 
 class CutDetector(Protocol):
@@ -110,28 +84,6 @@ class Tally:
         self.note(rendered)
 
 
-class Picture:
-    """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
-
-    with_alpha: whether that is moved along, where there is any. overlay: what stands still in front of it, see
-    `Overlays.of`."""
-
-    def __init__(self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None) -> None:
-        self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
-        self.is_deep = frame.samples.dtype != np.uint8  # converted here and now, in the thread that decodes
-        self._alpha, self._light = frame.alpha if with_alpha else None, frame.light
-
-    @cached_property
-    def tensor(self) -> Tensor:
-        """float32 RGB 0..1 [3, H, W]; with alpha [4, H, W], the picture laid over grey; of light, its layers."""
-        if self._light is not None:
-            return torch.from_numpy(layered(self._light)).permute(2, 0, 1).contiguous()
-        if self._alpha is not None:
-            return torch.from_numpy(laid(self.frame.samples, self._alpha)).permute(2, 0, 1).contiguous()
-        samples = torch.from_numpy(self.frame.samples).permute(2, 0, 1)
-        return samples.contiguous() if self.is_deep else samples.to(torch.float32).div_(255)
-
-
 class Step(NamedTuple):
     """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them.
 
@@ -158,6 +110,19 @@ class Work(NamedTuple):
     following: Step | None
     shot: int
     planned: tuple[PlannedFrame, ...]
+
+
+class Beside(NamedTuple):
+    """The frames next to a pair, as far as they are of its shot; lead, trail: when, see `Around`."""
+
+    before: Picture | None
+    after: Picture | None
+    lead: Fraction
+    trail: Fraction
+
+    def around(self) -> Around:
+        before, after = (None if picture is None else picture.tensor for picture in self[:2])
+        return Around(before, after, self.lead, self.trail)
 
 
 class Source(NamedTuple):
@@ -239,7 +204,9 @@ class Renderer:
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures, self.origin, self.number):
-            yield Step(gap, first, last, self._is_cut(first, last), tuple(self.rule.frames(gap)), (gap,))
+            is_cut = self._is_cut(first, last)
+            first.compared()
+            yield Step(gap, first, last, is_cut, tuple(self.rule.frames(gap)), (gap,))
 
     def _is_cut(self, first: Picture, last: Picture | None) -> bool:
         if last is None or last.frame.index in self.cuts:
@@ -258,7 +225,7 @@ class Renderer:
             else:
                 key = {"shot": work.shot if source.first else work.shot + 1, "position": step.first.frame.index}
                 before, following = work.before if source.first else None, work.following if source.last else None
-                yield from self._made(ends, planned, around=_around(before, step, following), **key)
+                yield from self._made(ends, planned, _beside(before, step, following), **key)
 
     def _source(self, planned: PlannedFrame, work: Work) -> Source:
         if planned.tau == 0:
@@ -266,30 +233,58 @@ class Renderer:
         if not work.step.is_cut:
             return Source(first=True, last=True, as_is=False)
         is_near_first = planned.tau <= HALF
-        around = _around(work.before, work.step, work.following)
-        step = around.lead if is_near_first else around.trail
-        moves = (around.before if is_near_first else around.after) is not None and 1 / UNEVEN <= step <= UNEVEN
+        beside = _beside(work.before, work.step, work.following)
+        step = beside.lead if is_near_first else beside.trail
+        moves = (beside.before if is_near_first else beside.after) is not None and 1 / UNEVEN <= step <= UNEVEN
         return Source(first=is_near_first, last=not is_near_first, as_is=self.at_cuts == "hold" or not moves)
 
     def _made(
-        self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], **where: Any
+        self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], beside: Beside, **where: Any
     ) -> Iterator[Rendered]:
-        first, last = (end.tensor if end is not None else None for end in ends)
-        overlays = [None if end is None else end.overlay for end in ends]
         to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
         for start in range(0, len(planned), TOGETHER):
-            together = planned[start : start + TOGETHER]
-            taus = [float(frame.tau) for frame in together]
-            with torch.inference_mode():
-                made, scores = judged(self.interpolator(first, last, taus, **where))
-                made = held_still(made, taus, (first, last), overlays)
-            told = [None] * len(taus) if scores is None else scores.tolist()
-            sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(taus)
-            for frame, shown, score, is_sure in zip(together, to_samples(made), told, sure, strict=True):
-                if is_sure:
-                    yield Rendered(frame, shown, "made", score)
-                else:
-                    yield self._instead(frame, ends, score)
+            together = iter(planned[start : start + TOGETHER])
+            taus = [float(frame.tau) for frame in planned[start : start + TOGETHER]]
+            for made, scores in self._answers(ends, taus, beside, **where):
+                told = [None] * made.shape[1] if scores is None else scores.tolist()
+                some = list(islice(together, len(told)))
+                sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(told)
+                shown = to_samples(self._in_place(made, some, ends))
+                del made  # before others are made
+                for frame, picture, score, is_sure in zip(some, shown, told, sure, strict=True):
+                    if is_sure:
+                        yield Rendered(frame, picture, "made", score)
+                    else:
+                        yield self._instead(frame, ends, score)
+
+    def _in_place(self, made: Tensor, planned: list[PlannedFrame], ends: Sequence[Picture | None]) -> Tensor:
+        """With what stands still in front of the ends as it is in them."""
+        overlays = [None if end is None else end.overlay for end in ends]
+        if all(overlay is None for overlay in overlays):
+            return made
+        tensors = tuple(None if end is None else end.tensor for end in ends)
+        with torch.inference_mode():
+            return held_still(made, [float(frame.tau) for frame in planned], tensors, overlays)
+
+    def _answers(
+        self, ends: Sequence[Picture | None], taus: Sequence[float], beside: Beside, **where: Any
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Frames [3, K, H, W] and their scores [K], some at a time, in order."""
+        by = frame_by_frame(self.interpolator)
+        with torch.inference_mode():
+            if by is not None:
+                beyond = [_look(picture, by) for picture in beside[:2]]
+                for picture in filter(None, beside[:2]):
+                    picture.let_go()
+                looks = (*(_look(end, by) for end in ends), *beyond)
+            first, last = (end.tensor if end is not None else None for end in ends)
+            if by is None:
+                made = judged(self.interpolator(first, last, taus, around=beside.around(), **where))
+        if by is None:
+            yield made
+            return
+        times = Around(lead=beside.lead, trail=beside.trail)
+        yield from _in_inference(by.each(first, last, taus, looks=looks, around=times, **where))
 
     def _instead(self, planned: PlannedFrame, ends: Sequence[Picture | None], score: float | None) -> Rendered:
         """What is shown for an in-between that is not sure enough; both ends are there."""
@@ -322,41 +317,26 @@ def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:
         step = following
 
 
-def _around(before: Picture | None, step: Step, following: Step | None) -> Around:
+def _beside(before: Picture | None, step: Step, following: Step | None) -> Beside:
     """What is next to the pair: `before`, and the frame behind it if that is of the same shot as its last one."""
-    length, told = step.gap.end - step.gap.start, {}
+    length, lead, after, trail = step.gap.end - step.gap.start, Fraction(1), None, Fraction(1)
     if before is not None:
-        told["before"], told["lead"] = before.tensor, (step.gap.start - before.instant) / length
+        lead = (step.gap.start - before.instant) / length
     if following is not None and following.last is not None and not following.is_cut:
-        told["after"], told["trail"] = following.last.tensor, (following.gap.end - step.gap.end) / length
-    return Around(**told)
+        after, trail = following.last, (following.gap.end - step.gap.end) / length
+    return Beside(before, after, lead, trail)
 
 
-def to_bytes(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture. More planes:
-    see `to_floats`.
-    """
-    if len(made) > 3:
-        return to_floats(made)
-    return _frames(_checked(made).clamp_(0, 1).mul_(255).round_().to(torch.uint8))
+def _look(picture: Picture | None, by: FrameByFrame) -> Any:
+    return None if picture is None else picture.look(by)
 
 
-def to_floats(made: Tensor) -> np.ndarray:
-    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`.
-    Pictures laid over grey and alpha [4, K, H, W] -> straight RGBA [K, H, W, 4]; layers of light -> light."""
-    frames = _frames(_checked(made).to(torch.float32))
-    if len(made) == 3:
-        return frames
-    return np.stack([lifted(each) if len(made) == 4 else lit(each) for each in frames])
-
-
-def _checked(made: Tensor) -> Tensor:
-    """A copy, held in range."""
-    if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
-        raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
-    held = made.clamp(-HEADROOM, 1 + HEADROOM)
-    return held if len(made) <= 4 else torch.cat([held[:3], made[3:]])  # light goes beyond
-
-
-def _frames(made: Tensor) -> np.ndarray:
-    return made.permute(1, 2, 3, 0).contiguous().cpu().numpy()
+def _in_inference(pieces: Iterator[T]) -> Iterator[T]:
+    """In inference mode while they are made, and not while they are used."""
+    while True:
+        with torch.inference_mode():
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece
+        del piece

@@ -42,7 +42,8 @@ from vidcm.media.writer import VideoWriter
 from vidcm.work.batch import recorded
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Rendered, Shown
+    from vidcm.interpolation.makers import Interpolator
+    from vidcm.interpolation.render import AtCuts, CutDetector, Rendered, Shown
 
 # Source frames: the cut detector remembers so many; the motion behind a gap is looked at, and bwdif looks one further.
 BEFORE, BEHIND = 10, 4

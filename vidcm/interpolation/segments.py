@@ -9,6 +9,7 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidcm.core.large import LARGE
 from vidcm.interpolation.filling import shown_by
 from vidcm.media.info import VideoInfo
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 FRAMES = 240  # output frames: as many as encoders put between two key frames anyway, so that it costs next to nothing
 LEAST_FRAMES = 60
-LARGE = 2**22  # pixels: what is larger takes longer to make, and gets shorter segments
 
 
 class Begin(NamedTuple):
@@ -33,7 +33,7 @@ class Begin(NamedTuple):
 
 
 def length_for(info: VideoInfo) -> int:
-    """Output frames that fill a segment."""
+    """Output frames that fill a segment: large ones take longer to make."""
     return max(LEAST_FRAMES, min(FRAMES, FRAMES * LARGE // (info.width * info.height)))
 
 

@@ -41,7 +41,8 @@ from vidcm.media.sequence import as_path
 from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import AtCuts, CutDetector, Interpolator, Shown, Tally
+    from vidcm.interpolation.makers import Interpolator
+    from vidcm.interpolation.render import AtCuts, CutDetector, Shown, Tally
 
 FRAMES_AHEAD = 2  # rendered ones that wait to be encoded
 

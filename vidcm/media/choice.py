@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from vidcm.core.errors import UserError
+from vidcm.core.large import is_large
 from vidcm.media import hardware
 from vidcm.media.colour import FULL, LIMITED, RGB, Colour
 from vidcm.media.deep import depth_of
@@ -77,7 +78,7 @@ def choose(
         )
     if chip is not None:
         hardware.check_works(chip, pix_fmt, info.width, info.height)
-    options = by.options_for(pix_fmt, quality)
+    options = by.options_for(pix_fmt, quality, large=is_large(info.height, info.width))
     if codec == "exr":
         options["format"] = "half" if "f16" in info.pix_fmt else "float"
     return Choice(container, codec, by, pix_fmt, options, colour, tuple(_notes(codec, info, pix_fmt)))

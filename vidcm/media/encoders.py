@@ -39,12 +39,14 @@ class Encoder:
     alpha: tuple[str, ...] = ()
     alpha_in: tuple[str, ...] | None = None
     formats: tuple[str, ...] | None = None  # pixel formats that are written; None: all that the encoder names
+    large: Mapping[str, str] = field(default_factory=dict)  # options of large pictures: fewer wait in the encoder
 
-    def options_for(self, pix_fmt: str, quality: str | None) -> dict[str, str]:
+    def options_for(self, pix_fmt: str, quality: str | None, *, large: bool = False) -> dict[str, str]:
         levels = self.levels[pix_fmt] if isinstance(self.levels, Mapping) else self.levels
+        options = {**self.options, **(self.large if large else {})}
         if levels is None:
-            return dict(self.options)
-        return {**self.options, self.knob: levels[HIGH if quality is None else QUALITIES.index(quality)]}
+            return options
+        return {**options, self.knob: levels[HIGH if quality is None else QUALITIES.index(quality)]}
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ ENCODERS = {
         {"preset": "medium", "rc-lookahead": "20", "x264-params": "cpu-independent=1"},
         odd_sizes=False,
         usual_depth=8,
+        large={"rc-lookahead": "10"},
     ),
     "hevc": Encoder(
         "libx265",
@@ -97,14 +100,22 @@ ENCODERS = {
         odd_sizes=False,
         smallest=(16, 16),
         tag="hvc1",  # the one Apple's players take
+        large={"x265-params": "log-level=error:rc-lookahead=10"},
     ),
-    "av1": Encoder("libsvtav1", ("40", "32", "24", "14"), {"preset": "6"}, smallest=(16, 16)),
+    "av1": Encoder(
+        "libsvtav1",
+        ("40", "32", "24", "14"),
+        {"preset": "6"},
+        smallest=(16, 16),
+        large={"svtav1-params": "lookahead=10"},
+    ),
     "vp9": Encoder(
         "libvpx-vp9",
         ("34", "27", "20", "12"),
         {"b": "0", "cpu-used": "4", "row-mt": "1"},
         alpha=("yuva420p",),  # the one that browsers show
         alpha_in=("matroska", "webm"),
+        large={"lag-in-frames": "12"},
     ),
     "prores": Encoder(
         "prores_ks",

@@ -33,8 +33,8 @@ class VideoFrame:
     """A source frame: when it is shown, and what.
 
     index: position in the file, 0-based; instant, duration: seconds, exact; native: the decoder's own picture in coded
-    orientation, None where the backend has none. deep: gives `samples` of a stream with more than eight bits;
-    cover: gives `alpha` of one that has it; light: gives that of one of scene-linear light.
+    orientation, None where the backend has none. deep: gives `samples`, as float32, of a stream with more than eight
+    bits (`is_deep`); cover: gives `alpha` of one that has it; light: gives that of one of scene-linear light.
     is_damaged: whether the decoder had to make up a part of it.
     """
 
@@ -51,6 +51,7 @@ class VideoFrame:
     ) -> None:
         self.index, self.instant, self.duration, self.native = index, instant, duration, native
         self._picture, self._deep, self._cover, self._light = picture, deep, cover, light
+        self.is_deep = deep is not None
         self.is_damaged = native is not None and native.is_corrupt
 
     @cached_property
@@ -79,6 +80,16 @@ class VideoFrame:
     def light(self) -> np.ndarray | None:
         """Scene-linear float32 RGB or associated RGBA [H, W, C], of which all else here is a display-like view."""
         return self._light() if self._light else None
+
+    def converted(self) -> np.ndarray:
+        """`samples`, which are not kept for this."""
+        kept: np.ndarray | None = self.__dict__.get("samples" if self._deep else "rgb")
+        return (self._deep or self._picture)() if kept is None else kept
+
+    def forget(self) -> None:
+        """Keep the decoder's picture alone: what else is asked for is converted again."""
+        for name in ("rgb", "samples", "alpha", "light"):
+            self.__dict__.pop(name, None)
 
     def __repr__(self) -> str:
         return f"VideoFrame({self.index} at {self.instant} s for {self.duration} s)"

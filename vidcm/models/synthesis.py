@@ -1,15 +1,72 @@
-"""From motion to pixels: the only part that works at full size."""
+"""From motion to pixels: the only part that works at full size.
+
+In strips: a warp gathers from the whole ends, so that a strip needs more rows around it for the convolutions alone, and
+is what the whole would be there. The strip is the tile: lines of pictures are short beside their number.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidcm.core.large import is_large
 from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.warp import resize_flow, warp
 
 STRIP = 2**19  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
+LEAST_ROWS = 2 * HALO  # of a strip: with fewer most of the work would be for what is around it
+
+
+class Grown:
+    """Motion at full size, (height, width), strip by strip. Of pictures that are not large it is made at once."""
+
+    def __init__(self, motion: Motion, size: tuple[int, int]) -> None:
+        self._motion, self._size, self._is_large = motion, size, is_large(*size)
+        if not self._is_large:
+            self._mask = F.interpolate(motion.mask, size=size, mode="bilinear", align_corners=False)
+            half = (size[0] // 2, size[1] // 2)
+            self._hidden = F.interpolate(motion.hidden, size=half, mode="bilinear", align_corners=False)
+            self._flows = [resize_flow(flow, size) for flow in motion.flows]
+
+    def rows(self, top: int, end: int) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Flows and mask of the rows top..end, and hidden features of half as many; both even."""
+        if not self._is_large:
+            flows = [flow[:, :, top:end] for flow in self._flows]
+            return flows, self._mask[:, :, top:end], self._hidden[:, :, top // 2 : end // 2]
+        height, width = self._size
+        flows = [grown_flow(flow, self._size, top, end) for flow in self._motion.flows]
+        mask = grown_rows(self._motion.mask, self._size, top, end)
+        return flows, mask, grown_rows(self._motion.hidden, (height // 2, width // 2), top // 2, end // 2)
+
+
+def grown_flow(flow: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
+    """Rows top..end of `resize_flow(flow, size)`."""
+    height, width = flow.shape[-2:]
+    return grown_rows(flow, size, top, end) * flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+
+
+def grown_rows(x: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
+    """Rows top..end of `F.interpolate(x, size, mode="bilinear", align_corners=False)`, without the others."""
+    least = x.shape[-2]
+    place = torch.arange(top, end, dtype=torch.float32, device=x.device)
+    place = ((place + 0.5) * (least / size[0]) - 0.5).clamp(0, least - 1)
+    above = place.long()
+    share = (place - above).view(-1, 1)
+    between = (1 - share) * x[:, :, above] + share * x[:, :, (above + 1).clamp(max=least - 1)]
+    return F.interpolate(between, size=(end - top, size[1]), mode="bilinear", align_corners=False).to(x.dtype)
+
+
+def warp_in_strips(image: Tensor, flow: Tensor, strip: int = STRIP) -> Tensor:
+    """`image` [N, C, H, W] along a flow of any grid, `warp` in "bicubic" at full size."""
+    height, width = image.shape[-2:]
+    whole = None if is_large(height, width) else resize_flow(flow, (height, width))
+    rows, made = max(1, strip // width), torch.empty_like(image)
+    for top in range(0, height, rows):
+        end = min(height, top + rows)
+        along = grown_flow(flow, (height, width), top, end) if whole is None else whole[:, :, top:end]
+        made[:, :, top:end] = warp(image, along, "bicubic", top)
+    return made
 
 
 class Synthesis(nn.Module):
@@ -29,20 +86,21 @@ class Synthesis(nn.Module):
 
         Strips of about `strip` pixels a picture are made one after the other; the result is that of the whole."""
         height, width = first.shape[-2:]
-        rows = max(2 * HALO, strip // width // 2 * 2)
-        mask = F.interpolate(motion.mask, size=(height, width), mode="bilinear", align_corners=False)
-        hidden = F.interpolate(motion.hidden, size=(height // 2, width // 2), mode="bilinear", align_corners=False)
-        flows = [resize_flow(flow, (height, width)) for flow in motion.flows]
-        made = []
+        rows = max(LEAST_ROWS, strip // width // 2 * 2)
+        grown = Grown(motion, (height, width))
+        frame = doubt = None
         for start in range(0, height, rows):
             top, end = max(0, start - HALO), min(height, start + rows + HALO)
-            warped = (
-                warp(image, flow[:, :, top:end], "bicubic", top)
-                for image, flow in zip((first, last), flows, strict=True)
-            )
-            strips = self.blend(*warped, mask[:, :, top:end], hidden[:, :, top // 2 : end // 2], present)
-            made.append([x[:, :, start - top : start - top + rows] for x in strips])
-        frame, doubt = (x[0] if len(x) == 1 else torch.cat(x, dim=2) for x in zip(*made, strict=True))
+            flows, mask, hidden = grown.rows(top, end)
+            warped = (warp(image, flow, "bicubic", top) for image, flow in zip((first, last), flows, strict=True))
+            made = [x[:, :, start - top : start - top + rows] for x in self.blend(*warped, mask, hidden, present)]
+            if rows >= height:
+                return made[0], made[1]
+            if frame is None or doubt is None:  # one picture, written to in turn: joined ones would be there twice
+                frame, doubt = (x.new_empty(*x.shape[:2], height, width) for x in made)
+            frame[:, :, start : start + rows], doubt[:, :, start : start + rows] = made
+        assert frame is not None
+        assert doubt is not None
         return frame, doubt
 
     def blend(

@@ -1,0 +1,109 @@
+"""Source frames as tensors, and tensors as frames.
+
+Of a large picture little is held: the decoder's own, and floats where it is an end of the pair at hand. The rest is
+converted again when it is asked for, which takes a fiftieth of the time that its in-betweens take.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidcm.core.errors import UserError
+from vidcm.core.large import is_large
+from vidcm.interpolation.makers import FrameByFrame
+from vidcm.media.alpha import laid, lifted
+from vidcm.media.deep import HEADROOM
+from vidcm.media.light import layered, lit
+from vidcm.media.reader import VideoFrame
+
+BAND = 2**20  # values that are brought to samples at once
+
+
+class Picture:
+    """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
+
+    with_alpha: whether that is moved along, where there is any. overlay: what stands still in front of it, see
+    `Overlays.of`."""
+
+    def __init__(self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None) -> None:
+        self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
+        self._tensor: Tensor | None = None
+        self._look: Any = None
+        native = frame.native
+        self.is_large = native is not None and is_large(native.height, native.width)
+        # others are converted here and now, in the thread that decodes
+        self.is_deep = frame.is_deep if self.is_large else frame.samples.dtype != np.uint8
+        self._alpha, self._light = frame.alpha if with_alpha else None, frame.light
+
+    @property
+    def tensor(self) -> Tensor:
+        """float32 RGB 0..1 [3, H, W]; with alpha [4, H, W], the picture laid over grey; of light, its layers. The same
+        one until it is let go of."""
+        if self._tensor is None:
+            self._tensor = self._planes()
+        return self._tensor
+
+    def _planes(self) -> Tensor:
+        if self._light is not None:
+            return torch.from_numpy(layered(self._light)).permute(2, 0, 1).contiguous()
+        samples = self.frame.converted() if self.is_large else self.frame.samples
+        if self._alpha is not None:
+            return torch.from_numpy(laid(samples, self._alpha)).permute(2, 0, 1).contiguous()
+        planes = torch.from_numpy(samples).permute(2, 0, 1)
+        return planes.contiguous() if self.is_deep else planes.to(torch.float32).div_(255)
+
+    def look(self, by: FrameByFrame) -> Any:
+        """What `by` needs of it, kept."""
+        if self._look is None:
+            self._look = by.look(self.tensor)
+        return self._look
+
+    def let_go(self) -> None:
+        """It is no end of the pair at hand."""
+        if self.is_large:
+            self._tensor = None
+
+    def compared(self) -> None:
+        """Its eight bits were for finding cuts, and nobody else needs them."""
+        if self.is_large:
+            self.frame.forget()
+
+
+def to_bytes(made: Tensor) -> np.ndarray:
+    """RGB 0..1 [3, K, H, W] -> uint8 [K, H, W, 3]. Raises UserError for what is no picture. More planes:
+    see `to_floats`.
+    """
+    if len(made) > 3:
+        return to_floats(made)
+    return _frames(made, torch.uint8, lambda x: x.clamp(0, 1).mul_(255).round_())
+
+
+def to_floats(made: Tensor) -> np.ndarray:
+    """RGB 0..1 [3, K, H, W] -> float32 [K, H, W, 3], where eight bits would lose something. Raises like `to_bytes`.
+    Pictures laid over grey and alpha [4, K, H, W] -> straight RGBA [K, H, W, 4]; layers of light -> light."""
+    frames = _frames(made, torch.float32, _held)
+    if len(made) == 3:
+        return frames
+    return np.stack([lifted(each) if len(made) == 4 else lit(each) for each in frames])
+
+
+def _held(made: Tensor) -> Tensor:
+    """A copy, held in range."""
+    held = made.clamp(-HEADROOM, 1 + HEADROOM)
+    return held if len(made) <= 4 else torch.cat([held[:3], made[3:]])  # light goes beyond
+
+
+def _frames(made: Tensor, dtype: torch.dtype, sampled: Callable[[Tensor], Tensor]) -> np.ndarray:
+    if not made.sum(dtype=torch.float32).isfinite():  # one number: a mask of a 4K frame costs more than the frame
+        raise UserError("the model made values that are not numbers: its weights are damaged or unfit for this device")
+    planes, count, height, width = made.shape
+    frames = torch.empty(count, height, width, planes, dtype=dtype)
+    rows = max(1, BAND // (planes * width))
+    for index in range(count):
+        for top in range(0, height, rows):
+            band = sampled(made[:, index, top : top + rows])
+            frames[index, top : top + rows] = band.permute(1, 2, 0)
+    return frames.numpy()
