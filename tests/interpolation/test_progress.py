@@ -26,8 +26,22 @@ def test_plain_lines_come_every_ten_seconds_with_rate_and_time_left(capsys):
     assert lines == [
         "[#######.............]  34%  21/61 frames  2.0 per s  0:20 left",
         "[#############.......]  67%  41/61 frames  2.0 per s  0:10 left",
-        "[####################] 100%  61/61 frames  2.0 per s  0:00 left",
+        "[####################] 100%  61/61 frames  2.0 per s",
     ]
+
+
+def test_loading_and_warming_up_do_not_count_for_the_time_left(capsys):
+    clock = Clock()
+    progress = Progress(clock=clock)
+    for done in range(1, 62):
+        progress(done, 101)
+        clock.now += 20.0 if done == 1 else 0.5
+    assert capsys.readouterr().err.splitlines()[-1].endswith("2.0 per s  0:21 left")  # at frame 59, of 101
+
+
+def test_the_last_moment_is_not_told_as_no_time():
+    assert line(99, 100, 10.0).endswith("  0:01 left")
+    assert line(100, 100, 10.0).endswith("  10.0 per s")
 
 
 def test_a_terminal_keeps_one_line_and_clears_it(capsys, monkeypatch):

@@ -72,7 +72,8 @@ class Shared:
         more |= {"progress": progress, "survey_progress": Progress(self.as_json, LOOKING)}
         more |= {"forecast": Forecast(partial(foretell, target, progress))}
         if not (is_pipe(source) or is_pipe(target)):
-            more |= {"settings": Identity(self.options, source, self.model), "resume": resume}
+            announced = resume == GO_ON and not self.as_json
+            more |= {"settings": Identity(self.options, source, self.model, announced), "resume": resume}
         how = {name: value for name, value in self.how.items() if name != "find_cuts"}
         try:
             with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """What makes an output what it is, by the names of the options: what `--resume` compares."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +26,18 @@ NO_MATTER = (
     "as_json",
 )
 
+LARGE = 2**29  # bytes of IN that are read in a second or more
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Called when it is first needed: hashes are slow, and torch is there by then. options: see `options_of`."""
+    """Called when it is first needed: hashes are slow, and torch is there by then. options: see `options_of`;
+    announced: whether a large IN is said to be read through, where somebody waits for it."""
 
     options: Mapping[str, str]
     source: Path
     model: Path | None
+    announced: bool = False
 
     def __call__(self) -> dict[str, str]:
         import av
@@ -42,6 +47,9 @@ class Identity:
 
         codecs = ".".join(map(str, av.library_versions["libavcodec"]))
         files = self.source.files if isinstance(self.source, ImageSequence) else [self.source]
+        size = sum(file.stat().st_size for file in files)
+        if self.announced and size >= LARGE and sys.stderr.isatty():
+            click.echo(f"{self.source}: is read through, {size / 2**30:.1f} GiB, to see that it is the same", err=True)
         return {
             "IN": _short(text_digest(" ".join(map(file_digest, files)))),
             **self.options,

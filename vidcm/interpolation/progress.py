@@ -18,7 +18,8 @@ def emit(event: str, **fields: Any) -> None:
 
 @dataclass
 class Progress:
-    """Call it with (done, expected) after each frame. The clock of the rate starts with the first call.
+    """Call it with (done, expected) after each frame. The clock of the rate starts with the first call, and again when
+    EARLY more are done: until then a model is loaded and warms up.
 
     as_json: events on stdout instead of lines on stderr. stage: of the job, where that is not the whole of it; its line
     goes when it is done.
@@ -31,6 +32,7 @@ class Progress:
     _first: int = 0
     _shown: float = field(default=float("-inf"))
     _width: int = 0
+    _is_warm: bool = False
 
     def __call__(self, done: int, expected: int) -> None:
         now = self.clock()
@@ -39,6 +41,9 @@ class Progress:
             return
         if self._started is None:
             self._started, self._first, self._shown = now, done, now
+            return
+        if not self._is_warm and done - self._first >= EARLY:
+            self._started, self._first, self._is_warm = now, done, True
             return
         if now - self._shown < self._interval():
             return
@@ -71,11 +76,14 @@ class Progress:
 
 
 def line(done: int, expected: int, rate: float) -> str:
-    """rate: frames per second."""
+    """rate: frames per second. Of what is done no time is left, and none is told."""
     part = min(done / expected, 1.0) if expected else 1.0
     bar = "#" * round(20 * part)
-    left = clock_time((expected - done) / rate) if rate and done > EARLY else "?"
-    return f"[{bar:.<20}] {part:4.0%}  {done}/{expected} frames  {rate:.1f} per s  {left} left"
+    told = f"[{bar:.<20}] {part:4.0%}  {done}/{expected} frames  {rate:.1f} per s"
+    if done >= expected:
+        return told
+    left = clock_time(max(1.0, (expected - done) / rate)) if rate and done > EARLY else "?"
+    return f"{told}  {left} left"
 
 
 def clock_time(seconds: float) -> str:

@@ -1,0 +1,20 @@
+"""What is said while an input is read through, and what a resumed run compares."""
+
+import pytest
+
+from vidcm.cli import identity
+from vidcm.cli.identity import Identity
+
+
+@pytest.mark.parametrize(
+    ("announced", "is_terminal", "least", "told"),
+    [(True, True, 5, True), (True, True, 6, False), (False, True, 0, False), (True, False, 0, False)],
+)
+def test_a_large_input_is_said_to_be_read(tmp_path, monkeypatch, capsys, announced, is_terminal, least, told):
+    (tmp_path / "in.mp4").write_bytes(b"movie")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr(identity, "LARGE", least)
+    found = Identity({}, tmp_path / "in.mp4", None, announced)()
+    assert ("in.mp4: is read through" in capsys.readouterr().err) == told
+    (tmp_path / "in.mp4").write_bytes(b"m0vie")
+    assert Identity({}, tmp_path / "in.mp4", None)()["IN"] != found["IN"]
