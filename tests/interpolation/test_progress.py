@@ -36,7 +36,7 @@ def test_loading_and_warming_up_do_not_count_for_the_time_left(capsys):
     for done in range(1, 62):
         progress(done, 101)
         clock.now += 20.0 if done == 1 else 0.5
-    assert capsys.readouterr().err.splitlines()[-1].endswith("2.0 per s  0:21 left")  # at frame 59, of 101
+    assert capsys.readouterr().err.splitlines()[-1].endswith("42/101 frames  2.0 per s  0:30 left")
 
 
 def test_the_last_moment_is_not_told_as_no_time():

@@ -1,5 +1,6 @@
 import gc
 import weakref
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -179,7 +180,9 @@ def test_the_interpolator_is_the_pipeline_on_one_pair(pipe, pair):
 
 @pytest.mark.parametrize("limit", [0, 2**22])
 def test_frames_one_by_one_are_those_of_a_call(pipe, pair, limit, monkeypatch):
+    """In float32: bf16 turns the last bit of a number that grew otherwise into its own last bit."""
     taus = [0.25, 0.5, 0.75]
+    monkeypatch.setattr(type(pipe), "precision", lambda self: nullcontext())
     called = pipe(*pair, taus, seed=4)
     monkeypatch.setattr("vidcm.core.large.LARGE", limit)
     made = pipe.one_by_one(*pair, taus, seed=4, strip=97 * 20)
