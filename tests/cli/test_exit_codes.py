@@ -127,7 +127,7 @@ def test_what_files_hold_ends_with_1_and_leaves_nothing(words: str, place: Path)
         ("generate -o out.mp4 --image none.png", "--image none.png is not there"),
         ("prepare clip.mp4 -o out --short-side 5", "--short-side must be at least 64 pixels, got 5"),
         ("finetune folder -o out --lr -1", "--lr must be a number above 0, got -1.0"),
-        ("finetune folder -o out --parts sound", "--parts must be some of pictures, motion, got sound"),
+        ("finetune folder -o out --parts sound", "--parts must be some of settings, pictures, motion, got sound"),
         ("evaluate interpolation clip.mp4 --size 4x4", "--size must be at least 32x32"),
         ("train run.yaml steps=many", "steps must be"),
         ("generate --batch jobs.jsonl -o out", "jobs.jsonl, line 1: num_frames must be at least 1"),

@@ -56,7 +56,7 @@ MISTAKES = [
     (["set", "-o", "run", "--steps", "0"], 2, "0 is not in the range x>=1"),
     (["set", "-o", "run", "--minutes", "0"], 2, "0.0 is not in the range x>0"),
     (["set", "-o", "run", "--steps", "9", "--minutes", "1"], 2, "give one of them"),
-    (["set", "-o", "run", "--parts", "sound"], 2, "parts must be some of pictures, motion, got sound"),
+    (["set", "-o", "run", "--parts", "sound"], 2, "parts must be some of settings, pictures, motion, got sound"),
     (["set", "-o", "run", "--lr", "-1"], 2, "--lr must be a number above 0, got -1.0"),
     (["set", "-o", "run", "--parts", "motion", "--objective", "etc"], 2, "unknown objective 'etc', known: cd, ct, ect"),
     (["set", "-o", "run", "--parts", "motion", "--objective", "diffusion"], 2, "unknown objective 'diffusion'"),
