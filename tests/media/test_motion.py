@@ -35,3 +35,15 @@ def test_reducing_a_flow_averages_cells_in_coarse_pixels():
 def test_grey_is_the_luma_of_bt601():
     primaries = np.eye(3, dtype=np.uint8)[None] * 255
     np.testing.assert_allclose(grey(primaries)[0], [76, 150, 29], atol=1)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_small_pictures_leave_no_trace(preset):
+    """DIS chooses other scales for them, and would go on with those."""
+    a = texture(96, 128)
+    b = np.roll(a, (3, -5), axis=(0, 1))
+    before = dis_flow(a, b, preset)
+    small = [np.ascontiguousarray(picture[:16, :24]) for picture in (a, b)]
+    tiny = dis_flow(*small, preset)
+    np.testing.assert_array_equal(dis_flow(a, b, preset), before)
+    np.testing.assert_array_equal(dis_flow(*small, preset), tiny)

@@ -4,25 +4,44 @@ A flow from `a` to `b` is a displacement field on a's grid: the pixel a[y, x] is
 b[y + flow[1, y, x], x + flow[0, y, x]], in pixels of the grid that the field lives on.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
 
+
+@dataclass(frozen=True)
+class Setting:
+    """finest: the last scale on which patches are matched, 0 for single pixels; steps: of gradient descent on each."""
+
+    preset: int
+    finest: int
+    steps: int
+
+
 PRESETS = {
-    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
-    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
-    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
-    "fine": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,  # and down to single pixels: what the motion model starts from
+    "fast": Setting(cv2.DISOPTICAL_FLOW_PRESET_FAST, finest=2, steps=16),
+    "medium": Setting(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, finest=1, steps=25),
+    "fine": Setting(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, finest=0, steps=12),  # what the motion model starts from
 }
 
 
 @cache
-def _dis(preset: str) -> cv2.DISOpticalFlow:
-    estimator = cv2.DISOpticalFlow.create(PRESETS[preset])
-    if preset == "fine":
-        estimator.setFinestScale(0)
-        estimator.setGradientDescentIterations(12)  # half of medium's, which pays for the finer scale
+def _created(preset: int) -> tuple[cv2.DISOpticalFlow, int, int]:
+    """With the size and the stride of its patches."""
+    estimator = cv2.DISOpticalFlow.create(preset)
+    return estimator, estimator.getPatchSize(), estimator.getPatchStride()
+
+
+def _dis(name: str) -> cv2.DISOpticalFlow:
+    """Set anew for each pair: where pictures are too small for its scales it changes them, and keeps to that."""
+    setting = PRESETS[name]
+    estimator, size, stride = _created(setting.preset)
+    estimator.setFinestScale(setting.finest)
+    estimator.setGradientDescentIterations(setting.steps)
+    estimator.setPatchSize(size)
+    estimator.setPatchStride(stride)
     return estimator
 
 
