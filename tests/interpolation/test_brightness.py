@@ -9,7 +9,10 @@ import torch
 from vidcm.interpolation.brightness import flicker, level_of
 from vidcm.interpolation.ledger import Entry
 from vidcm.interpolation.render import to_bytes, to_floats
+from vidcm.interpolation.seen import seen_of
 from vidcm.media.colour import Colour, Converter
+from vidcm.media.light import display
+from vidcm.media.reader import VideoFrame
 
 
 def entries(*told: tuple[str, float | None]) -> list[Entry]:
@@ -50,3 +53,18 @@ def test_rounding_and_conversion_leave_made_frames_as_bright_as_they_are(matrix)
     red, blue = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}[matrix]
     exact = 16 + 219 / 255 * (rgb @ np.array([red, 1 - red - blue, blue])).mean()
     assert codes == pytest.approx(exact, abs=0.03)
+
+
+def test_transparent_pictures_and_light_are_as_bright_as_they_are_seen():
+    garbage = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    cover = np.zeros((8, 8), np.float32)
+    cover[2:6] = 0.5
+    made = np.dstack([garbage * (cover > 0)[..., None], cover])
+    source = VideoFrame(0, Fraction(0), Fraction(1), lambda: None, deep=lambda: garbage, cover=lambda: cover)
+    source.rgb = np.rint(garbage * 255).astype(np.uint8)
+    assert level_of(seen_of(made, "rgba64le")) == pytest.approx(level_of(seen_of(source, "rgba64le")), abs=0.3)
+
+    grey = np.full((8, 8, 3), 0.18, np.float32)  # what middle grey reflects
+    shown = VideoFrame(0, Fraction(0), Fraction(1), lambda: None, deep=lambda: display(grey), light=lambda: grey)
+    assert level_of(seen_of(grey, "gbrpf32le")) == pytest.approx(level_of(seen_of(shown, "gbrpf32le")))
+    assert level_of(seen_of(grey, "gbrpf32le")) == pytest.approx(118, abs=1)

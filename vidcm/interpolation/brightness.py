@@ -11,18 +11,16 @@ import numpy as np
 
 if TYPE_CHECKING:
     from vidcm.interpolation.ledger import Entry
-    from vidcm.interpolation.render import Shown
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
-def level_of(shown: "Shown") -> float:
-    """Mean luma of a picture, grey levels of 255."""
+def level_of(rgb: np.ndarray) -> float:
+    """Mean luma of a picture [H, W, 3], uint8 or float 0..1, as it is seen; grey levels of 255."""
     import cv2
 
-    samples = shown if isinstance(shown, np.ndarray) else shown.samples
-    level = float(WEIGHTS @ cv2.mean(samples)[:3])
-    return round(level if samples.dtype == np.uint8 else 255 * level, 4)
+    level = float(WEIGHTS @ cv2.mean(rgb)[:3])
+    return round(level if rgb.dtype == np.uint8 else 255 * level, 4)
 
 
 def flicker(entries: "Iterable[Entry]") -> float | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vidcm.interpolation.brightness import level_of
 from vidcm.interpolation.doubt import CROSSFADE
+from vidcm.interpolation.seen import seen_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +102,7 @@ class Notes:
         from the first frame that is shown on; stretch: how much longer the output lasts."""
         planned, score = rendered.planned, rendered.score
         instant = (planned.instant - info.origin) * stretch
-        level = level_of(rendered.shown) if self._is_reported else None
+        level = level_of(seen_of(rendered.shown, info.pix_fmt)) if self._is_reported else None
         entry = Entry(index, instant, *ends, planned.tau, rendered.kind, score, level)
         self.entries.append(entry)
         if score is not None:
@@ -133,9 +134,8 @@ class Notes:
             self._keep_candidate()
             before = None
         if self._worst.admits(-score) and (before is None or -score > before.doubt):
-            shown = rendered.shown
-            samples = shown.seen if hasattr(shown, "seen") else shown
-            self._candidate = Picture(-score, -entry.index, entry, thumbnail(info.orientation.upright(samples)))
+            picture = info.orientation.upright(seen_of(rendered.shown, info.pix_fmt))
+            self._candidate = Picture(-score, -entry.index, entry, thumbnail(picture))
 
     def _keep_candidate(self) -> None:
         candidate, self._candidate = self._candidate, None
@@ -192,13 +192,10 @@ def _entry(fields: list[Any]) -> Entry:
 
 
 def thumbnail(rgb: "np.ndarray") -> bytes:
-    """uint8, or float32 0..1, RGB [H, W, 3] or RGBA -> a small JPEG."""
+    """uint8, or float32 0..1, RGB [H, W, 3] -> a small JPEG."""
     import cv2
     import numpy as np
 
-    from vidcm.media.alpha import over_grey
-
-    rgb = over_grey(rgb)
     height, width = rgb.shape[:2]
     scale = min(1.0, THUMBNAIL[0] / width, THUMBNAIL[1] / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
