@@ -1,7 +1,7 @@
 """`--overlays`: where something stands still in front of each source frame, known before the frame is used.
 
 Subtitles are known by the frames that follow their first one, so frames wait until AHEAD more have been seen. What is
-known of a frame rests on all before it, back to REACH: never on where a segment begins, or a part of a file.
+known of a frame rests on those before it, back to a fixed one: never on where a segment begins, or a part of a file.
 """
 
 from collections import deque
@@ -15,14 +15,14 @@ from weakref import WeakKeyDictionary
 import cv2
 import numpy as np
 
+from vidcm.interpolation.relay import Relay, begin_for
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import whole_pictures
 from vidcm.media.luma import luma_of
-from vidcm.media.overlays import DETAIL, Evidence, OverlayFinder
+from vidcm.media.overlays import DETAIL, Evidence
 from vidcm.media.reader import VideoFrame, open_reader
 
 AHEAD = 6  # frames: what stays for fewer is not known for an overlay
-REACH = 48  # frames before a part that are looked at: by then what is remembered is full
 NEAR = 17  # pixels around what is known for sure in which what only stays is taken for the same,
 STIRRED = 2.0  # where things moved around it for so many of the last frames
 ALONE = 0.1  # share of its surroundings of 5 pixels: fewer sure places are chance
@@ -36,11 +36,11 @@ def no_past(first: Fraction) -> Iterable[VideoFrame]:
 
 
 def frames_before(info: VideoInfo, interlaced: str, first: Fraction) -> Iterator[VideoFrame]:
-    """Up to REACH frames of a file, from another reader. info: with the clock of all its packets."""
+    """Those that have to be looked at, from another reader. info: with the clock of all its packets."""
     with open_reader(info.path, rotate=False) as reader:
         reader.info = info
-        index = reader.index_at(first)
-        begun = chain([reader.seek(reader.timeline.instants[max(0, index - REACH)])], reader)
+        begin = begin_for(max(0, reader.index_at(first) - 1))  # the frame before may be asked about, too
+        begun = chain([reader.seek(reader.timeline.instants[begin])], reader)
         yield from takewhile(lambda frame: frame.instant < first, whole_pictures(begun, info, interlaced, []))
 
 
@@ -69,7 +69,7 @@ class Overlays:
 
     def __init__(self, stop: Fraction | None = None) -> None:
         self._stop = stop
-        self._finder = OverlayFinder()
+        self._relay = Relay()
         self._known: WeakKeyDictionary[VideoFrame, np.ndarray] = WeakKeyDictionary()
         self._log: _Log | None = None
 
@@ -103,7 +103,7 @@ class Overlays:
     def _judged(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, np.ndarray | None]]:
         waiting: deque[tuple[VideoFrame, Evidence]] = deque()
         for frame in frames:
-            waiting.append((frame, self._finder.add(luma_of(frame))))
+            waiting.append((frame, self._relay.add(frame.index, luma_of(frame))))
             if len(waiting) > AHEAD:
                 yield waiting[0][0], overlay_in([evidence for _, evidence in waiting])
                 waiting.popleft()
