@@ -77,6 +77,8 @@ MISTAKES = {
     ],
     "a name that is not known": [
         "interpolate clip.mp4 -o out.mp4 --factor 2 --codec none",
+        "interpolate clip.mp4 -o out.mp4 --factor 2 --encoder none",
+        "interpolate clip.mp4 -o out.webm --factor 2 --encoder hevc_nvenc",
         "generate -o out.mp4 --sampler none",
         "finetune folder -o out --parts sound",
         "train unknown.yaml",

@@ -52,7 +52,7 @@ def works(monkeypatch):
 def test_the_first_one_that_works_is_taken(there, name, pix_fmt, taken, works, info):
     works(*there)
     choice = choose(Path(name), info(pix_fmt), encoder="auto")
-    assert ((choice.encoder.name, choice.pix_fmt), choice.notes) == (taken, ())
+    assert ((choice.encoder.name, choice.pix_fmt), choice.notes, choice.remark) == (taken, (), None)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,8 @@ def test_the_first_one_that_works_is_taken(there, name, pix_fmt, taken, works, i
 def test_software_takes_its_place_and_says_so(there, name, pix_fmt, codec, why, works, info):
     works(*there)
     plain, choice = (choose(Path(name), info(pix_fmt), codec, encoder=each) for each in ("software", "auto"))
-    assert replace(choice, notes=()) == replace(plain, notes=())
-    assert choice.notes[:-1] == plain.notes
-    assert why in choice.notes[-1]
+    assert replace(choice, remark=None) == plain
+    assert why in choice.remark
 
 
 def test_software_is_what_nobody_asked_for(works, info):

@@ -16,7 +16,7 @@ from vidcm.core.processes import launched
 from vidcm.interpolation.check import check_model, check_paths
 from vidcm.interpolation.doubt import FALLBACKS
 from vidcm.media.encoders import ENCODERS, QUALITIES, check_codec
-from vidcm.media.hardware import SOFTWARE, check_encoder
+from vidcm.media.hardware import SOFTWARE, check_encoder, codec_of
 from vidcm.media.pace import SOUNDS
 
 
@@ -185,9 +185,9 @@ def command(
         check_paths(source, target, resume)
     again_at = None if reroll is None else check_reroll(ctx, source, target, reroll)
     how = {"rule": rule, **request(sound=sound, **given)}
-    if not many:
-        judged(check_codec, target, how["codec"], how["quality"])
     judged(check_encoder, how["encoder"], how["codec"])
+    if not many:
+        judged(check_codec, target, codec_of(how["encoder"]) or how["codec"], how["quality"])
     check_model(model)
     check_reports(reports, source, target)
     check_place(place, workers, None if many else "a folder")

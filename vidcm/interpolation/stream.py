@@ -139,6 +139,8 @@ def interpolate_file(
         choice = choose(target, shape, codec, quality, encoder)  # refuses what the writer would, before the long read
         if resume == GO_ON and named(choice.encoder.name):
             reader.problems.append(f"{choice.encoder.name} is hardware: the same pictures need not be the same bytes")
+        if choice.remark:
+            reader.problems.append(choice.remark)
         job = job_of(reader, rule, span, preview, allow_truncated)
         check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()

@@ -27,7 +27,7 @@ ALPHA_WAYS = "prores in .mov, vp9 in .webm, ffv1 in .mkv and .png keep it"
 @dataclass(frozen=True)
 class Choice:
     """How a file is written. colour: the tags it gets, in which its pictures are; notes: what of the picture does not
-    come along, one line each with the reason."""
+    come along, one line each with the reason; remark: what else is worth telling."""
 
     container: Container
     codec: str
@@ -36,6 +36,7 @@ class Choice:
     options: dict[str, str]
     colour: Colour
     notes: tuple[str, ...] = ()
+    remark: str | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -57,8 +58,7 @@ def choose(
     """
     container = container_for(path)
     hardware.check_encoder(encoder, codec)
-    if codec is None and encoder in hardware.NAMES:
-        codec = hardware.codec_of(encoder)
+    codec = codec or hardware.codec_of(encoder)
     check_codec(path, codec, quality)
     if codec is None:
         codec = container.codecs[0] if is_light(info.pix_fmt) else _best(path, container, info)
@@ -85,7 +85,7 @@ def choose(
 
 
 def _first_that_works(path: Path, info: VideoInfo, codec: str, quality: str | None) -> Choice:
-    """Hardware if it keeps all that software does, else that, with a note."""
+    """Hardware if it keeps all that software does, else that, with a remark."""
     best = choose(path, info, codec, quality)
     for chip in hardware.HARDWARE.get(codec, ()):
         try:
@@ -94,7 +94,7 @@ def _first_that_works(path: Path, info: VideoInfo, codec: str, quality: str | No
             continue
         if set(choice.notes) <= set(best.notes):
             return choice
-    return replace(best, notes=(*best.notes, hardware.instead(codec)))
+    return replace(best, remark=hardware.instead(codec))
 
 
 def encoder_for(codec: str, container: Container) -> Encoder:

@@ -62,9 +62,9 @@ HARDWARE: dict[str, tuple[Encoder, ...]] = {
 NAMES = tuple(encoder.name for encoders in HARDWARE.values() for encoder in encoders)
 
 
-def codec_of(name: str) -> str:
-    """Our name of the codec that a hardware encoder makes."""
-    return next(codec for codec, encoders in HARDWARE.items() if name in [encoder.name for encoder in encoders])
+def codec_of(name: str) -> str | None:
+    """Our name of the codec that a hardware encoder makes; None for what is no such encoder."""
+    return next((codec for codec, encoders in HARDWARE.items() if name in [each.name for each in encoders]), None)
 
 
 def check_encoder(wanted: str, codec: str | None) -> None:
