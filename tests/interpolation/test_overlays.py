@@ -149,6 +149,13 @@ def test_it_is_told_where_overlays_were_and_when():
     assert found.frames == 12
 
 
+def test_only_what_is_shown_is_told_of():
+    overlays = Overlays(Fraction(5, RATE), Fraction(9, RATE))
+    list(overlays.watch(frames_of([picture(index) for index in range(24)])))
+    (found,) = overlays.found(Fraction(0))
+    assert (found.frames, found.from_s, found.to_s) == (4, round(5 / RATE, 3), round(8 / RATE, 3))
+
+
 def write(path, pictures):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=RATE)

@@ -65,10 +65,10 @@ class Found:
 class Overlays:
     """Sees the source frames go by; `of` then tells of those let go. Holds AHEAD frames and some small pictures.
 
-    stop: instant from which on frames are not shown, and not told of."""
+    begin, stop: instants before the first and from the second on frames are not shown, and not told of."""
 
-    def __init__(self, stop: Fraction | None = None) -> None:
-        self._stop = stop
+    def __init__(self, begin: Fraction | None = None, stop: Fraction | None = None) -> None:
+        self._begin, self._stop = begin, stop
         self._relay = Relay()
         self._known: WeakKeyDictionary[VideoFrame, np.ndarray] = WeakKeyDictionary()
         self._log: _Log | None = None
@@ -88,7 +88,7 @@ class Overlays:
                 continue
             if overlay is not None:
                 self._known[frame] = overlay
-                if self._stop is None or frame.instant < self._stop:
+                if self._is_shown(frame.instant):
                     self._note(frame, overlay)
             yield frame
 
@@ -99,6 +99,9 @@ class Overlays:
     def found(self, origin: Fraction) -> list[Found]:
         """All that were seen so far. origin: instant of the first frame of the file."""
         return [] if self._log is None else self._log.found(origin)
+
+    def _is_shown(self, instant: Fraction) -> bool:
+        return (self._begin is None or instant >= self._begin) and (self._stop is None or instant < self._stop)
 
     def _judged(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, np.ndarray | None]]:
         waiting: deque[tuple[VideoFrame, Evidence]] = deque()

@@ -160,7 +160,7 @@ def interpolate_file(
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
             frames = mending.filled(frames, tally.filled)
-        still = Overlays(job.stop) if overlays else None
+        still = Overlays(job.begin, job.stop) if overlays else None
         if still is not None:
             past = no_past if job.begin is None else partial(frames_before, reader.info, interlaced)
             frames = still.watch(frames, job.lead_in, past)

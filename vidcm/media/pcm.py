@@ -27,6 +27,17 @@ class Pcm:
             return None
         return cls(context.rate, int(name[1] or 8) // 8 * context.channels)
 
+    def settled(self, start: Fraction, packet: Packet, expected: Fraction | None) -> Fraction:
+        """When a packet begins: at `expected`, where the one before it ended by its samples, unless its own time is
+        farther from that than its clock rounds."""
+        if expected is None or abs(start - expected) > packet.time_base:
+            return start
+        return expected
+
+    def end(self, start: Fraction, packet: Packet) -> Fraction:
+        """Of a packet that begins at `start`, seconds, by its samples."""
+        return start + Fraction(packet.size // self.bytes, self.rate)
+
     def cut(self, packet: Packet, start: Fraction, length: Fraction | None) -> Packet | None:
         """What of a packet that begins at `start` lies within 0..length, seconds, to the nearest sample; None: nothing.
 

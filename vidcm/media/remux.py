@@ -51,7 +51,8 @@ class StreamCopy:
         if window is not None and not carry.is_cover(stream):
             pcm = Pcm.of(stream) if isinstance(stream, AudioStream) else None
             has_edits = target.format.name in ("mp4", "mov")
-            self._packets = window.packets(self._packets, stream.type, has_edits, pcm)
+            slip = self._origin * (stream.time_base or 0) - origin
+            self._packets = window.packets(self._packets, stream.type, has_edits, pcm, slip)
         if pace.is_slower and not carry.is_cover(stream):
             self._packets = pace.packets(self._packets)
         self._ahead = self._next()

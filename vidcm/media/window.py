@@ -20,17 +20,27 @@ class Window:
     length: Fraction | None
 
     def packets(
-        self, packets: Iterator[Packet], kind: str, has_edits: bool, pcm: Pcm | None = None
+        self,
+        packets: Iterator[Packet],
+        kind: str,
+        has_edits: bool,
+        pcm: Pcm | None = None,
+        slip: Fraction = Fraction(0),
     ) -> Iterator[Packet]:
-        """Those of the window; times are on the output's clock, and rise. pcm: where it is that.
+        """Those of the window; times are on the output's clock, and rise. pcm: where it is that; slip: seconds by which
+        it is later than its packets say, whose ticks are coarse.
 
         has_edits: whether the container can hide what lies before zero. Then the packet of sound that is running at
         zero comes along, and the one before it, without which codecs with overlapping frames begin with a flaw.
         """
         with_run_in = has_edits and kind == "audio"
         run_in: Packet | None = None
+        heard: Fraction | None = None  # until when, by the samples counted: clocks such as Matroska's round
         for packet in packets:
             start = _start(packet)
+            if pcm is not None:
+                start = pcm.settled(start + slip, packet, heard)
+                heard = pcm.end(start, packet)
             if self.length is not None and start >= self.length:
                 return
             if kind == "subtitle":
