@@ -18,6 +18,7 @@ from vidcm.media.reader import open_reader
 from vidcm.media.sequence import Pattern, find_sequence
 
 from . import odd_media as odd
+from . import pictures
 
 DOUBLE = Factor(Fraction(2))
 DTYPES = {"rgb24": np.uint8, "rgb48be": ">u2", "gray": np.uint8, "gray16be": ">u2"}
@@ -197,3 +198,20 @@ def test_the_command_line_asks_for_the_rate(shots, asked, code, told, monkeypatc
     assert told in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert sorted(path.name for path in shots.iterdir()) == ["f_0001.png", "f_0002.png"]
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray", "gray16be"])
+@pytest.mark.parametrize("name", ["h264 out.mp4", "hevc out.mp4", "vp9 out.webm", "av1 out.mkv", "prores out.mov"])
+def test_grey_pictures_become_video_of_a_matrix_that_video_has(name, pix_fmt, crossfade, tmp_path):
+    codec, name = name.split()
+    ramp = np.linspace(0.1, 0.9, 96)[None].repeat(80, axis=0)
+    top = np.iinfo(DTYPES[pix_fmt]).max
+    native = (ramp * top).astype(np.dtype(DTYPES[pix_fmt]).newbyteorder("="))
+    frame = av.VideoFrame.from_ndarray(native, pix_fmt)
+    source = pictures.save(tmp_path / "in" / "f_%04d.png", [frame] * 3)
+    interpolate_file(source, tmp_path / name, rule=DOUBLE, interpolator=crossfade, codec=codec)
+    with open_reader(tmp_path / name) as reader:
+        assert reader.info.colour.matrix != 0
+        shown = next(iter(reader)).rgb
+    assert np.ptp(shown.astype(int), axis=2).max() <= 3
+    np.testing.assert_allclose(shown.mean(axis=(0, 2)), 255 * ramp[0], atol=4)

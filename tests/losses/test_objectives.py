@@ -9,7 +9,7 @@ import torch
 from vidcm import losses
 from vidcm.core.errors import UserError
 from vidcm.core.gaussian import gaussian_consistency, gaussian_denoiser, scale
-from vidcm.core.times import T_MAX
+from vidcm.core.times import START_ANGLE, T_MAX
 
 from .closed_forms import STD, Learnable, call, gaussian_data, seeded
 
@@ -63,6 +63,7 @@ def test_an_objective_can_ask_only_for_what_there_is():
     ("name", "fields"),
     [
         ("ect", {"q": 1.0}),
+        ("ect", {"centre": 1.0}),
         ("ct", {"s0": 1}),
         ("ct", {"stages": 0}),
         ("ict", {"s0": 2000}),
@@ -192,3 +193,22 @@ def test_ect_never_looks_beyond_where_samplers_start():
     t = loss.draw_t((1000, 1), seeded())
     assert float(t.max()) == T_MAX
     assert float((t == T_MAX).float().mean()) == pytest.approx(0.485, abs=0.05)
+
+
+def test_a_share_of_ect_learns_the_mean_and_the_rest_what_it_always_did():
+    """The network tells where it was asked."""
+    asked = []
+
+    def f(x, angle):
+        asked.append((x, angle))
+        return 0.3 * x + 0.1
+
+    x0 = torch.randn(4000, 2, 1, 2, 2, generator=seeded(1))
+    mixed = call(losses.get("ect")(centre=0.25), f, x0, stage=1)
+    (x, angle), *_ = asked
+    at_centre = (x == 0).all(dim=(1, 2, 3, 4))
+    assert at_centre.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    torch.testing.assert_close(angle[at_centre].unique(), torch.tensor([START_ANGLE]))
+    torch.testing.assert_close(mixed[at_centre], (0.1 - x0[at_centre]).square().mean(dim=(1, 2, 3, 4)))
+    plain = call(losses.get("ect")(), f, x0, stage=1)
+    torch.testing.assert_close(mixed[~at_centre], plain[~at_centre], rtol=0, atol=0)

@@ -3,19 +3,25 @@
     x_t = circle(x0, n, t),  x_r = circle(x0, n, r)        same n: the two points share a noise direction
     L   = w(t, r) * || f(x_t, t) - sg f(x_r, r) ||          w = 1 / (t - r)
 
-Unlike the paper, the norm is divided by sqrt(dimensions): lr and clipping carry over between latent sizes.
+Unlike the paper, the norm is divided by sqrt(dimensions): lr and clipping carry over between latent sizes. And a share
+of the batch, `centre`, may learn the mean of the data where there is no noise, at the angle of the first step,
+
+    L   = mean (f(0, angle) - x0)^2
+
+for samplers that go out from there (vidcm/sampling/anchored.py): a consistency function has no duty at that point.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vidcm.core.circle import Denoiser, circle
-from vidcm.core.distances import root_mean_square
+from vidcm.core.distances import mean_square, root_mean_square
 from vidcm.core.dropout import shared_dropout
 from vidcm.core.noise import randn
-from vidcm.core.times import T_MAX, ect_gap, log_normal
+from vidcm.core.times import T_MAX, ect_gap, log_normal, with_share_at
 from vidcm.losses import register
 
 
@@ -28,8 +34,11 @@ class ECTLoss:
     p_mean: float = -0.4  # log-normal p(t): the paper's -1.1 plus ln 2, for the same reason
     p_std: float = 2.0
     t_max: float = T_MAX  # t is clipped here: where the sampler starts
+    centre: float = 0.0  # share of the batch that learns the mean
 
     def __post_init__(self) -> None:
+        if not 0 <= self.centre < 1:
+            raise ValueError(f"centre must be a share of the batch, at least 0 and below 1, got {self.centre}")
         if self.q <= 1:
             raise ValueError(f"q must be larger than 1, or stages would not tighten r, got {self.q}")
 
@@ -45,10 +54,16 @@ class ECTLoss:
         t = self.draw_t((x0.shape[0],) + (1,) * (x0.ndim - 1), generator).to(x0.device)
         r = self.r_of_t(t, stage)
         noise = randn(x0.shape, generator=generator, device=x0.device)
+        x, angle = circle(x0, noise, t)
+        at_centre = torch.zeros_like(t, dtype=torch.bool)
+        if self.centre:
+            at_centre = with_share_at(t, math.inf, self.centre, generator=generator).isinf()
+            x, angle = x.masked_fill(at_centre, 0), angle.masked_fill(at_centre, math.atan(self.t_max))
 
         with shared_dropout() as again:
-            student = f(*circle(x0, noise, t))
+            student = f(x, angle)
             with torch.no_grad(), again():
                 target = f(*circle(x0, noise, r))  # f(x, 0) == x: the data itself where r = 0
 
-        return root_mean_square(student, target) / (t - r).flatten()
+        loss = root_mean_square(student, target) / (t - r).flatten()
+        return torch.where(at_centre.flatten(), mean_square(student, x0), loss)

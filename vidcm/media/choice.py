@@ -191,13 +191,13 @@ def _may_round(codec: str, info: VideoInfo) -> bool:
 
 def _written(encoder: Encoder, info: VideoInfo, pix_fmt: str) -> Colour:
     """The source's tags, in which pictures pass untouched. RGB becomes YUV of limited range, which every player takes
-    for granted, in the matrix that its size stands for; YUV becomes RGB's."""
+    for granted, in the matrix that its size stands for; YUV becomes RGB's. Grey pictures are tagged as RGB, too."""
     tags, was_rgb = info.colour, is_rgb(info.pix_fmt)
     if is_rgb(pix_fmt):
         return tags if was_rgb else replace(tags, matrix=RGB, range=FULL)
     known = tags.resolved(info.width, info.height)
     if not (was_rgb or (encoder.limited_only and _is_rgb_like(info) and known.range == FULL)):
-        return tags
+        return replace(tags, matrix=known.matrix) if tags.matrix == RGB else tags
     matrices = encoder.matrices or (known.matrix,)
     return replace(tags, matrix=known.matrix if known.matrix in matrices else matrices[0], range=LIMITED)
 
