@@ -121,6 +121,26 @@ def test_a_part_that_is_told_its_past_is_judged_just_as_in_the_whole(begin):
     np.testing.assert_array_equal(part.of(lead_in), known[begin - 1])
 
 
+@pytest.mark.parametrize("place", [5, BLOCK - 3, BLOCK])
+def test_a_frame_that_is_put_in_takes_nothing_away(place):
+    """Frames of `--repair` have no index of their own."""
+    frames = frames_of([picture(index) for index in range(BLOCK + 12)])
+    frames[place].index = -1
+    overlays = Overlays()
+    known = [overlays.of(frame) for frame in overlays.watch(frames)]
+    assert all(each is not None and each.max() == 1 for each in known)
+
+
+def test_a_line_is_shown_until_the_next_one_and_never_mixed_with_it():
+    frames = frames_of([picture(index, "FIRST" if index < 12 else "OTHER") for index in range(24)])
+    shown = made(frames, Overlays())[Fraction(23, 2)]
+    letter = letters("FIRST")[TEXT][..., 0] > 0.9
+    only = letter & (letters("OTHER")[TEXT][..., 0] < 0.1)
+    gone = (letters("OTHER")[TEXT][..., 0] > 0.9) & (letters("FIRST")[TEXT][..., 0] < 0.1)
+    assert np.median(shown[TEXT][only]) > 240
+    assert np.median(shown[TEXT][gone]) < 190
+
+
 def test_few_frames_wait():
     waiting, most = 0, 0
 
@@ -186,13 +206,15 @@ def test_of_a_file_the_report_says_where_and_a_part_or_another_take_shows_what_t
 
 
 def test_what_shines_through_is_blended_by_nearness_and_what_comes_or_goes_is_held():
-    first, last, made = (torch.full((3, 1, 1), level) for level in (0.2, 0.6, 0.9))
+    first, last, made = (torch.full((3, 1, 1), level) for level in (0.2, 0.3, 0.9))
     there, taus = np.ones((1, 1), np.float32), [0.25]
 
     def shown(ends, overlays):
         return held_still(made[:, None], taus, ends, overlays)[:, 0]
 
-    torch.testing.assert_close(shown((first, last), (there, there)), torch.full((3, 1, 1), 0.3))
+    torch.testing.assert_close(shown((first, last), (there, there)), torch.full((3, 1, 1), 0.225))
+    another = torch.full((3, 1, 1), 0.6)
+    torch.testing.assert_close(shown((first, another), (there, there)), first)
     for overlays in ((there, None), (None, there)):
         torch.testing.assert_close(shown((first, last), overlays), first)
     torch.testing.assert_close(shown((None, last), (None, there)), last)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SURE = 0.5  # of a place that wholly belongs to an overlay: an edge that is half in it is not to be moved either
+SHINES, REPLACED = 0.15, 0.25  # of 0..1, in any channel: more than what shines through changes by, and surely another
 
 
 def held_still(
@@ -18,8 +19,9 @@ def held_still(
 ) -> Tensor:
     """The frames made [3, K, H, W], with the pixels of the ends [3, H, W] wherever overlays are; None: absent.
 
-    Where both ends have one their pixels are blended by nearness, for what shines through. Where one has, the first
-    end's are held: what it shows until the next frame, and its ground until there is something in front of it.
+    Where both ends have the same one their pixels are blended by nearness, for what shines through. Where one has, or
+    the last end has another, the first end's are held: what it shows until the next frame, and its ground until there
+    is something in front of it.
     """
     weights = [weight_of(overlay, made) for overlay in overlays]
     total = torch.maximum(*weights)
@@ -30,7 +32,10 @@ def held_still(
         held = last if first is None else first
         assert held is not None
     else:
-        towards = torch.minimum(*weights) / total.clamp(min=1e-6) * torch.tensor(taus).to(total)[:, None, None]
+        differ = (first - last).abs().amax(dim=0)
+        same = ((REPLACED - differ) / (REPLACED - SHINES)).clamp(0, 1)
+        both = torch.minimum(*weights) / total.clamp(min=1e-6) * same
+        towards = both * torch.tensor(taus).to(total)[:, None, None]
         held = torch.lerp(*torch.broadcast_tensors(first, last), towards)
     return torch.lerp(made, held.expand_as(made).to(made.dtype), total.to(made.dtype))
 

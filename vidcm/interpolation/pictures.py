@@ -34,9 +34,12 @@ class Picture:
         self._look: Any = None
         native = frame.native
         self.is_large = native is not None and is_large(native.height, native.width)
-        # others are converted here and now, in the thread that decodes
-        self.is_deep = frame.is_deep if self.is_large else frame.samples.dtype != np.uint8
-        self._alpha, self._light = frame.alpha if with_alpha else None, frame.light
+        self._with_alpha = with_alpha
+        if self.is_large:
+            self.is_deep = frame.is_deep
+        else:  # converted here and now, in the thread that decodes
+            self.is_deep = frame.samples.dtype != np.uint8
+            _ = frame.light, with_alpha and frame.alpha
 
     @property
     def tensor(self) -> Tensor:
@@ -47,11 +50,14 @@ class Picture:
         return self._tensor
 
     def _planes(self) -> Tensor:
-        if self._light is not None:
-            return torch.from_numpy(layered(self._light)).permute(2, 0, 1).contiguous()
+        light, alpha = self.frame.light, self.frame.alpha if self._with_alpha else None
+        if self.is_large:
+            self.frame.forget()
+        if light is not None:
+            return torch.from_numpy(layered(light)).permute(2, 0, 1).contiguous()
         samples = self.frame.converted() if self.is_large else self.frame.samples
-        if self._alpha is not None:
-            return torch.from_numpy(laid(samples, self._alpha)).permute(2, 0, 1).contiguous()
+        if alpha is not None:
+            return torch.from_numpy(laid(samples, alpha)).permute(2, 0, 1).contiguous()
         planes = torch.from_numpy(samples).permute(2, 0, 1)
         return planes.contiguous() if self.is_deep else planes.to(torch.float32).div_(255)
 

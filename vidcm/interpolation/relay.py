@@ -23,10 +23,13 @@ class Relay:
 
     def __init__(self, finder: Callable[[], OverlayFinder] = OverlayFinder) -> None:
         self._new = finder
-        self._now, self._next, self._block = finder(), None, -1
+        self._now, self._next = finder(), None
+        self._block, self._index = -1, 0
 
     def add(self, index: int, luma: np.ndarray) -> Evidence:
-        block, place = divmod(index, BLOCK)
+        """index: negative for a frame that is put in and has none: it counts with the one before it."""
+        self._index = index if index >= 0 else self._index
+        block, place = divmod(self._index, BLOCK)
         if block != self._block:
             self._now, self._next, self._block = self._next or self._now, None, block
         if self._next is None and place >= BLOCK - WARM:
