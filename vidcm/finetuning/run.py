@@ -171,8 +171,8 @@ class Tuning:
             timed = self.run_config(trained[0], str(self.subject.start), "", 1)
             left_s = max(0.0, 60 * config.minutes - judged_s * self.subject.judgements)
             steps = steps_in(left_s, timed, self.run / ".timing.tmp", self.leader.train)
-            note = ", the least that teach anything" if steps <= LEAST else ""
-            say(f"{config.minutes:g} minutes are {steps} steps here{note}")
+            note = ", the least that teach anything: it will take longer" if steps <= LEAST else ""
+            say(f"{config.minutes:g} min are {steps} steps here{note}")
         self.settings = replace(self.settings, steps=steps)
         self.settings.save(self.run)
         return steps

@@ -59,7 +59,7 @@ def opaque_yuv(source: str) -> str:
 
 
 def chroma_samples(pix_fmt: av.VideoFormat) -> int:
-    """Of 16 by 16 pixels."""
+    """Of 16 by 16 pixels: 256 where none are shared."""
     return pix_fmt.chroma_width(16) * pix_fmt.chroma_height(16)
 
 
