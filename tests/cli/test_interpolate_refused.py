@@ -89,6 +89,14 @@ BAD_OPTIONS = {
     "confidence no number": (["--factor", "2", "--min-confidence", "nan"], "must be between 0 and 1, got nan"),
     "fallback alone": (["--factor", "2", "--fallback", "hold"], "--fallback hold says what is shown below"),
     "unknown fallback": (["--factor", "2", "--fallback", "blur"], "'blur' is not one of 'hold', 'crossfade'"),
+    "memory without a unit": (
+        ["--factor", "2", "--memory", "2"],
+        "--memory must be a size such as 2GiB or 800MiB, got",
+    ),
+    "too little memory": (
+        ["--factor", "2", "--memory", "50MiB", "--device", "cpu"],
+        "--memory 50MiB is too little for 96x64 in h264: give at least",
+    ),
     "unknown interlaced": (["--factor", "2", "--interlaced", "yes"], "'yes' is not one of 'refuse', 'deinterlace'"),
     "unknown option": (["--factor", "2", "--bogus"], "'--bogus'"),
     "no value": (["--factor"], "'--factor' requires an argument"),
@@ -116,6 +124,20 @@ def test_a_device_that_is_not_here_is_wrong_use(source: Path, out: Path, model: 
     run = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--device", "cuda")
     check_refusal(run, "device cuda: none here", out.parent)
     assert run.exit_code == 2
+
+
+def test_memory_is_told_of_the_cpu_alone(source: Path, out: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr("vidcm.cli.file.own_device", lambda device, processes: torch.device("cuda"))
+    run = interpolate(source, "-o", out, "--factor", "2", "--model", model, "--memory", "2GiB")
+    check_refusal(run, "--memory 2GiB is for --device cpu, got auto: give that, or leave --memory out", out.parent)
+
+
+def test_memory_is_not_for_another_take(source: Path, out: Path) -> None:
+    out.touch()
+    asked = ["--factor", "2", "--memory", "2GiB", "--reroll", "0.1", "--seed", "1"]
+    check_refusal(interpolate(source, "-o", out, *asked), "--reroll does not go with --memory")
 
 
 def test_the_output_folder_must_exist(source: Path, out: Path) -> None:

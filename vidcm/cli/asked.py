@@ -8,6 +8,7 @@ import click
 
 from vidcm.cli.options import judged
 from vidcm.core.errors import UserError
+from vidcm.core.memory import parse_memory
 from vidcm.core.processes import launched
 from vidcm.interpolation.check import check_report
 from vidcm.interpolation.cuts import Cuts, read_cuts
@@ -68,6 +69,7 @@ def request(
     sound: str | None,
     min_confidence: float | None,
     fallback: str | None,
+    memory: str | None,
     **as_given: Any,
 ) -> dict[str, Any]:
     """Options -> arguments of `stream.interpolate_file`, and `find_cuts`. as_given: those passed on as they are."""
@@ -80,6 +82,7 @@ def request(
         "overlays": overlays == "auto",
         "sound": sound or STRETCH,
         "doubt": judged(_doubt, min_confidence, fallback),
+        "memory": None if memory is None else judged(parse_memory, memory),
         **as_given,
     }
 

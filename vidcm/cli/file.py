@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vidcm.cli.identity import Identity
 from vidcm.cli.outcome import foretell, tell
 from vidcm.core.devices import own_device
+from vidcm.core.errors import WrongUse
 from vidcm.core.processes import Processes
 from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.journal import ANEW, GO_ON
@@ -55,6 +56,14 @@ class Shared:
 
         return loaded
 
+    def _check_memory(self) -> None:
+        """What the libraries of an accelerator hold in main memory is not known."""
+        memory, device = self.how["memory"], self.sampling["device"]
+        if memory is not None and own_device(device, self.processes).type != "cpu":
+            raise WrongUse(
+                f"--memory {memory.text} is for --device cpu, got {device}: give that, or leave --memory out"
+            )
+
     def detector(self) -> "CutDetector | None":
         from vidcm.media.shots import CutDetector
 
@@ -75,6 +84,7 @@ class Shared:
             announced = resume == GO_ON and not self.as_json
             more |= {"settings": Identity(self.options, source, self.model, announced), "resume": resume}
         how = {name: value for name, value in self.how.items() if name != "find_cuts"}
+        self._check_memory()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", MediaWarning)  # the report has them

@@ -52,7 +52,11 @@ def _load(shared: Shared) -> "Make":
 
 def _settings(shared: Shared) -> dict[str, str]:
     """What tells this run's outputs from another's."""
-    said = {name: repr(value) for name, value in {**shared.how, **shared.sampling}.items() if name != "device"}
+    said = {
+        name: repr(value)
+        for name, value in {**shared.how, **shared.sampling}.items()
+        if name not in ("device", "memory")
+    }
     return {**said, "version": __version__, "model": model_digest(shared.model or shipped("motion"))}
 
 

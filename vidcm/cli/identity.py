@@ -17,6 +17,7 @@ NO_MATTER = (
     "target",
     "model",
     "device",
+    "memory",  # what an encoder is told for it counts: see `interpolation.stream`
     "place",
     "workers",
     "reports",

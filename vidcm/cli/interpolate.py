@@ -55,6 +55,11 @@ from vidcm.media.pace import SOUNDS
 @click.option("--seed", default=0, show_default=True, help="Another seed, another take on what the ends leave open.")
 @click.option("--temperature", type=Temperature(), help="Scale of the noise.  [default: stored with the model]")
 @click.option("--model", type=click.Path(path_type=Path), help="Model directory.  [default: the shipped one]")
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Hold no more than this, such as 2GiB or 800MiB, where the model runs on the CPU.  [default: what it takes]",
+)
 @click.option("--device", default="auto", show_default=True, type=DEVICE, help="What the model runs on.")
 @click.option(
     "--cuts",

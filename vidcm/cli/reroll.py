@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vidcm.interpolation.reroll import Rerolled
 
 # Options that make another file, or none at all, of what is there.
-OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated")
+OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated", "memory")
 # What both takes must have in common.
 KEPT = ("rule", "codec", "quality", "encoder", "doubt", "cuts", "at_cuts", "interlaced", "overlays")
 

@@ -1,6 +1,7 @@
 """Work in a pipeline: a generator that runs in a thread of its own, a few items ahead of the one who takes them."""
 
 from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, NamedTuple, TypeVar
@@ -20,10 +21,15 @@ class End(NamedTuple):
 
 
 def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
-    """The items, in order. At most `depth` are waiting, beside the one in the making: memory stays flat.
+    """The items, in order. At most `depth` are waiting, beside the one in the making: memory stays flat. With
+    a depth of 0 none is made before it is asked for, and there is no thread.
 
     What the generator raises is raised here. When this one is closed, or its taker fails, the thread ends with the item
     it is at, and the generator is closed in it."""
+    if depth == 0:
+        with closing(items) if isinstance(items, Generator) else nullcontext():
+            yield from items
+        return
     waiting: Queue[Item[T] | End] = Queue(depth)
     unwanted, ended = Event(), Event()
     thread = Thread(target=_run, args=(items, waiting, unwanted, ended), name="vidcm-ahead", daemon=True)

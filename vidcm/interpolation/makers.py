@@ -1,7 +1,8 @@
 """What makes the in-between frames of a pair, all at once or one by one."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -68,6 +69,16 @@ class Lazily:
 
     def __call__(self, *ends_and_taus: Any, **key: Any) -> Tensor | Judged:
         return self.loaded()(*ends_and_taus, **key)
+
+
+def in_strips(interpolator: Interpolator, pixels: int | None) -> Interpolator:
+    """The same, which makes so many pixels at once where it works in strips; None: as many as it likes."""
+    if pixels is None:
+        return interpolator
+    if isinstance(interpolator, Lazily):
+        return Lazily(cache(lambda: in_strips(interpolator.loaded(), pixels)))
+    kind: Any = interpolator
+    return replace(kind, strip=pixels) if hasattr(kind, "strip") else interpolator
 
 
 def frame_by_frame(interpolator: Interpolator) -> FrameByFrame | None:

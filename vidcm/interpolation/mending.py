@@ -45,7 +45,7 @@ class Mending:
         """progress: called with the frames seen so far and those expected."""
         info, begin, stop = self._reader.info, self._begin, self._stop
         margin, expected = MARGIN / info.average_rate, len(self._reader.timeline.instants)
-        with open_reader(info.path, rotate=False) as reader:
+        with open_reader(info.path, rotate=False, threads=self._reader.threads) as reader:
             reader.info = info
             frames: Iterable[VideoFrame] = reader
             if begin is not None:

@@ -35,9 +35,9 @@ def no_past(first: Fraction) -> Iterable[VideoFrame]:
     return ()
 
 
-def frames_before(info: VideoInfo, interlaced: str, first: Fraction) -> Iterator[VideoFrame]:
+def frames_before(info: VideoInfo, interlaced: str, threads: int | None, first: Fraction) -> Iterator[VideoFrame]:
     """Those that have to be looked at, from another reader. info: with the clock of all its packets."""
-    with open_reader(info.path, rotate=False) as reader:
+    with open_reader(info.path, rotate=False, threads=threads) as reader:
         reader.info = info
         begin = begin_for(max(0, reader.index_at(first) - 1))  # the frame before may be asked about, too
         begun = chain([reader.seek(reader.timeline.instants[begin])], reader)

@@ -26,16 +26,18 @@ class Picture:
     """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
     with_alpha: whether that is moved along, where there is any. overlay: what stands still in front of it, see
-    `Overlays.of`."""
+    `Overlays.of`. is_lean: no more is held of it than of a large one."""
 
-    def __init__(self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None) -> None:
+    def __init__(
+        self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None, is_lean: bool = False
+    ) -> None:
         self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
         self._tensor: Tensor | None = None
         self._look: Any = None
         native = frame.native
-        self.is_large = native is not None and is_large(native.height, native.width)
+        self.is_lean = native is not None and (is_lean or is_large(native.height, native.width))
         self._with_alpha = with_alpha
-        if self.is_large:
+        if self.is_lean:
             self.is_deep = frame.is_deep
         else:  # converted here and now, in the thread that decodes
             self.is_deep = frame.samples.dtype != np.uint8
@@ -51,11 +53,11 @@ class Picture:
 
     def _planes(self) -> Tensor:
         light, alpha = self.frame.light, self.frame.alpha if self._with_alpha else None
-        if self.is_large:
+        if self.is_lean:
             self.frame.forget()
         if light is not None:
             return torch.from_numpy(layered(light)).permute(2, 0, 1).contiguous()
-        samples = self.frame.converted() if self.is_large else self.frame.samples
+        samples = self.frame.converted() if self.is_lean else self.frame.samples
         if alpha is not None:
             return torch.from_numpy(laid(samples, alpha)).permute(2, 0, 1).contiguous()
         planes = torch.from_numpy(samples).permute(2, 0, 1)
@@ -69,12 +71,12 @@ class Picture:
 
     def let_go(self) -> None:
         """It is no end of the pair at hand."""
-        if self.is_large:
+        if self.is_lean:
             self._tensor = None
 
     def compared(self) -> None:
         """Its eight bits were for finding cuts, and nobody else needs them."""
-        if self.is_large:
+        if self.is_lean:
             self.frame.forget()
 
 

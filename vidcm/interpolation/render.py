@@ -19,6 +19,7 @@ from vidcm.core.around import Around
 from vidcm.core.judged import judged
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
+from vidcm.interpolation.footprint import TOGETHER
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_frame
 from vidcm.interpolation.overlays import Overlays
@@ -28,7 +29,6 @@ from vidcm.interpolation.retime import AS_IT_IS, Retiming
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
 
-TOGETHER = 8  # in-between frames per call: bounds the memory of a long gap
 HALF = Fraction(1, 2)
 
 AtCuts = Literal["continue", "hold"]
@@ -151,6 +151,7 @@ class Renderer:
     number: int = 0  # how many of its frames come before those that are given
     with_alpha: bool = False  # whether the output keeps it
     overlays: Overlays | None = None
+    is_lean: bool = False  # whether no more is held of each source frame than of a large one
 
     def __call__(
         self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None
@@ -200,7 +201,7 @@ class Renderer:
 
     def _picture(self, frame: VideoFrame) -> Picture:
         overlay = None if self.overlays is None else self.overlays.of(frame)
-        return Picture(frame, self.with_alpha, overlay)
+        return Picture(frame, self.with_alpha, overlay, self.is_lean)
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures, self.origin, self.number):

@@ -137,7 +137,7 @@ def _made(
     place: dict[str, Any] = {"origin": reader.info.start, "number": first}
     if overlays:
         place["overlays"] = Overlays()
-        frames = place["overlays"].watch(frames, past=partial(frames_before, reader.info, interlaced))
+        frames = place["overlays"].watch(frames, past=partial(frames_before, reader.info, interlaced, reader.threads))
     renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, with_alpha=with_alpha, **place)
     for work in renderer.works(frames, Tally()):
         if work.step.first.frame.index == gap:

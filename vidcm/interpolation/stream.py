@@ -4,6 +4,7 @@ Three stages at once: one thread decodes and finds cuts, one makes the in-betwee
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from vidcm.core.ahead import ahead
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.memory import Memory
 from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.assembly import Assembly
+from vidcm.interpolation.budget import AS_USUAL, DECODERS, way_within
 from vidcm.interpolation.check import check_paths
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
@@ -43,8 +46,6 @@ from vidcm.media.writer import VideoWriter
 if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
     from vidcm.interpolation.render import AtCuts, CutDetector, Shown, Tally
-
-FRAMES_AHEAD = 2  # rendered ones that wait to be encoded
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def interpolate_file(
     progress: Progress = lambda done, expected: None,
     survey_progress: Progress = lambda done, expected: None,
     forecast: Forecast | None = None,
+    memory: Memory | None = None,
     settings: Settings | None = None,
     resume: str = ANEW,
     processes: Processes = ALONE,
@@ -121,6 +123,7 @@ def interpolate_file(
     that score low, for an interpolator that scores; overlays: find what stands still in front of the pictures, and keep
     it so; ledger: is told of every output frame. progress: called with the
     output frames written so far and those expected; forecast: with what it needs to tell how long it will take.
+    memory: what the process may hold, where the network is on the CPU.
 
     settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings too, by
     the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what becomes of
@@ -133,7 +136,7 @@ def interpolate_file(
     check_paths(source, target, resume != ANEW)
     if is_pipe(source) and (span or preview or repair or cuts):
         raise WrongUse("what is piped in comes but once: leave --range, --preview, --repair and a file of cuts out")
-    with open_reader(source, rotate=False) as reader:
+    with open_reader(source, rotate=False, threads=None if memory is None else DECODERS) as reader:
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)
         choice = choose(target, shape, codec, quality, encoder)  # refuses what the writer would, before the long read
@@ -141,15 +144,21 @@ def interpolate_file(
             reader.problems.append(f"{choice.encoder.name} is hardware: the same pictures need not be the same bytes")
         if choice.remark:
             reader.problems.append(choice.remark)
+        is_part = span is not None or preview is not None
+        more = {"overlays": overlays, "is_repaired": bool(repair), "is_part": is_part}
+        way = AS_USUAL if memory is None else way_within(memory, reader.info, shape, choice, rule, **more)
+        told = way.options(choice.encoder)
         job = job_of(reader, rule, span, preview, allow_truncated)
         check_steady(target, rule.output_rate(job.info.rate))
         known = cuts.indices(reader) if cuts else frozenset()
+        from vidcm.interpolation.makers import in_strips
         from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.overlays import Overlays, frames_before, no_past
         from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
 
+        interpolator = in_strips(interpolator, way.strip)
         renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, job.stop, doubt), Tally()
-        renderer = replace(renderer, with_alpha=choice.has_alpha)
+        renderer = replace(renderer, with_alpha=choice.has_alpha, is_lean=way.is_lean)
         if repair:
             mending = Mending(reader, repair, interlaced, job.begin, job.stop)
             seen = mending.look_ahead(detector, known, survey_progress)
@@ -162,20 +171,20 @@ def interpolate_file(
             frames = mending.filled(frames, tally.filled)
         still = Overlays(job.begin, job.stop) if overlays else None
         if still is not None:
-            past = no_past if job.begin is None else partial(frames_before, reader.info, interlaced)
+            past = no_past if job.begin is None else partial(frames_before, reader.info, interlaced, reader.threads)
             frames = still.watch(frames, job.lead_in, past)
             renderer = replace(renderer, overlays=still)
         beside = None if preview is None else SideBySide(job.info, choice.has_alpha)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
         works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
-        begins = ahead(numbered(works, length_for(shown.info)))
+        begins = ahead(numbered(works, length_for(shown.info)), way.gaps_ahead)
         piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (
             claimed(target) if processes.is_first and not piped else nullcontext(),
-            no_journal() if piped else journal_of(target, _with(settings, choice), resume, processes) as journal,
-            _writer(target, shown, rule, (codec, quality, encoder), Pace(rule.stretch, sound), journal) as writer,
+            no_journal() if piped else journal_of(target, _with(settings, choice, told), resume, processes) as journal,
+            _writer(target, shown, rule, (codec, quality, encoder), told, Pace(rule.stretch, sound), journal) as writer,
             kind(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
-            closing(ahead(rendered(begins, renderer, journal.is_mine), FRAMES_AHEAD)) as made,
+            closing(ahead(rendered(begins, renderer, journal.is_mine), way.frames_ahead)) as made,
         ):
             for each in made:
                 if isinstance(each, Begin):
@@ -201,11 +210,13 @@ def interpolate_file(
         return _report(source, writer, shown.info, rule, tally, assembly, in_front, reader.problems, took_s)
 
 
-def _with(settings: Settings | None, choice: Choice) -> Settings | None:
-    """The settings, and the encoder that was found: pictures of two do not fit together in a file."""
+def _with(settings: Settings | None, choice: Choice, told: Mapping[str, str]) -> Settings | None:
+    """The settings, and the encoder that was found: pictures of two do not fit together in a file, nor do those of one
+    that was told otherwise."""
     if settings is None:
         return None
-    return lambda: {**settings(), "encoder": choice.encoder.name}
+    options = " ".join(f"{name}={value}" for name, value in told.items()) or "as usual"
+    return lambda: {**settings(), "encoder": choice.encoder.name, "its options by --memory": options}
 
 
 def _as_it_is(planned: "PlannedFrame", shown: "Shown") -> "Shown":
@@ -250,9 +261,15 @@ def _report(
 
 
 def _writer(
-    target: Path, job: Job, rule: Rule, how: tuple[str | None, str | None, str], pace: Pace, journal: Journal
+    target: Path,
+    job: Job,
+    rule: Rule,
+    how: tuple[str | None, str | None, str],
+    told: Mapping[str, str],
+    pace: Pace,
+    journal: Journal,
 ) -> VideoWriter:
-    """how: codec, quality, encoder."""
+    """how: codec, quality, encoder; told: its options."""
     codec, quality, encoder = how
     info = job.info
     return VideoWriter(
@@ -263,6 +280,7 @@ def _writer(
         codec=codec,
         quality=quality,
         encoder=encoder,
+        options=told,
         copy_from=info.path,
         window=job.window,
         pace=pace,

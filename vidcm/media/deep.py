@@ -43,14 +43,15 @@ def middle_format(pix_fmt: str) -> str:
 def rgb_of(yuv_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
     """Y, Cb, Cr codes of `depth` bits, any number type -> float32 RGB, 0..1 from black to white, with HEADROOM."""
     there = np.linalg.inv(_ycc_from_rgb(matrix)) / _scale(is_full, depth)
-    return _affine(yuv_HWC, there, -there @ _offset(is_full, depth)).clip(-HEADROOM, 1 + HEADROOM)
+    rgb = _affine(yuv_HWC, there, -there @ _offset(is_full, depth))
+    return rgb.clip(-HEADROOM, 1 + HEADROOM, out=rgb)
 
 
 def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
     """Float RGB 0..1 -> the nearest Y, Cb, Cr codes of `depth` bits, uint16."""
     there = _scale(is_full, depth)[:, None] * _ycc_from_rgb(matrix)
     codes = _affine(rgb_HWC, there, _offset(is_full, depth))
-    return np.rint(codes).clip(0, 2**depth - 1).astype(np.uint16)
+    return np.rint(codes, out=codes).clip(0, 2**depth - 1, out=codes).astype(np.uint16)
 
 
 def overshoots(frame: av.VideoFrame) -> bool:
@@ -87,7 +88,9 @@ def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray:
 
 def _affine(samples_HWC: np.ndarray, matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
     """float32 matrix @ samples + offset, for every pixel."""
-    return cv2.transform(samples_HWC.astype(np.float32), np.column_stack([matrix, offset]).astype(np.float32))
+    return cv2.transform(
+        samples_HWC.astype(np.float32, copy=False), np.column_stack([matrix, offset]).astype(np.float32)
+    )
 
 
 def _ycc_from_rgb(matrix: int) -> np.ndarray:

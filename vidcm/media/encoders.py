@@ -40,6 +40,7 @@ class Encoder:
     alpha_in: tuple[str, ...] | None = None
     formats: tuple[str, ...] | None = None  # pixel formats that are written; None: all that the encoder names
     large: Mapping[str, str] = field(default_factory=dict)  # options of large pictures: fewer wait in the encoder
+    brief: Mapping[str, str] = field(default_factory=dict)  # where memory is short: fewer still, if it can
 
     def options_for(self, pix_fmt: str, quality: str | None, *, large: bool = False) -> dict[str, str]:
         levels = self.levels[pix_fmt] if isinstance(self.levels, Mapping) else self.levels
@@ -92,6 +93,7 @@ ENCODERS = {
         odd_sizes=False,
         usual_depth=8,
         large={"rc-lookahead": "10"},
+        brief={"rc-lookahead": "4"},
     ),
     "hevc": Encoder(
         "libx265",
@@ -101,6 +103,7 @@ ENCODERS = {
         smallest=(16, 16),
         tag="hvc1",  # the one Apple's players take
         large={"x265-params": "log-level=error:rc-lookahead=10"},
+        brief={"x265-params": "log-level=error:rc-lookahead=5"},
     ),
     "av1": Encoder(
         "libsvtav1",
@@ -116,6 +119,7 @@ ENCODERS = {
         alpha=("yuva420p",),  # the one that browsers show
         alpha_in=("matroska", "webm"),
         large={"lag-in-frames": "12"},
+        brief={"lag-in-frames": "5"},
     ),
     "prores": Encoder(
         "prores_ks",

@@ -108,11 +108,13 @@ def samples_of(frame: VideoFrame, with_alpha: bool) -> np.ndarray:
 class VideoReader(ABC):
     """An open video. Iterating goes on from where the reader stands: the first frame, or behind the last `seek`.
 
-    problems: what was wrong with the file, one line each, also given as MediaWarning when found.
+    problems: what was wrong with the file, one line each, also given as MediaWarning when found. threads: that decode,
+    each with a picture of its own; None: as many as there are cores.
     """
 
     info: VideoInfo
     problems: list[str]
+    threads: int | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -152,16 +154,18 @@ class VideoReader(ABC):
         self.close()
 
 
-def open_reader(path: str | Path, backend: str = "pyav", *, rotate: bool = True) -> VideoReader:
+def open_reader(
+    path: str | Path, backend: str = "pyav", *, rotate: bool = True, threads: int | None = None
+) -> VideoReader:
     """Open a video file. Raises UserError, naming the file, for whatever is not one.
 
     backend: "pyav" or "decord". rotate: give `.rgb` upright; without it, as coded (what a writer that carries
-    `info.orientation` wants). `native` is as coded either way.
+    `info.orientation` wants). `native` is as coded either way. threads: see `VideoReader`.
     """
     if backend not in BACKENDS:
         raise UserError(f"unknown video backend {backend!r} (known: {', '.join(BACKENDS)})")
     module, name = BACKENDS[backend].split(":")
-    reader: VideoReader = getattr(importlib.import_module(module), name)(as_path(path), rotate=rotate)
+    reader: VideoReader = getattr(importlib.import_module(module), name)(as_path(path), rotate=rotate, threads=threads)
     return reader
 
 

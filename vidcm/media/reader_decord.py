@@ -22,13 +22,14 @@ except (ImportError, OSError) as error:  # no wheel for this platform, or one th
 
 
 class DecordReader(VideoReader):
-    def __init__(self, path: Path, *, rotate: bool = True) -> None:
-        with PyAVReader(path) as probe:  # the file's own word on size, colour and time
+    def __init__(self, path: Path, *, rotate: bool = True, threads: int | None = None) -> None:
+        self.threads = 1
+        with PyAVReader(path, threads=threads) as probe:  # the file's own word on size, colour and time
             self.info, self.problems = probe.info, probe.problems
         if not self.info.orientation.is_upright:
             raise UserError(f"{path}: decord garbles turned pictures; use the backend pyav")
         with self._refusing():
-            self._video = decord.VideoReader(str(path), num_threads=1)
+            self._video = decord.VideoReader(str(path), num_threads=self.threads)
         self._position = 0
         self._check_count()
 

@@ -29,9 +29,9 @@ REACHES = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(10))
 
 
 class PyAVReader(VideoReader):
-    def __init__(self, path: Path, *, rotate: bool = True) -> None:
+    def __init__(self, path: Path, *, rotate: bool = True, threads: int | None = None) -> None:
         self.problems: list[str] = []
-        self._path, self._rotate = path, rotate
+        self._path, self._rotate, self.threads = path, rotate, threads
         self._picture_bytes = 0
         self._late: list[Fraction] = []  # after which instants frames did not advance in time
         self._container, self._stream = self._open()
@@ -170,6 +170,7 @@ class PyAVReader(VideoReader):
             container.close()
             raise
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = self.threads or 0
         self._decoder = decoder_of(stream)
         self._times = Times(container, stream)
         return container, stream

@@ -184,7 +184,7 @@ class VideoWriter:
         encoding.set_up(stream.codec_context)
         stream.time_base = self.time_base
         if name in GREEDY:
-            stream.codec_context.thread_count = 1
+            stream.codec_context.options = {**stream.codec_context.options, "threads": "1"}
         if not self.info.orientation.is_upright:
             stream.set_display_matrix(self.info.orientation.display_matrix())
         return stream

@@ -1,0 +1,139 @@
+"""What a run of `vidcm interpolate` holds in memory, on the CPU, decoding with one thread. Not less than it will be."""
+
+from dataclasses import dataclass
+
+import av
+
+from vidcm.core.large import LARGE, is_large
+from vidcm.core.memory import MIB
+from vidcm.media.choice import Choice
+from vidcm.media.encoders import Encoder
+from vidcm.media.info import VideoInfo
+from vidcm.media.light import is_light
+from vidcm.media.names import is_rgb
+
+# Python, torch, the weights, and the network at its working size, whatever the pictures' own: `benchmarks.large`.
+BASE, EACH_AT_ONCE = 672 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
+TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
+WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
+STRIP = 2**19  # pixels that are made at once without asking, see `models.synthesis`
+OF_A_STRIP = 400  # bytes for each of its pixels, those around it counted
+FLOAT = 4  # bytes of a value
+REFERRED = 47_000_000  # pixels that decoding refers to by level 5.2 of H.264 and HEVC: 5 pictures of 4K
+MOST_REFERRED = 16
+# MiB of each million pixels of eight bits in 4:2:0, with 2 threads, measured on 36 frames of 1080p: as usual, for large
+# pictures, and brief.
+ENCODERS = {
+    "h264": (104, 82, 59),
+    "hevc": (190, 155, 125),
+    "av1": (270, 191, 191),
+    "vp9": (125, 105, 90),
+}
+OTHER_ENCODERS = (41, 41, 41)  # what FFV1 takes; ProRes, DNxHR and pictures by themselves take less
+SLACK = 1.1  # what the allocator keeps, beside what is asked of it
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is made: pixels that are made at once (None: as many as it likes); whether no more is held of each
+    source frame than of a large one; gaps, and made frames, that wait for the next stage; threads that encode (None: as
+    many as there are cores); whether the encoder sees fewer pictures ahead."""
+
+    strip: int | None = None
+    is_lean: bool = False
+    gaps_ahead: int = 1
+    frames_ahead: int = 2
+    encoders: int | None = None
+    is_brief: bool = False
+
+    def options(self, encoder: Encoder) -> dict[str, str]:
+        """What the encoder is told, beside what it is told anyway."""
+        threads = {} if self.encoders is None else {"threads": str(self.encoders)}
+        return {**threads, **(encoder.brief or encoder.large if self.is_brief else {})}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is. width, height: of the source; native: bytes of its pixel as decoded; written: of one as the
+    encoder takes it; encoded: pixels of an output picture; planes: that are moved; is_deep: whether eight bits would
+    lose something; together: in-betweens of a pair that are made at once; waiting: source frames that wait until more
+    were seen; readers: of the source that are open at once."""
+
+    width: int
+    height: int
+    codec: str
+    native: float
+    written: float
+    encoded: int
+    planes: int = 3
+    is_deep: bool = False
+    together: int = 1
+    waiting: int = 0
+    readers: int = 1
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
+def run_of(info: VideoInfo, shape: VideoInfo, choice: Choice, *, together: int, overlays: bool, readers: int) -> Run:
+    """info: of the source; shape: of the output; overlays: whether they are looked for."""
+    planes = 3 + choice.has_alpha if not is_light(info.pix_fmt) else 7
+    # pictures of eight bits in limited range may go beyond it, and are then moved as floats: see `deep.overshoots`
+    is_deep = info.bit_depth > 8 or not is_rgb(info.pix_fmt)
+    return Run(
+        info.width,
+        info.height,
+        choice.codec,
+        native=bytes_of_pixel(info.pix_fmt),
+        written=bytes_of_pixel(choice.pix_fmt),
+        encoded=shape.width * shape.height,
+        planes=planes,
+        is_deep=is_deep,
+        together=together,
+        waiting=WATCHED if overlays else 0,
+        readers=readers,
+    )
+
+
+def bytes_of_pixel(pix_fmt: str) -> float:
+    return av.VideoFormat(pix_fmt).padded_bits_per_pixel / 8
+
+
+def bytes_of(run: Run, way: Way) -> int:
+    """Resident at the peak of a run."""
+    parts = (network(run), decoding(run), held(run, way), making(run, way), encoding(run, way))
+    return round(sum(parts[:1]) + SLACK * sum(parts[1:]))
+
+
+def network(run: Run) -> float:
+    return BASE + EACH_AT_ONCE * (run.together - 1)
+
+
+def decoding(run: Run) -> float:
+    referred = min(MOST_REFERRED, REFERRED // run.pixels + 1) + 3
+    return run.readers * referred * run.native * run.pixels
+
+
+def held(run: Run, way: Way) -> float:
+    """Source frames: the pair and those beside it, those of the gaps that wait, and what finding cuts looks at."""
+    frames = 6 + 2 * way.gaps_ahead
+    native = (frames + run.waiting + way.frames_ahead) * run.native
+    if way.is_lean or is_large(run.height, run.width):
+        return (native + 3 * 2) * run.pixels
+    return (native + frames * (3 + FLOAT * run.planes)) * run.pixels
+
+
+def making(run: Run, way: Way) -> float:
+    """Both ends and what is made of them, in floats; a strip; made frames that wait, and one on its way."""
+    sample = FLOAT if run.is_deep else 1
+    floats = FLOAT * (3 * run.planes + 2)
+    waiting = sample * run.planes * (way.frames_ahead + 2)
+    converted = 2 * sample * run.planes + run.written
+    return (floats + waiting + converted) * run.pixels + OF_A_STRIP * min(way.strip or STRIP, run.pixels)
+
+
+def encoding(run: Run, way: Way) -> float:
+    usual, large, brief = ENCODERS.get(run.codec, OTHER_ENCODERS)
+    each = brief if way.is_brief else large if run.encoded > LARGE else usual
+    return each * MIB / 1e6 * run.encoded * run.written / 1.5
