@@ -18,7 +18,8 @@ from vidcm.interpolation import budget, footprint, segments
 from vidcm.interpolation.budget import AS_USUAL, fitting, ways
 from vidcm.interpolation.footprint import Run, bytes_of
 from vidcm.interpolation.journal import GO_ON, folder_of
-from vidcm.interpolation.makers import Lazily, in_strips
+from vidcm.interpolation.lazily import Lazily
+from vidcm.interpolation.makers import in_strips
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.encoders import ENCODERS

@@ -9,7 +9,7 @@ import torch
 
 from vidcm.core import large
 from vidcm.interpolation import pictures
-from vidcm.interpolation.makers import Lazily
+from vidcm.interpolation.lazily import Lazily
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.render import Renderer, Tally

@@ -73,7 +73,7 @@ class Shared:
         self, source: Path, target: Path, loaded: "Callable[[], Interpolator]", resume: str, **more: Any
     ) -> "Report":
         """resume, and more: see `interpolation.stream.interpolate_file`."""
-        from vidcm.interpolation.makers import Lazily
+        from vidcm.interpolation.lazily import Lazily
         from vidcm.interpolation.stream import interpolate_file
         from vidcm.media.info import MediaWarning
 

@@ -51,7 +51,7 @@ def check_reroll(ctx: click.Context, source: Path, target: Path, at: str) -> Fra
 def interpolate_again(source: Path, target: Path, at: Fraction, shared: Shared) -> None:
     if shared.processes.count > 1:
         raise click.UsageError("--reroll is for one process: start it without torchrun")
-    from vidcm.interpolation.makers import Lazily
+    from vidcm.interpolation.lazily import Lazily
     from vidcm.interpolation.reroll import reroll
 
     how = {name: shared.how[name] for name in KEPT}

@@ -13,9 +13,7 @@ from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from vidcm.interpolation.brightness import level_of
 from vidcm.interpolation.doubt import CROSSFADE
-from vidcm.interpolation.seen import seen_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +98,9 @@ class Notes:
     ) -> None:
         """index: of the output frame; ends: the source frames that it lies between, in the file; info: of the source,
         from the first frame that is shown on; stretch: how much longer the output lasts."""
+        from vidcm.interpolation.brightness import level_of  # numpy, which wrong use need not wait for
+        from vidcm.interpolation.seen import seen_of
+
         planned, score = rendered.planned, rendered.score
         instant = (planned.instant - info.origin) * stretch
         level = level_of(seen_of(rendered.shown, info.pix_fmt)) if self._is_reported else None
@@ -134,6 +135,8 @@ class Notes:
             self._keep_candidate()
             before = None
         if self._worst.admits(-score) and (before is None or -score > before.doubt):
+            from vidcm.interpolation.seen import seen_of
+
             picture = info.orientation.upright(seen_of(rendered.shown, info.pix_fmt))
             self._candidate = Picture(-score, -entry.index, entry, thumbnail(picture))
 

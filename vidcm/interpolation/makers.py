@@ -1,7 +1,7 @@
 """What makes the in-between frames of a pair, all at once or one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vidcm.core.around import ALONE, Around
 from vidcm.core.judged import Judged
+from vidcm.interpolation.lazily import Lazily
 
 Looks = tuple[Any, Any, Any, Any]  # at first, last, before and after; None where one is absent
 
@@ -58,17 +59,6 @@ class FrameByFrame(Protocol):
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """What a call gives, frame by frame: [3 or more, 1, H, W], and its score [1], if any. around: times alone."""
         ...
-
-
-@dataclass(frozen=True)
-class Lazily:
-    """An interpolator that is loaded when the first in-between is wanted: by then the input has been found readable
-    and whole. loaded: gives it, the same at every call."""
-
-    loaded: "Callable[[], Interpolator]"
-
-    def __call__(self, *ends_and_taus: Any, **key: Any) -> Tensor | Judged:
-        return self.loaded()(*ends_and_taus, **key)
 
 
 def in_strips(interpolator: Interpolator, pixels: int | None) -> Interpolator:

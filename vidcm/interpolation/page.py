@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vidcm.interpolation.brightness import flicker
 from vidcm.interpolation.ledger import Ledger, Picture
 
 COLUMNS, HEIGHT = 960, 80  # of the strip, pixels
@@ -26,6 +25,8 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield f"<h1>{name}</h1>\n<p>{report['frames_out']} frames from {report['frames_in']} of "
     yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
     yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}."
+    from vidcm.interpolation.brightness import flicker  # numpy, which wrong use need not wait for
+
     pulse = flicker(ledger.entries())
     yield "" if pulse is None else f" They differ from the brightness of their neighbours by {pulse:.2f} of 255."
     yield "</p>\n"

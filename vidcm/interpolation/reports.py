@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError
-from vidcm.interpolation.brightness import flicker
 from vidcm.interpolation.ledger import SHOWN, Entry, Ledger
 from vidcm.interpolation.markers import markers
 from vidcm.interpolation.page import page
@@ -33,6 +32,8 @@ def write_report(path: Path, report: Report, ledger: Ledger) -> None:
 
 def as_json(report: Report, ledger: Ledger) -> Iterator[str]:
     """One object, with `frames` as its last key: a line for each output frame."""
+    from vidcm.interpolation.brightness import flicker  # numpy, which wrong use need not wait for
+
     pulse = flicker(ledger.entries())
     told = {**report, "flicker": None if pulse is None else round(pulse, 4)}
     yield json.dumps(told, indent=2, allow_nan=False)[:-2] + ',\n  "frames": ['
