@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
+
     from vidcm.interpolation.render import Shown
 
 
-def seen_of(shown: "Shown", pix_fmt: str) -> np.ndarray:
+def seen_of(shown: "Shown", pix_fmt: str) -> "np.ndarray":
     """RGB [H, W, 3], uint8 or float32 0..1, of a source frame or a made one. pix_fmt: of the source."""
+    import numpy as np
+
     from vidcm.media.alpha import over_grey
     from vidcm.media.light import display, is_light
 
