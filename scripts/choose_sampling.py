@@ -17,7 +17,7 @@ import torch
 NAMES = ("middle", "temperature", "trust", "spread")
 MIDDLES = (1.2, 1.5)  # radians
 TEMPERATURES = (1.0, 1.3, 1.6)
-TRUSTS = (0.6, 0.8)
+TRUSTS = (0.8, 0.9, 1.0)
 SPREADS = (0.1, 0.15, 0.2, 0.3)
 
 

@@ -106,7 +106,8 @@ def test_what_of_the_picture_is_left_out_is_named(info, codec, pix_fmt, note):
 def test_rgb_that_becomes_yuv_is_named(info):
     (note,) = choose(Path("a.mp4"), info("bgr0")).notes
     assert note.startswith("chroma detail: RGB is written as yuv420p")
-    assert choose(Path("a.mov"), info("rgba"), "prores").notes == ()  # 4:4:4 shares no chroma
+    (note,) = choose(Path("a.mov"), info("rgba"), "prores").notes
+    assert note.startswith("RGB samples: RGB is written as yuva444p10le")  # no chroma is shared
 
 
 def test_prores_is_written_as_prores_again(info):

@@ -217,6 +217,7 @@ def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
     is_colour = len(before.components) > 1
     if is_colour and not after.is_rgb and chroma_samples(after) < chroma_samples(before):
         notes.append(f"chroma detail: {codec} is written as {pix_fmt}, the input is {source}")
-    if is_rgb(source) and not after.is_rgb and chroma_samples(after) < 256:
-        notes.append(f"chroma detail: RGB is written as {pix_fmt} ({codec}; ffv1 in .mkv keeps it)")
+    if is_rgb(source) and not after.is_rgb:
+        what = "chroma detail" if chroma_samples(after) < 256 else "RGB samples"
+        notes.append(f"{what}: RGB is written as {pix_fmt} ({codec}; ffv1 in .mkv keeps it)")
     return notes
