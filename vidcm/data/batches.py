@@ -55,10 +55,14 @@ class Batches:
         return to_tensors(self.source.draw(step, *place))
 
     def clips_of(self, step: int) -> list[str]:
-        """The files that a step's samples are drawn from: each sample chooses between two places, both are named."""
-        size = self.config.batch_size
+        """The files that a step's samples are drawn from: each sample chooses between two places, both are named; with
+        `data.cut` also those of the shot beyond a cut."""
+        size, pool = self.config.batch_size, self.source.pool
         first = (step * self.world + self.rank) * size
-        anchors = (self.source.pool.anchors(number) for number in range(first, first + size))
+        numbers = list(range(first, first + size))
+        if self.config.cut:
+            numbers += [pool.elsewhere(number) for number in numbers]
+        anchors = (pool.anchors(number) for number in numbers)
         return sorted({clip.file for pair in anchors for clip, _ in pair})
 
     def iterate(self, start: int = 0, *, workers: int | None = None) -> Iterator[dict[str, Tensor]]:

@@ -62,6 +62,11 @@ class ClipPool:
         epoch, place = divmod(number, self.samples_per_epoch)
         return [self._readable(self._order(epoch), at) for at in (2 * place, 2 * place + 1)]
 
+    def elsewhere(self, number: int) -> int:
+        """The sample half an epoch away: another shot, for what lies beyond a cut in sample `number`."""
+        epoch, place = divmod(number, self.samples_per_epoch)
+        return epoch * self.samples_per_epoch + (place + self.samples_per_epoch // 2) % self.samples_per_epoch
+
     def _readable(self, order: np.ndarray, place: int) -> tuple[Clip, int]:
         for step in range(len(order)):
             clip, index = self.locate(int(order[(place + step) % len(order)]))

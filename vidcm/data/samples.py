@@ -5,7 +5,7 @@ processes need no torch; `batches` makes tensors of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,12 +13,11 @@ import numpy as np
 from vidcm.data.augment import Orientation, Window, cut, photometric_table
 from vidcm.data.clips import Clip
 from vidcm.data.config import DataConfig, distribution
+from vidcm.data.drawn import GRID, Drawn, flows_across, flows_beyond, shrunken
+from vidcm.data.interruptions import flashed, joined
 from vidcm.data.pool import ClipPool, keyed_rng
 from vidcm.data.synthetic import moments, random_scene, random_times
 from vidcm.data.whole import WholeClip, draw_whole
-from vidcm.media.motion import dis_flow, grey, reduce_flow
-
-GRID = 4  # flows live on cells of GRID x GRID pixels
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,6 @@ class Moment:
         return np.array([float(lead), float(1 if after is None else (after - last) / (last - first))], np.float32)
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """frames: uint8 [4 + K, H, W, 3], with the frames beyond the ends (of any content where not present) at both
-    sides; tau, steps, beyond_present: see Sample; exact: the flows to both ends [2, K, h, w] where known."""
-
-    frames: np.ndarray
-    tau: np.ndarray
-    steps: np.ndarray
-    beyond_present: np.ndarray
-    exact: list[np.ndarray] | None = None
-
-
 def draw_sample(config: DataConfig, pool: ClipPool, number: int, between: int) -> Sample | WholeClip:
     """Sample `number` (>= 0) with `between` in-between frames."""
     rng = keyed_rng(config.seed, 0, number)
@@ -90,14 +77,16 @@ def draw_sample(config: DataConfig, pool: ClipPool, number: int, between: int) -
         return draw_whole(rng, config, pool.anchors(number), pool.frames, pool.captions)
     make = _synthetic if rng.random() < config.synthetic else _real
     ends_present = _presence(rng, config.absent)
-    drawn = make(rng, config, pool, number, between)
-    before, *frames, after = _photometric(rng, config, drawn.frames)
-    beyond_present = drawn.beyond_present & (rng.random(2) >= config.alone) & all(ends_present)
-    for end, present in zip((0, -1), ends_present, strict=True):
-        frames[end] *= present
-    flows = _flows(frames, *ends_present, drawn.exact) | _flows_beyond(frames, (before, after), beyond_present)
-    beyond = np.stack([_shrunken(frame) for frame in (before, after)]) * beyond_present[:, None, None, None]
-    return Sample(np.stack(frames), drawn.tau, *ends_present, beyond, drawn.steps, beyond_present, **flows)
+    drawn = make(rng, config, pool, pool.anchors(number), between)
+    drawn = replace(drawn, frames=_photometric(rng, config, drawn.frames))
+    told = (rng.random(2) >= config.alone) & all(ends_present)
+    if all(ends_present):
+        drawn = _interrupted(rng, config, pool, number, drawn)
+    drawn.frames[[1, -2]] *= np.array(ends_present)[:, None, None, None]
+    beyond_present = drawn.beyond_present & told
+    flows = flows_across(drawn, ends_present) | flows_beyond(drawn, beyond_present)
+    beyond = np.stack([shrunken(drawn.frames[end]) for end in (0, -1)]) * beyond_present[:, None, None, None]
+    return Sample(drawn.frames[1:-1], drawn.tau, *ends_present, beyond, drawn.steps, beyond_present, **flows)
 
 
 def _presence(rng: np.random.Generator, absent: float) -> tuple[bool, bool]:
@@ -105,9 +94,20 @@ def _presence(rng: np.random.Generator, absent: float) -> tuple[bool, bool]:
     return chance >= absent / 2, not absent / 2 <= chance < absent
 
 
-def _real(rng, config: DataConfig, pool: ClipPool, number: int, between: int):
+def _interrupted(rng, config: DataConfig, pool: ClipPool, number: int, drawn: Drawn) -> Drawn:
+    """With a flash or a cut, or as it was. Drawn last: the samples without either do not depend on their shares."""
+    chance = rng.random()
+    if chance < config.flash:
+        return flashed(rng, drawn)
+    if chance < config.flash + config.cut:
+        other = _real(rng, config, pool, pool.anchors(pool.elsewhere(number)), len(drawn.tau))
+        return joined(rng, drawn, replace(other, frames=_photometric(rng, config, other.frames)))
+    return drawn
+
+
+def _real(rng, config: DataConfig, pool: ClipPool, anchors: Sequence[tuple[Clip, int]], between: int) -> Drawn:
     """Out of a clip."""
-    moments = [draw_moment(rng, config, *anchor, between) for anchor in pool.anchors(number)]
+    moments = [draw_moment(rng, config, *anchor, between) for anchor in anchors]
     moving = rng.random() < config.moving
     moment = max(moments, key=lambda m: _movement(pool, m)) if moving else moments[0]
     source = pool.frames(moment.clip)
@@ -141,16 +141,16 @@ def _movement(pool: ClipPool, moment: Moment) -> float:
     return float(cv2.norm(first, last, cv2.NORM_L1)) / first.size
 
 
-def _synthetic(rng, config: DataConfig, pool: ClipPool, number: int, between: int):
+def _synthetic(rng, config: DataConfig, pool: ClipPool, anchors: Sequence[tuple[Clip, int]], between: int) -> Drawn:
     """A rendered one."""
     scene = random_scene(rng, *config.crop, pool.texture, config.reach)
     tau = random_times(rng, between)
     frames, covers = moments(scene, (-1.0, 0.0, *tau, 1.0, 2.0))
-    exact = [
+    to_first, to_last = (
         np.stack([scene.flow(cover, t, end, GRID) for cover, t in zip(covers[2:-2], tau, strict=True)], axis=1)
         for end in (0.0, 1.0)
-    ]
-    return Drawn(frames, np.array(tau, np.float32), np.ones(2, np.float32), np.ones(2, bool), exact)
+    )
+    return Drawn(frames, np.array(tau, np.float32), np.ones(2, np.float32), np.ones(2, bool), (to_first, to_last))
 
 
 def _photometric(rng, config: DataConfig, frames: np.ndarray) -> np.ndarray:
@@ -161,40 +161,3 @@ def _photometric(rng, config: DataConfig, frames: np.ndarray) -> np.ndarray:
         table = photometric_table(rng, config.photometric)
         frames = cv2.LUT(frames.reshape(-1, frames.shape[2], 3), table).reshape(frames.shape)
     return frames
-
-
-def _shrunken(frame: np.ndarray) -> np.ndarray:
-    """Averaged over cells of GRID x GRID pixels."""
-    height, width = (side // GRID for side in frame.shape[:2])
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _flows_beyond(frames: Sequence[np.ndarray], beyond: Sequence[np.ndarray], present: np.ndarray) -> dict:
-    """From the ends to the frames beyond them; zero where there is none."""
-    flows = {}
-    for name, end, frame, there in zip(("before", "after"), (frames[0], frames[-1]), beyond, present, strict=True):
-        nothing = np.zeros((2, end.shape[0] // GRID, end.shape[1] // GRID), np.float32)
-        flows[f"flow_{name}"] = reduce_flow(dis_flow(grey(end), grey(frame), "fine"), GRID) if there else nothing
-    return flows
-
-
-def _flows(frames: Sequence[np.ndarray], first_present: bool, last_present: bool, exact) -> dict[str, np.ndarray]:
-    """Measured on the luma of the frames as they are now, or exact where known; zero for an absent end."""
-    first, *between, last = (grey(frame) for frame in frames)
-    nothing = np.zeros((2, first.shape[0] // GRID, first.shape[1] // GRID), np.float32)
-
-    def flow(a: np.ndarray, b: np.ndarray, known: bool) -> np.ndarray:
-        return reduce_flow(dis_flow(a, b, "fine"), GRID) if known else nothing
-
-    if exact is not None:
-        to_first, to_last = exact[0] * first_present, exact[1] * last_present
-    else:
-        to_first = np.stack([flow(frame, first, first_present) for frame in between], axis=1)
-        to_last = np.stack([flow(frame, last, last_present) for frame in between], axis=1)
-    both = first_present and last_present
-    return {
-        "flow_forward": flow(first, last, both),
-        "flow_backward": flow(last, first, both),
-        "flow_to_first": to_first,
-        "flow_to_last": to_last,
-    }
