@@ -210,3 +210,10 @@ def test_a_report_never_replaces_another_kind_of_file(source: Path, out: Path, t
     check_refusal(interpolate(source, "-o", out, "--factor", "2", "--report", other), "must end in .json")
     assert other.read_bytes() == b"precious"
     assert not out.exists()
+
+
+@pytest.mark.parametrize("target", ["-", "f_%04d.png"])
+def test_markers_of_fcpxml_want_a_file_to_point_into(target: str, source: Path, out: Path) -> None:
+    place = target if target == "-" else out.with_name(target)
+    run = interpolate(source, "-o", place, "--factor", "2", "--report", out.with_suffix(".fcpxml"))
+    check_refusal(run, "points into a video file", out.parent)

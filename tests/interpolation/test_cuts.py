@@ -5,10 +5,11 @@ from fractions import Fraction
 import pytest
 
 from vidcm.core.errors import UserError
-from vidcm.interpolation.cuts import Timecode, read_cuts
+from vidcm.interpolation.cuts import read_cuts
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
+from vidcm.media.timecode import Timecode
 
 TIMES = """# found by eye
 0.25

@@ -13,8 +13,8 @@ import torch
 from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged
 from vidcm.interpolation.doubt import Doubt
+from vidcm.interpolation.edl import timecode
 from vidcm.interpolation.ledger import Ledger
-from vidcm.interpolation.markers import timecode
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import SlowMotion

@@ -126,7 +126,8 @@ from vidcm.media.pace import SOUNDS
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Write what was done, frame by frame: JSON; .html a page with the least sure frames; .edl markers there.",
+    help="Write what was done, frame by frame: JSON; .html a page with the least sure frames; .edl or .fcpxml markers "
+    "there.",
 )
 @click.option(
     "--min-confidence",

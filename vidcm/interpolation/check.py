@@ -7,9 +7,9 @@ from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation.journal import folder_of
 from vidcm.media.pipes import is_pipe
 from vidcm.media.place import check_vacant
-from vidcm.media.sequence import ImageSequence
+from vidcm.media.sequence import ImageSequence, is_sequence
 
-REPORTS = (".json", ".html", ".htm", ".edl")
+REPORTS = (".json", ".html", ".htm", ".edl", ".fcpxml")
 
 
 def check_paths(source: Path, target: Path, goes_on: bool = False) -> None:
@@ -30,6 +30,8 @@ def check_report(report: Path, source: Path, target: Path) -> None:
             raise WrongUse(f"--report {report} is one of the videos: choose another name for the report")
     if report.suffix.lower() not in REPORTS:
         raise WrongUse(f"--report {report}: its name must end in {', '.join(REPORTS)}, which says what is written")
+    if report.suffix.lower() == ".fcpxml" and (is_pipe(target) or is_sequence(target)):
+        raise WrongUse(f"--report {report} points into a video file, which {target} is not: take .edl, .json or .html")
 
 
 def check_source(source: Path) -> None:

@@ -14,33 +14,15 @@ from typing import TYPE_CHECKING
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.span import clock_seconds
+from vidcm.media.timecode import TIMECODE, Timecode
 
 if TYPE_CHECKING:
     from vidcm.media.reader import VideoReader
 
 LARGEST = 2**24  # bytes
 KINDS = "a list of times, an EDL, or PySceneDetect's CSV"
-TIMECODE = r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)"
 EVENT = re.compile(rf"\s*\d+\s+\S+\s+(\S+)\s+([A-Z]\w*)\s+(?:\d+\s+)?{' +'.join([TIMECODE] * 4)}\s*")
 SECONDS, CLOCK = "start time (seconds)", "start timecode"  # columns of PySceneDetect
-
-
-@dataclass(frozen=True)
-class Timecode:
-    """hours:minutes:seconds:frames in whole frames of a nominal rate."""
-
-    hours: int
-    minutes: int
-    seconds: int
-    frames: int
-    is_drop: bool = False
-
-    def count(self, rate: Fraction) -> int:
-        """Frames from 00:00:00:00 on. Drop-frame leaves out two numbers (at 60 fps four) in nine of ten minutes."""
-        nominal = round(rate)
-        minutes = 60 * self.hours + self.minutes
-        left_out = nominal // 15 * (minutes - minutes // 10) if self.is_drop else 0
-        return (60 * minutes + self.seconds) * nominal + self.frames - left_out
 
 
 @dataclass(frozen=True)
@@ -106,9 +88,8 @@ def _events(path: Path, lines: list[str]) -> list[Timecode]:
         event = EVENT.match(line)
         if event is None or not event[1].upper().startswith(("V", "B")):
             continue
-        hours, minutes, seconds, mark, frames = event.groups()[12:17]
         if not found or event[2] == "C":
-            found.append(Timecode(int(hours), int(minutes), int(seconds), int(frames), is_drop=mark in ";,"))
+            found.append(Timecode.of_parts(*event.groups()[12:17]))
     if not found:
         raise UserError(f"--cuts {path}: this EDL has no events on a video track (such as 001 AX V C ...)")
     return found

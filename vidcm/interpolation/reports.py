@@ -1,4 +1,4 @@
-"""`--report FILE`: what was done, as JSON, as a page to look at (.html) or as markers for an editing program (.edl)."""
+"""`--report FILE`: what was done, as JSON, a page to look at (.html) or markers to edit by (.edl, .fcpxml)."""
 
 import json
 import os
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.edl import edl
+from vidcm.interpolation.fcpxml import fcpxml
 from vidcm.interpolation.ledger import SHOWN, Entry, Ledger
-from vidcm.interpolation.markers import markers
 from vidcm.interpolation.page import page
 from vidcm.media.place import reserve
 
@@ -18,10 +19,10 @@ Writer = Callable[[Report, Ledger], Iterable[str]]
 
 def write_report(path: Path, report: Report, ledger: Ledger) -> None:
     """report: of the whole file, see `stream.Report`. Whole or not at all; by the ending of its name."""
-    writer: Writer = {".html": page, ".htm": page, ".edl": markers}.get(path.suffix.lower(), as_json)
+    writer = WRITERS[path.suffix.lower()]
     temporary = reserve(path)
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file:  # names may be no UTF-8
             file.writelines(writer(report, ledger))
         os.replace(temporary, path)
     except OSError as error:
@@ -57,3 +58,6 @@ def as_dict(entry: Entry) -> dict[str, Any]:
         "luma": entry.level,
         "held_at_cut": entry.kind == "cut",
     }
+
+
+WRITERS: dict[str, Writer] = {".json": as_json, ".html": page, ".htm": page, ".edl": edl, ".fcpxml": fcpxml}

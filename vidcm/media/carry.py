@@ -13,13 +13,13 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from vidcm.media.info import open_container
 from vidcm.media.packets import demux
+from vidcm.media.timecode import DROP_FRAME
 
 STALE = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration", "vendor_id", "timecode"),
     "alpha_mode",  # of the pictures, which may have become others
 }
 STATISTICS = ("NUMBER_OF_", "BPS", "DURATION", "_STATISTICS")
-DROP_FRAME = Fraction(30000, 1001)
 
 
 def add(target: OutputContainer, stream: Stream) -> Stream:
