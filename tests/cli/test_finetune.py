@@ -50,6 +50,11 @@ MISTAKES = [
     (["short", "-o", "run"], 1, "short has no training clip of 3 frames or more"),
     (["short-val", "-o", "run"], 1, "short-val has no validation clip of 3 frames or more"),
     (["set", "-o", "full"], 2, "full holds files that are no fine-tuning run: name a new folder"),
+    (
+        ["set", "-o", "run", "--resume"],
+        2,
+        "nothing to resume in run: leave --resume out to begin, or let --auto-resume",
+    ),
     (["set", "-o", "footage/a.mp4"], 2, "is a file: name a folder for the run"),
     (["set", "-o", "run", "--model", "none"], 2, "model directory none does not exist"),
     (["set", "-o", "run", "--model", "set"], 2, "set is not a complete model directory"),
@@ -88,7 +93,7 @@ def test_from_a_dataset_to_a_model_that_interpolates(place, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "training scenes: 1, for batches of 2: soon known by heart" in result.stderr
     assert result.stdout.splitlines()[-1] == f"vidcm interpolate IN -o OUT --factor 2 --model {Path('run/best')}"
-    again = vidcm("finetune", "set", "-o", "run", "--resume", "--json")
+    again = vidcm("finetune", "set", "-o", "run", "--auto-resume", "--json")
     assert again.exit_code == 0, again.output
     told = json.loads(again.stdout)
     assert told["model"] == str(Path("run/best"))

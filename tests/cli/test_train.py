@@ -13,6 +13,7 @@ WRONG = {
     "upside down": (["family=clip", "stage=lcm", "init=m", "objective.guidance=[5, 1]"], "must be [lowest, highest]"),
     "q": (["stage=ect", "objective.q=1"], "q must be larger than 1, or stages would not tighten r, got 1.0"),
     "key": (["stage=ect", "objective.qq=2"], "unknown key objective.qq (did you mean q?)"),
+    "nothing to resume": (["--resume"], "nothing to resume in "),
     "stages": (
         ["stage=ect", "steps=10", "samples_per_stage=40"],
         "stage 8 would begin at sample 320, after the run's 40: last_stage must be at most 0, or samples_per_stage at "

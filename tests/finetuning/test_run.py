@@ -2,18 +2,24 @@
 
 import json
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from vidcm.core.errors import UserError
 from vidcm.families.motion import MotionFamily
 from vidcm.finetuning import best, interpolator, run
+from vidcm.finetuning.config import USUAL
 from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
+from vidcm.finetuning.settings import Settings, compare
+from vidcm.training.loop import Interrupted
 
 WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
 
@@ -85,10 +91,37 @@ def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, w
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Boom):
             stop_at(patch, *place)
             finetune(dataset, folder, config)
-        finetune(dataset, folder, config, resume=True)
+        finetune(dataset, folder, config, resume="auto")  # the first place is before there is a run
         assert marks(folder) == marks(whole), place
         for name in (f"best/{WEIGHTS}", f"1-pictures/model/{WEIGHTS}", "best/tuned.json"):
             assert (folder / name).read_bytes() == (whole / name).read_bytes(), (place, name)
+
+
+def test_a_run_asked_to_stop_between_validations_ends_with_the_same_history_and_report(
+    dataset, config, tmp_path, whole, monkeypatch
+):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        original = MotionFamily.decoder_loss
+
+        def interrupting(family, batch, *, generator, samples_seen):
+            if samples_seen == 2 * config.batch_size:  # in the third step; validations are after every second
+                signal.raise_signal(signal.SIGINT)
+            return original(family, batch, generator=generator, samples_seen=samples_seen)
+
+        patch.setattr(MotionFamily, "decoder_loss", interrupting)
+        finetune(dataset, folder, config)
+    assert (folder / "1-pictures" / "checkpoints" / "step-00000003").is_dir()
+    finetune(dataset, folder, resume=True)
+    assert contents(folder) == {
+        name: kept.replace(bytes(whole), bytes(folder)) for name, kept in contents(whole).items()
+    }
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """What a run leaves for its user."""
+    files = [*run.glob("*.*"), *(path for path in (run / "best").rglob("*") if path.is_file())]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
 
 
 def test_the_best_is_kept_when_later_steps_are_worse(dataset, config, tmp_path, monkeypatch):
@@ -161,6 +194,35 @@ def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_
     (dataset / "index.json").write_text(json.dumps(index))
     with pytest.raises(UserError, match=r"the clips of the dataset"):
         finetune(dataset, whole, resume=True)
+
+
+@pytest.mark.parametrize(("folder", "parts"), [("1-pictures", ["pictures"]), ("1-settings", ["settings", "pictures"])])
+def test_a_run_goes_on_with_the_parts_it_began_with_though_it_did_not_write_them_down(
+    folder, parts, dataset, config, whole, monkeypatch
+):
+    """The usual parts change with the version; a run of before they were stored is known by its folders."""
+    path = whole / "finetune.yaml"
+    stored = yaml.safe_load(path.read_text())
+    assert stored["config"]["parts"] == ["pictures"]
+    stored["config"]["parts"] = []
+    path.write_text(yaml.safe_dump(stored))
+    (whole / "1-pictures").rename(whole / folder)
+    assert Settings.load(whole).config.parts == tuple(parts)
+    (whole / folder).rename(whole / "none")
+    assert Settings.load(whole).config.parts == ()
+    before = marks(whole)
+    (whole / "none").rename(whole / "1-pictures")
+    finetune(dataset, whole, resume=True)
+    assert marks(whole) == before
+    assert yaml.safe_load(path.read_text())["config"]["parts"] == ["pictures"]
+
+
+def test_the_usual_parts_are_written_down(dataset, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "Tuning", lambda folder, subject, settings, leader: SimpleNamespace(go=lambda _: settings))
+    settings = finetune(dataset, tmp_path / "run", replace(config, parts=()))
+    assert settings.config.parts == USUAL
+    kept = replace(settings, config=replace(settings.config, parts=()))  # begun before, come to no part yet
+    assert compare(kept, settings, tmp_path) == []
 
 
 def test_a_second_run_in_one_folder_is_refused(dataset, config, tmp_path, monkeypatch):

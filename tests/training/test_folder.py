@@ -1,11 +1,13 @@
 """Whose folder it is: one run at a time, and what is said when settings change under it."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vidcm.core.errors import UserError
+from vidcm.training.loop import Interrupted
 from vidcm.training.start import alone_in
 
 from .tiny import TinyBatches
@@ -56,6 +58,16 @@ def test_the_watch_is_asked_after_each_save_and_can_end_the_run(config, run):
     assert seen == [2, 4, 4]
     run(settings, watch=lambda step: step == 6, resume=True)
     assert sorted(path.name for path in (Path(settings.out) / "checkpoints").iterdir())[-1] == "step-00000006"
+
+
+def test_a_run_that_was_asked_to_stop_off_the_schedule_is_not_watched_there(config, run):
+    seen: list[int] = []
+    stop = TinyBatches(before=lambda number: signal.raise_signal(signal.SIGTERM) if number == 3 else None)
+    settings = config(save_every=3)
+    with pytest.raises(Interrupted):
+        run(settings, batches=stop, watch=lambda step: bool(seen.append(step)))
+    run(settings, resume=True, watch=lambda step: bool(seen.append(step)))
+    assert seen == [3, 6]
 
 
 def test_what_the_watch_sees_after_a_resume_is_the_model_of_that_step(config, run):

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from vidcm import losses
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.training import checkpoint
 from vidcm.training.config import record_run
 from vidcm.training.loop import Interrupted
@@ -71,6 +72,49 @@ def test_gradient_accumulation_and_bf16_resume_exactly_too(config, run):
         run(parts, batches=ask_to_stop_at(5))
     run(parts, resume=True)
     assert weights(whole.out, 6) == weights(parts.out, 6)
+
+
+def test_lines_of_metrics_are_means_over_all_their_steps_wherever_a_run_was_stopped(config, run):
+    """Lines after steps 3 and 6, a stop after step 4: what it counted is in its checkpoint."""
+    whole, parts = (config(out, log_every=3, save_every=5) for out in ("whole", "parts"))
+    run(whole)
+    with pytest.raises(Interrupted):
+        run(parts, batches=ask_to_stop_at(3))
+    run(parts, resume=True)
+    assert metrics(whole.out) == metrics(parts.out)
+
+
+def test_going_on_with_nothing_is_refused_and_left_to_us_it_begins(config, run):
+    settings = config()
+    with pytest.raises(WrongUse, match=r"nothing to resume in .*run: leave --resume out to begin, or let"):
+        run(settings, resume=True)
+    assert not Path(settings.out).exists()
+    run(settings, resume="auto", batches=TinyBatches())
+    expected = weights(settings.out, 6)
+    again = TinyBatches()
+    run(settings, resume="auto", batches=again)
+    assert again.made == []
+    assert weights(settings.out, 6) == expected
+
+
+def test_where_no_checkpoint_is_whole_it_does_not_begin_again_unless_told_to(config, run, capsys):
+    settings = config()
+    run(settings)
+    expected = weights(settings.out, 6)
+    for step in (2, 4, 6):
+        flip_a_byte(Path(settings.out) / "checkpoints" / f"step-{step:08d}" / "params.safetensors")
+    with pytest.raises(UserError, match=r"no checkpoint in .*run is whole: put a copy back"):
+        run(settings, resume=True)
+    run(settings, resume="auto")
+    assert "no checkpoint is whole: starting at step 0" in capsys.readouterr().err
+    assert weights(settings.out, 6) == expected
+
+
+def test_a_damaged_later_checkpoint_does_not_crowd_out_a_whole_one(tmp_path):
+    for step in (1, 4, 2, 3):  # 4: passed over, the run goes on from 1
+        checkpoint.save(tmp_path, step, {"params": {"w": torch.zeros(1)}}, {}, keep=2)
+        expected = {4: [1, 4], 2: [1, 2], 3: [2, 3]}.get(step, [1])
+        assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-{each:08d}" for each in expected]
 
 
 def test_saving_leaves_the_run_as_it_is(config, run):

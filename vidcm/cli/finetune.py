@@ -7,7 +7,7 @@ import click
 
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
-from vidcm.finetuning.check import check_dataset
+from vidcm.finetuning.check import check_dataset, check_run
 from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
@@ -61,8 +61,9 @@ DEFAULTS = FinetuneConfig()
 @click.option("--device", type=DEVICE, help="What it runs on.  [default: auto]")
 @click.option("--precision", type=click.Choice(["auto", "bf16", "fp32"]), help="Of the networks.  [default: auto]")
 @click.option("--resume", is_flag=True, help="Continue the run in RUN; settings not given anew are its own.")
+@click.option("--auto-resume", is_flag=True, help="The same where RUN holds a run, else begin one: for job scripts.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON.")
-def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: Any) -> None:
+def command(dataset: Path, run: Path, resume: bool, auto_resume: bool, as_json: bool, **settings: Any) -> None:
     """Tune the model on DATASET, a folder that `vidcm prepare` made; the best model so far is RUN/best.
 
     It is judged on DATASET's validation clips before, meanwhile and after; RUN/report.md says what was gained and what
@@ -72,12 +73,15 @@ def command(dataset: Path, run: Path, resume: bool, as_json: bool, **settings: A
     FinetuneConfig(**given)  # tells mistakes at once
     check_model(given.get("model") and Path(given["model"]))
     check_dataset(dataset)
+    going = "auto" if auto_resume else resume
+    if launched().count == 1:  # of several processes the first one looks: it is about to change what the others see
+        check_run(run, going)
 
     from vidcm.families.stock import hush
     from vidcm.finetuning.run import finetune
 
     hush()
-    done = finetune(dataset, run, resume=resume, **given)
+    done = finetune(dataset, run, resume=going, **given)
     if not launched().is_first:
         return
     if as_json:

@@ -9,7 +9,8 @@ from vidcm.core.processes import launched
 @click.argument("config", type=click.Path(exists=True, dir_okay=False))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--resume", is_flag=True, help="Continue from the newest whole checkpoint in the run's folder.")
-def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
+@click.option("--auto-resume", is_flag=True, help="The same where there is one, else begin: for job scripts.")
+def command(config: str, overrides: tuple[str, ...], resume: bool, auto_resume: bool) -> None:
     """Run the stage of training in CONFIG; KEY=VALUE overrides it, as in optimizer.lr=1e-4.
 
     Ctrl-C finishes the step, saves a checkpoint and ends with exit code 130.
@@ -29,6 +30,6 @@ def command(config: str, overrides: tuple[str, ...], resume: bool) -> None:
 
     hush()
 
-    model = train(settings, resume=resume)
+    model = train(settings, resume="auto" if auto_resume else resume)
     if launched().is_first:
         click.echo(model)

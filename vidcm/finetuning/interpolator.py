@@ -1,6 +1,7 @@
 """The motion model as what is tuned: rebuilt frames of held-out clips decide, in decibels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import ClassVar
@@ -41,12 +42,13 @@ class MotionSubject(Subject):
     )
 
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
+        config = replace(config, parts=tuple(part for part in PARTS if part in (config.parts or USUAL)))
         super().__init__(config, cache, start)
         for name in OF_GENERATORS:
             if getattr(config, name):
                 said = name.replace("_", "-")
                 raise UserError(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
-        self.parts = tuple(part for part in PARTS if part in (config.parts or USUAL))
+        self.parts = config.parts
         if config.division and "pictures" in self.parts:
             raise WrongUse(
                 f"{config.division}: the part pictures is small and stays whole in each process: leave it out, or give "

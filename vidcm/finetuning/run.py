@@ -17,16 +17,17 @@ from typing import Any
 
 from vidcm.core.errors import UserError
 from vidcm.core.locks import held
+from vidcm.core.resuming import Resume
 from vidcm.core.shipped import shipped
 from vidcm.data.clips import ClipCache
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.finetuning.best import keep_if_better, mark_of, tidy
-from vidcm.finetuning.check import check_dataset
+from vidcm.finetuning.check import check_dataset, check_run
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.history import START, History, Judgement, Mark
 from vidcm.finetuning.interpolator import MotionSubject
 from vidcm.finetuning.report import write_report
-from vidcm.finetuning.settings import Settings, check_run, clips_digest, compare, is_run
+from vidcm.finetuning.settings import Settings, clips_digest, compare
 from vidcm.finetuning.subject import Subject, Tell
 from vidcm.finetuning.timing import LEAST, steps_in
 from vidcm.finetuning.together import Leader, join
@@ -60,13 +61,13 @@ class Tuned:
 
 
 def finetune(
-    dataset: Path, run: Path, config: FinetuneConfig | None = None, *, resume: bool = False, **given: Any
+    dataset: Path, run: Path, config: FinetuneConfig | None = None, *, resume: Resume = False, **given: Any
 ) -> Tuned:
     """Tune a model on a dataset of `vidcm prepare`, judged on its validation clips before, meanwhile and after.
 
     given: fields of FinetuneConfig over `config`; a resumed run keeps its own for those that are not given, and says
-    which differ. In several processes, to be called in all: one leads, all train. Raises UserError for a dataset or
-    settings that will not do, Interrupted when asked to stop.
+    which differ. resume "auto": where there is a run, else it begins. In several processes, to be called in all: one
+    leads, all train. Raises UserError for a dataset or settings that will not do, Interrupted when asked to stop.
     """
     device = str(given.get("device") or (config or FinetuneConfig()).device)
     tuned: Tuned = join(device, lambda leader: lead(leader, dataset, run, config, resume, given))
@@ -74,18 +75,15 @@ def finetune(
 
 
 def lead(
-    leader: Leader, dataset: Path, run: Path, config: FinetuneConfig | None, resume: bool, given: dict[str, Any]
+    leader: Leader, dataset: Path, run: Path, config: FinetuneConfig | None, resume: Resume, given: dict[str, Any]
 ) -> Tuned:
     cache = open_dataset(dataset)
-    check_run(run, resume)
-    before = Settings.load(run) if resume and is_run(run) else None
-    if resume and before is None:
-        say(f"nothing to resume in {run}: starting")
+    before = Settings.load(run) if check_run(run, resume) else None
     base = config or (before.config if before else FinetuneConfig())
     if "steps" in given:
         base = replace(base, minutes=None)
-    settings = Settings(replace(base, **given), str(dataset), clips_digest(cache))
-    subject = open_subject(settings.config, cache)
+    subject = open_subject(replace(base, **given), cache)
+    settings = Settings(subject.config, str(dataset), clips_digest(cache))
     check(subject, leader)
     with ExitStack() as stack:
         stack.enter_context(room_in(run, "go on with --resume"))
@@ -201,8 +199,7 @@ class Tuning:
         clips = config.data.batch_size * config.grad_accumulation * groups
         self.notice(clips)
         say(f"tuning {part}: {steps} steps of {clips} clips, {config.precision}")
-        resume = any((folder / "checkpoints").glob("step-*"))
-        self.leader.train(config, resume=resume, watch=self.watch(part, folder / "model"))
+        self.leader.train(config, resume="auto", watch=self.watch(part, folder / "model"))
 
     def notice(self, clips: int) -> None:
         scenes = len(self.subject.cache.split("train"))

@@ -1,7 +1,7 @@
 """RUN/finetune.yaml: what a run was started with, so that it continues as the same run, or says what differs."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -9,11 +9,11 @@ import yaml
 from vidcm.core.errors import WrongUse
 from vidcm.data.arrays import text_digest
 from vidcm.data.clips import ClipCache
+from vidcm.finetuning.check import SETTINGS
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.settings import as_mapping, from_mapping, read_yaml
 from vidcm.training.config import differences
 
-NAME = "finetune.yaml"
 FIXED = (
     "model",
     "parts",
@@ -37,27 +37,21 @@ class Settings:
 
     @classmethod
     def load(cls, run: Path) -> "Settings":
-        return from_mapping(cls, read_yaml(run / NAME))
+        """Raises UserError for a file that is none of ours."""
+        found: Settings = from_mapping(cls, read_yaml(run / SETTINGS))
+        return replace(found, config=replace(found.config, parts=found.config.parts or parts_begun(run)))
 
     def save(self, run: Path) -> None:
-        aside = run / f"{NAME}.tmp"
+        aside = run / f"{SETTINGS}.tmp"
         aside.write_text(yaml.safe_dump(as_mapping(self), sort_keys=False), encoding="utf-8")
-        aside.replace(run / NAME)
+        aside.replace(run / SETTINGS)
 
 
-def is_run(run: Path) -> bool:
-    return (run / NAME).is_file()
-
-
-def check_run(run: Path, resume: bool) -> None:
-    """Raises UserError unless `run` can become, or go on being, the folder of a run."""
-    if run.exists() and not run.is_dir():
-        raise WrongUse(f"{run} is a file: name a folder for the run")
-    if is_run(run):
-        if not resume:
-            raise WrongUse(f"{run} holds an earlier run: continue it with --resume, or name a new folder")
-    elif run.is_dir() and any(path.name != "lock" for path in run.iterdir()):
-        raise WrongUse(f"{run} holds files that are no fine-tuning run: name a new folder")
+def parts_begun(run: Path) -> tuple[str, ...]:
+    """The parts of a run whose settings name none, as those of before parts were stored: the usual ones when it began,
+    by its folders; none where it has come to no part yet."""
+    usual = {"1-pictures": ("pictures",), "1-settings": ("settings", "pictures")}
+    return next((parts for folder, parts in usual.items() if (run / folder).is_dir()), ())
 
 
 def clips_digest(cache: ClipCache) -> str:
@@ -67,7 +61,8 @@ def clips_digest(cache: ClipCache) -> str:
 
 def compare(before: Settings, now: Settings, run: Path) -> list[str]:
     """What differs, `name before -> now` each. Raises UserError where their scores could not be compared."""
-    found = differences(asdict(before.config), asdict(now.config))
+    parts = before.config.parts or now.config.parts
+    found = differences(asdict(replace(before.config, parts=parts)), asdict(now.config))
     fixed = [line for line in found if line.split()[0] in FIXED]
     fixed += ["the clips of the dataset"] if before.clips != now.clips else []
     if fixed:

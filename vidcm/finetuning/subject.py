@@ -18,7 +18,8 @@ Tell = Callable[[str], None]
 
 
 class Subject(ABC):
-    """One kind of model. start: the directory that is tuned; parts: what of it, one after another."""
+    """One kind of model. start: the directory that is tuned; parts: what of it, one after another; config: with the
+    parts named."""
 
     KEY: ClassVar[str]  # of the scores: the one that the curve shows
     CURVE: ClassVar[str]  # what it is

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.processes import Processes, launched
+from vidcm.core.resuming import Resume
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import Watch, train
 from vidcm.training.start import start_processes
@@ -17,7 +18,7 @@ class Order:
     """What the first process tells the others: to train, or else that the run has ended, and how."""
 
     config: RunConfig | None = None
-    resume: bool = False
+    resume: Resume = False
     result: Any = None
 
 
@@ -28,7 +29,7 @@ class Leader:
         self.processes = processes
         self._training = False
 
-    def train(self, config: RunConfig, *, resume: bool = False, watch: Watch | None = None) -> Path:
+    def train(self, config: RunConfig, *, resume: Resume = False, watch: Watch | None = None) -> Path:
         """As `vidcm.training.loop.train`, in all processes."""
         self.processes.told(Order(config, resume))
         self._training = True

@@ -85,7 +85,7 @@ def save(
         _remove(final)  # an older one of this step is there only when it was damaged
         aside.rename(final)
         _flush(folder)
-        _prune(folder, keep)
+        _prune(folder, keep, step)
     return final
 
 
@@ -143,14 +143,22 @@ def _verified(path: Path) -> Checkpoint:
     return Checkpoint(path, state["step"], state)
 
 
+def any_in(folder: Path) -> bool:
+    """Whether there is a checkpoint, be it damaged."""
+    return bool(_complete(folder))
+
+
 def _complete(folder: Path) -> list[Path]:
     """Checkpoints that were renamed into place, oldest first."""
     return sorted(path for path in folder.glob("step-*") if path.suffix == "")
 
 
-def _prune(folder: Path, keep: int) -> None:
-    for path in [*_complete(folder)[:-keep], *folder.glob("step-*.tmp")]:
-        _remove(path)
+def _prune(folder: Path, keep: int, step: int) -> None:
+    """Later ones than of `step` were damaged and passed over."""
+    names = [path.name for path in _complete(folder)]
+    last = names.index(f"step-{step:08d}") + 1
+    for name in [*names[: max(0, last - keep)], *names[last:], *(path.name for path in folder.glob("step-*.tmp"))]:
+        _remove(folder / name)
 
 
 def _remove(folder: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from vidcm.core.processes import launched
-from vidcm.training import checkpoint, saving
+from vidcm.core.resuming import Resume
+from vidcm.training import saving
 from vidcm.training.advance import advance
 from vidcm.training.config import RunConfig, record_run, resolved
 from vidcm.training.disk import room_in
@@ -23,13 +24,14 @@ from vidcm.training.signals import StopRequest
 from vidcm.training.sources import open_batches
 from vidcm.training.start import (
     alone_in,
+    check_begun,
     open_family,
     others_answer,
-    refuse_to_mix,
     same_batches,
     settle_teacher,
     start_processes,
     tell_changes,
+    to_go_on_from,
 )
 from vidcm.training.state import State
 from vidcm.training.telling import Teller
@@ -52,19 +54,20 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: RunConfig, *, resume: bool = False, family: Any = None, batches: Any = None, watch: Watch | None = None
+    config: RunConfig, *, resume: Resume = False, family: Any = None, batches: Any = None, watch: Watch | None = None
 ) -> Path:
     """Run one stage of training. Returns the model directory, OUT/model, which holds the averaged weights.
 
-    resume: continue from the newest checkpoint in OUT that verifies. `family` and `batches` replace the config's.
-    watch(step): called in the main process whenever OUT/model has been saved, with the steps done; true ends the run.
-    A resumed run calls it again for the step that it continues from. It may answer with what it saw, for the trackers.
-    Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
+    resume: continue from the newest checkpoint in OUT that verifies; "auto": if there is one. `family` and `batches`
+    replace the config's. watch(step): called in the main process whenever OUT/model has been saved on schedule or at
+    the end, with the steps done; true ends the run. A resumed run calls it again for the step that it continues from,
+    if it is one of these. It may answer with what it saw, for the trackers. Raises `Interrupted` after SIGINT or
+    SIGTERM, with a checkpoint saved.
     """
-    accelerator = start_processes(config)
     out = Path(config.out)
-    refuse_to_mix(out, resume)
-    found = checkpoint.newest(out / "checkpoints", say) if resume else None
+    going = check_begun(out, resume)
+    accelerator = start_processes(config)
+    found = to_go_on_from(out, resume) if going else None
     _, world = place_among(config, accelerator.process_index, accelerator.num_processes)
     asked, config = config, same_batches(config, found, world)
     family = family if family is not None else open_family(config)
@@ -78,12 +81,12 @@ def train(
         stack.enter_context(others_answer(config))
         if accelerator.is_main_process:
             stack.enter_context(alone_in(out))
-            refuse_to_mix(out, resume)
+            check_begun(out, resume)
         accelerator.wait_for_everyone()
-        if resume:
+        if going:
             saving.restore(state, found)
         if accelerator.is_main_process:
-            if resume:
+            if going:
                 tell_changes(asked, out)
             record_run(asked, out, step=state.step, processes=accelerator.num_processes, device=str(accelerator.device))
             teller.file = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", state.step)))
@@ -116,7 +119,7 @@ class Run:
             now = time.monotonic()
             state.seconds = now - begun
             steps_s = (state.step - marked_step) / max(now - marked, 1e-9)
-            self.teller.meter.add(outcome.measured)
+            state.meter.add(outcome.measured)
             if state.step % config.log_every == 0 or state.step == config.steps:
                 self.teller.report(steps_s)
                 marked, marked_step = now, state.step
@@ -137,10 +140,13 @@ class Run:
             self.ask()
 
     def look_again(self) -> bool:
-        """A resumed run may have ended between its checkpoint and what follows: the model, and the watch's answer."""
-        if self.state.accelerator.is_main_process or self.state.is_sharded:
-            saving.save_model(self.state)
-        return self.ask()
+        """A resumed run may have ended between its checkpoint and what follows: the model, and the watch's answer. A
+        checkpoint off the schedule, of a run that was asked to stop, has none."""
+        state = self.state
+        if state.accelerator.is_main_process or state.is_sharded:
+            saving.save_model(state)
+        scheduled = state.step % state.config.save_every == 0 or state.step >= state.config.steps
+        return scheduled and self.ask()
 
     def ask(self) -> bool:
         """Whether the watch of the first process has seen enough, the same in all; they wait while it looks."""

@@ -19,17 +19,17 @@ class Meter:
     """Means of named values since the last reading. Only finite values are added by the loop."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, tuple[float, int]] = {}
+        self.sums: dict[str, tuple[float, int]] = {}  # total and count; checkpoints keep them
 
     def add(self, values: dict[str, float]) -> None:
         for name, value in values.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = (total + float(value), count + 1)
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = (total + float(value), count + 1)
 
     def read(self) -> dict[str, float]:
         """The means, and start afresh."""
-        means = {name: total / count for name, (total, count) in self._sums.items()}
-        self._sums = {}
+        means = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
         return means
 
 

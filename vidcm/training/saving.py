@@ -20,6 +20,7 @@ def save(state: State) -> None:
     if is_first or state.is_sharded:
         together: dict[str, Any] = {"write": sharded.write_shards, "wait": state.accelerator.wait_for_everyone}
         counted = {name: getattr(state, name) for name in (*COUNTERS, "frozen")} | {"ema_step": state.average.step}
+        counted |= {"meter": state.meter.sums}
         moments = checkpoint.optimizer_tensors(state.optimizer, state.names)
         how = {"keep": state.config.keep, "is_first": is_first, **(together if state.is_sharded else {})}
         checkpoint.save(out / "checkpoints", state.step, state.groups(moments), counted, **how)
@@ -53,9 +54,9 @@ def save_gathered(state: State) -> None:
 
 
 def restore(state: State, found: checkpoint.Checkpoint | None) -> None:
-    """Continue from a checkpoint; without one, from the start."""
+    """Continue from a checkpoint; where none is whole, from the start."""
     if found is None:
-        say("no checkpoint to resume from: starting at step 0")
+        say("no checkpoint is whole: starting at step 0")
         return
     if found.state.get("frozen", state.frozen) != state.frozen:
         raise UserError(f"init={state.config.init} has changed since {found.path}: restore it, or start another run")
@@ -73,6 +74,7 @@ def restore(state: State, found: checkpoint.Checkpoint | None) -> None:
     state.step = state.saved_at = found.step
     for name in found.state.keys() & set(COUNTERS):
         setattr(state, name, found.state[name])
+    state.meter.sums = {name: (total, count) for name, (total, count) in found.state.get("meter", {}).items()}
     say(f"resuming after step {state.step}, {clock(state.seconds)} of training")
 
 

@@ -19,7 +19,9 @@ from vidcm.core.ema import EMA, Decay, FixedDecay, PowerDecay
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
 from vidcm.core.processes import launched
+from vidcm.core.resuming import Resume, goes_on
 from vidcm.families.adapter import check_installed
+from vidcm.training import checkpoint
 from vidcm.training.checkpoint import Checkpoint
 from vidcm.training.checks import VAE_STAGES, asks_for_teacher, refuse_untaught
 from vidcm.training.config import EMAConfig, RunConfig, differences, recorded, resolved
@@ -46,10 +48,20 @@ def start_processes(config: RunConfig) -> Accelerator:
     return accelerator
 
 
-def refuse_to_mix(out: Path, resume: bool) -> None:
-    """A new run never overwrites the checkpoints of an old one."""
-    if not resume and any((out / "checkpoints").glob("step-*")):
-        raise UserError(f"{out} holds checkpoints of an earlier run: continue it with --resume, or choose another out=")
+def check_begun(out: Path, resume: Resume) -> bool:
+    """Whether the run in the folder goes on. A new one never overwrites the checkpoints of an old one."""
+    begun = checkpoint.any_in(out / "checkpoints")
+    if begun and not resume:
+        raise WrongUse(f"{out} holds checkpoints of an earlier run: continue it with --resume, or choose another out=")
+    return goes_on(resume, begun, out)
+
+
+def to_go_on_from(out: Path, resume: Resume) -> Checkpoint | None:
+    """The newest checkpoint that verifies. Raises UserError where there are some, none does, and one was asked for."""
+    found = checkpoint.newest(out / "checkpoints", say)
+    if found is None and resume is True:
+        raise UserError(f"no checkpoint in {out} is whole: put a copy back, or begin again with --auto-resume")
+    return found
 
 
 @contextmanager

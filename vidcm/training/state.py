@@ -1,7 +1,7 @@
 """What a run is between two steps, in one process: its weights, their averages and moments, and what it has counted."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidcm.training import sharded
 from vidcm.training.config import RunConfig
 from vidcm.training.divided import place_among
+from vidcm.training.metrics import Meter
 from vidcm.training.start import frozen_checksum, part_to_train, start_average
 from vidcm.training.step import StageLoss, loss_function
 
@@ -32,6 +33,7 @@ class State:
     smooth_loss: float | None = None
     samples_per_step: int = 0  # over all processes; known after the first step
     saved_at: int = -1
+    meter: Meter = field(default_factory=Meter)  # of the steps since the last line of metrics
 
     def __post_init__(self) -> None:
         config, o = self.config, self.config.optimizer

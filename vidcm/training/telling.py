@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidcm.training.metrics import Meter, MetricsFile, live, progress_line
+from vidcm.training.metrics import MetricsFile, live, progress_line
 from vidcm.training.state import State
 
 
@@ -15,14 +15,13 @@ class Teller:
 
     state: State
     file: MetricsFile | None = None  # in the main process
-    meter: Meter = field(default_factory=Meter)
     latest: dict[str, float] = field(default_factory=dict)  # what the meter read last
 
     def report(self, steps_s: float) -> None:
         """A line of metrics in the file and a line of progress on the terminal."""
         if self.file is None:
             return
-        self.latest = self.meter.read()  # without loss and grad_norm when every step since the last line was skipped
+        self.latest = self.state.meter.read()  # no loss and grad_norm where every step since then was skipped
         record = {**self.record(steps_s), **self.latest}
         self.file.write(record)
         self.track(record)
