@@ -5,97 +5,56 @@
 Pairs of frames two apart are rebuilt and grouped by how far DIS sees them move: the lower, middle and upper third.
 A row is a model and a way to sample it; with noise its scores are those of a single sample, on average over seeds.
 `energy` is the energy score of patches (lower is better), by which a sampler that knows its doubt beats its own mean;
-`spread` is how far two samples are from each other, in 8-bit levels.
+`apart` is how far two samples are from each other, in 8-bit levels.
 """
 
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from benchmarks.rows import Model, Row, Sample, score
 from vidcm.core.errors import UserError
+from vidcm.evaluation.ladder import motion_of
+from vidcm.evaluation.windows import Window, find_clips, read_windows
 
 GROUPS = ("all", "small motion", "middle motion", "large motion")
-COLUMNS = ("psnr", "mpsnr", "gmsd", "sharpness", "flicker", "energy", "spread", "cpu_s")
+COLUMNS = ("psnr", "mpsnr", "gmsd", "sharpness", "flicker", "energy", "apart", "cpu_s")
 TRUSTS = (0.6, 0.8, 1.0)  # how much of a regression's answer is taken, the product's among them
 TEMPERATURES = (0.0, 0.5, 1.0, 2.0, 3.5, 6.0)  # times the product's
-
-
-@dataclass(frozen=True)
-class Row:
-    """name; sample(window, seed) -> frames [K, 3, H, W] in 0..1; sampled: whether the seed matters."""
-
-    name: str
-    sample: Callable[[Any, int], Tensor]
-    sampled: bool
 
 
 def rows_of(pipe: Any, regression: Any | None, teacher_steps: int) -> Iterator[Row]:
     from vidcm.models.scheduler import ConsistencyScheduler
 
-    stored = pipe.scheduler.config
+    stored, model = pipe.scheduler.config, Model(pipe)
 
-    def answer(pipe: Any, **options: Any) -> Callable[[Any, int], Tensor]:
-        def sample(window: Any, seed: int) -> Tensor:
-            around = window.around.batched(pipe.device)
-            key = {"shot": window.shot, "position": window.position, "around": around, "seed": seed}
-            return pipe(window.first[None], window.last[None], list(map(float, window.taus)), **key, **options).frames[
-                0
-            ]
+    def trusting(trust: float) -> Sample:
+        sample = Model(regression).answer(num_inference_steps=1)
 
-        return sample
-
-    def trusting(trust: float) -> Callable[[Any, int], Tensor]:
-        sample = answer(regression, num_inference_steps=1)
-
-        def trusted(window: Any, seed: int) -> Tensor:
+        def trusted(window: Window, seed: int) -> Tensor:
             regression.scheduler = ConsistencyScheduler(stored.start, stored.middle, 0.0, trust, 0.0)
             return sample(window, seed)
 
         return trusted
 
-    def origin(latents: str) -> Callable[[Any, int], Tensor]:
-        def sample(window: Any, seed: int) -> Tensor:
-            tau = torch.tensor([[float(tau) for tau in window.taus]])
-            key = {"shot": window.shot, "position": window.position, "around": window.around.batched(pipe.device)}
-            ends = window.first[None], window.last[None]
-            return pipe.reconstruct(*ends, tau, latents, seed=seed, teacher_steps=teacher_steps, **key)[0]
-
-        return sample
-
-    yield Row("0 steps (draft)", answer(pipe, num_inference_steps=0), False)
+    yield Row("0 steps (draft)", model.answer(num_inference_steps=0), False)
     if regression is not None:
         for trust in sorted({*TRUSTS, stored.trust}):
             yield Row(f"regression, {trust:g} of it", trusting(trust), False)
-    yield Row("random z", origin("random"), True)
-    yield Row("1 step", answer(pipe, num_inference_steps=1), False)
-    yield Row("2 steps", answer(pipe), True)
-    yield Row("4 steps", answer(pipe, num_inference_steps=4), True)
+    yield Row("random z", model.rung("random"), True)
+    yield Row("1 step", model.answer(num_inference_steps=1), False)
+    yield Row("2 steps", model.answer(), True)
+    yield Row("4 steps", model.answer(num_inference_steps=4), True)
     if pipe.teacher is not None:
-        yield Row(f"teacher, {teacher_steps} steps", origin("teacher"), True)
+        yield Row(f"teacher, {teacher_steps} steps", model.rung("teacher", teacher_steps=teacher_steps), True)
     for factor in TEMPERATURES:
         heat = stored.temperature * factor
-        yield Row(f"2 steps, noise x {factor:g}", answer(pipe, temperature=heat), factor > 0)
-
-
-def score(row: Row, window: Any, seeds: int) -> dict[str, float | None]:
-    from vidcm.evaluation.score import as_8_bit, average, measure
-    from vidcm.metrics.energy import patch_energy_score
-
-    start = time.process_time()
-    drawn = [row.sample(window, seed) for seed in range(seeds if row.sampled else 1)]
-    cpu = (time.process_time() - start) / len(drawn) / len(window.taus)
-    samples = torch.stack([as_8_bit(frames.transpose(0, 1), row.name) for frames in drawn])
-    scores = average([{"row": measure(frames, window.sequence)} for frames in samples])["row"]
-    spread = 255 * (samples[0] - samples[-1]).abs().mean().item()
-    return {**scores, "energy": patch_energy_score(samples, window.truth).mean().item(), "spread": spread, "cpu_s": cpu}
+        yield Row(f"2 steps, noise x {factor:g}", model.answer(temperature=heat), factor > 0)
 
 
 def thirds(motions: list[float]) -> list[str]:
@@ -105,18 +64,9 @@ def thirds(motions: list[float]) -> list[str]:
     return [GROUPS[1 + 3 * place[index] // len(motions)] for index in range(len(motions))]
 
 
-def motion_of(window: Any) -> float:
-    """Mean displacement between the ends, in pixels."""
-    from vidcm.media.motion import dis_flow, grey
-
-    flow = dis_flow(grey(window.frames_THWC[0]), grey(window.frames_THWC[-1]))
-    return float((flow[0] ** 2 + flow[1] ** 2).mean() ** 0.5)
-
-
 def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float | None]]]:
     """Group -> row -> scores, each window counted once."""
     from vidcm.evaluation.score import average
-    from vidcm.evaluation.windows import find_clips, read_windows
     from vidcm.pipelines import FrameInterpolationPipeline
 
     paths = find_clips(options.clips, options.split)

@@ -196,7 +196,8 @@ def read(path: Path) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from benchmarks.objectives_report import fill_page, write_report
+    from benchmarks.objectives_report import BEGIN, END, write_report
+    from benchmarks.page import fill_page
 
     options = read_options(arguments)
     try:
@@ -207,7 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
             table = write_report(results, comparison.out)
         print(table)
         if options.page:
-            fill_page(options.page, table)
+            fill_page(options.page, table, BEGIN, END)
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -6,7 +6,6 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.chart import save_chart
-from vidcm.core.errors import UserError
 
 BEGIN, END = "<!-- benchmarks.objectives: begin -->", "<!-- benchmarks.objectives: end -->"
 TITLES = {"none": "No frame given", "first": "First frame given", "ends": "First and last frame given"}
@@ -127,13 +126,3 @@ def floors(results: dict[str, Any], given: str) -> dict[str, float]:
     rows = [row for cell in results["cells"].values() for row in picked(cell, given)]
     lines = {"noise floor": rows[0]["scores"]["sliced"]["floor"]} if rows else {}
     return lines | ({"training clips": results["training_clips"]["sliced"]["value"]} if given == "none" else {})
-
-
-def fill_page(page: Path, table: str) -> None:
-    """Put the tables between the page's markers. Raises UserError where it has none."""
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{page} has no place for the tables: it needs the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

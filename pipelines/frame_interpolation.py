@@ -335,6 +335,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         truth: Tensor | None = None,
         *,
         around: Around = ALONE,
+        looks: Looks | None = None,
         seed: int = 0,
         shot: int = 0,
         position: int = 0,
@@ -347,7 +348,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         draft: z = 0. ect1, ect2: consistency steps. random: the noise that ect2 gets, at its temperature and spread, as
         if the network passed it on. teacher: the diffusion model by `teacher_steps` Heun steps, drawn towards its own
         mean as ect2 is. posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another
-        pair, shuffle_with = (first, last, tau, truth) of the same sizes.
+        pair, shuffle_with = (first, last, tau, truth) of the same sizes. looks: see `__call__`.
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
@@ -356,7 +357,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         draw = self.keyed(tau, seed, shot, position)
         with self.precision():
             family = self.family
-            batch = family.pair(*self.look(first, last, around), tau=tau)
+            batch = family.pair(*self.look(first, last, around, looks), tau=tau)
             ends, draft = family.observe(batch)
             shape = self.latent_shape(draft, ends)
             if latents == "posterior":

@@ -24,7 +24,8 @@ def test_clips_in_a_table_and_the_json_of_the_design_out(folder, tmp_path):
     done = run(folder, "--split", "val", *SMALL, "--methods", "hold,crossfade,dis", "--json", file, "--figure", picture)
     assert done.exit_code == 0, done.output
     result = json.loads(file.read_text())
-    assert list(result) == ["protocol", "methods", "ladder", "gap_closure", "clips", "confidence"]
+    keys = ["protocol", "methods", "ladder", "ladder_large_motion", "gap_closure", "clips", "confidence"]
+    assert list(result) == keys
     assert list(result["methods"]) == ["hold", "crossfade", "dis"]
     columns = ["psnr", "mpsnr", "ssim", "gmsd", "sharpness", "flicker", "brightness", "cpu_s_per_frame"]
     assert list(result["methods"]["dis"]) == columns
@@ -44,6 +45,22 @@ def test_the_same_run_gives_the_same_scores(folder, tmp_path):
         scores = json.loads((tmp_path / name).read_text())["methods"]["dis"]
         results.append({key: value for key, value in scores.items() if key != "cpu_s_per_frame"})
     assert results[0] == results[1]
+
+
+def test_a_clip_smaller_than_the_size_is_named_as_scaled_up(folder, clip, tmp_path):
+    large, file = clip("large.mp4", panning(5, height=128, width=192)), tmp_path / "out.json"
+    words = (folder / "a.mp4", large, "--size", "112x64", "--methods", "hold", "--json", file)
+    done = run(*words)
+    assert "SCALED UP from a smaller size: a.mp4 (96x64)\n" in done.stdout
+    assert json.loads(file.read_text())["protocol"]["smaller"] == {"a.mp4": "96x64"}
+    assert len(json.loads(file.read_text())["clips"]) == 2
+    done = run(*words, "--native")
+    assert "smaller, left out: a.mp4 (96x64)\n" in done.stdout
+    assert [each["file"] for each in json.loads(file.read_text())["clips"]] == ["large.mp4"]
+    assert "scaled" not in run(large, "--size", "192x128", "--methods", "hold").stdout.lower()
+    done = run(folder, "--size", "192x128", "--native", "--methods", "hold")
+    assert done.exit_code == 1
+    assert "none of the 3 clips is as large as 192x128, the largest is 96x64: give larger footage" in done.stderr
 
 
 def test_the_result_names_the_device_that_auto_chose(folder, tmp_path, monkeypatch):

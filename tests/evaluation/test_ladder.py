@@ -7,12 +7,12 @@ import torch
 
 from tests.evaluation.conftest import panning
 from vidcm.core.errors import UserError
-from vidcm.evaluation.ladder import ROWS, Climb, gap_closure, ladder
+from vidcm.evaluation.ladder import ROWS, Climb, gap_closure, ladder, largest, motion_of
 from vidcm.evaluation.windows import Window
 
 
-def window(seed):
-    before, *frames = panning(4, seed=seed)
+def window(seed, speed=4):
+    before, *frames = panning(4, seed=seed, speed=speed)
     instants = tuple(Fraction(n) for n in range(3))
     return Window(np.stack(frames), instants, shot=1, position=seed, before=(before, Fraction(-2)))
 
@@ -58,12 +58,13 @@ def pipe():
 
 @pytest.fixture
 def rows(pipe):
-    return ladder(climb(pipe), [[window(0)], [window(1)]])
+    return ladder(climb(pipe), [[window(0)], [window(1)]])[0]
 
 
 def test_the_rows_are_those_of_the_design_with_the_teachers_steps_in_its_name(rows):
     assert list(rows) == ["draft", "random", "ect1", "ect2", "teacher16", "shuffled", "posterior"]
-    assert set(rows["ect2"]) == {"psnr", "gmsd", "energy", "psnr_of_mean"}
+    scores = {"psnr", "gmsd", "sharpness", "energy", "psnr_of_mean", "apart", "drift", "drift99"}
+    assert all(set(row) == scores for row in rows.values())
 
 
 def test_half_the_way_to_the_truth_closes_half_the_gap_in_energy(rows):
@@ -104,3 +105,27 @@ def test_there_is_no_gap_to_close_where_the_posterior_gains_nothing(rows):
 def test_a_model_without_a_teacher_has_no_such_row(pipe):
     pipe.teacher = None
     assert list(climb(pipe)(window(0), window(1))) == ["draft", "random", "ect1", "ect2", "shuffled", "posterior"]
+
+
+def test_the_second_table_is_of_the_quarter_that_moves_most(pipe):
+    clips = [[window(0, 1), window(1, 7)], [window(2, 2), window(3, 3)]]
+    both, large = ladder(climb(pipe), clips)
+    alone = climb(pipe)(clips[0][1], clips[1][1])
+    assert large == alone
+    assert both["draft"]["psnr"] != large["draft"]["psnr"]
+
+
+def test_the_largest_quarter_is_a_quarter_and_never_nothing():
+    assert sorted(largest([3.0, 9.0, 1.0, 4.0, 8.0, 2.0, 5.0, 6.0])) == [1, 4]
+    assert largest([3.0, 9.0, 1.0]) == [1]
+
+
+def test_a_faster_pan_moves_further():
+    assert motion_of(window(0, 1)) == pytest.approx(2, rel=0.3)
+    assert motion_of(window(0, 3)) == pytest.approx(6, rel=0.3)
+
+
+def test_only_what_is_sampled_can_differ_between_seeds(rows):
+    assert all(rows[name]["apart"] is None for name in ("draft", "ect1", "shuffled", "posterior"))
+    assert rows["random"]["apart"] > 20  # 0.2 of 255, the range of four samples of noise of 0.1
+    assert rows["ect2"]["apart"] == 0

@@ -7,8 +7,9 @@ from PIL import Image
 
 from benchmarks.judging import append, finished
 from benchmarks.objectives import Comparison
-from benchmarks.objectives_report import BEGIN, END, fill_page, write_report
+from benchmarks.objectives_report import BEGIN, END, write_report
 from benchmarks.objectives_settings import OBJECTIVES, read_options, settings_of
+from benchmarks.page import fill_page
 from vidcm.core.errors import UserError
 from vidcm.settings import from_mapping
 from vidcm.training.config import RunConfig
@@ -111,9 +112,9 @@ def test_the_tables_are_means_over_seeds_and_replace_the_old_ones_of_a_page(tmp_
 
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    fill_page(page, table)
-    fill_page(page, table)
+    fill_page(page, table, BEGIN, END)
+    fill_page(page, table, BEGIN, END)
     assert page.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
     page.write_text("no place\n")
     with pytest.raises(UserError, match="has no place for the tables"):
-        fill_page(page, table)
+        fill_page(page, table, BEGIN, END)

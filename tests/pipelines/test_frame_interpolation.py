@@ -219,6 +219,10 @@ def test_the_ladder_sees_the_frames_around_too(pipe, pair):
     settings = {"temperature": 0.5, "seed": 3}
     climbed = pipe.reconstruct(*pair, [0.5], "ect2", around=around, **settings)
     torch.testing.assert_close(climbed, pipe(*pair, [0.5], around=around, **settings).frames)
+    looks = tuple(pipe.family.look(x) for x in (*pair, around.before, around.after))
+    times = Around(lead=around.lead, trail=around.trail)
+    seen_before = pipe.reconstruct(*pair, [0.5], "ect2", around=times, looks=looks, **settings)
+    torch.testing.assert_close(seen_before, climbed)
     interpolated = as_interpolator(pipe, seed=3, temperature=0.5)(
         pair[0][0], pair[1][0], [0.5], around=Around(around.before[0], around.after[0], around.lead, around.trail)
     )

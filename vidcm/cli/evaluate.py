@@ -39,6 +39,7 @@ def command() -> None:
 @click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @setting("split", str, "Only these rows of a folder's manifest.csv: train or val.")
 @setting("size", str, "Width x height that clips are brought to.")
+@setting("native", bool, "Leave out clips smaller than that, instead of scaling them up.")
 @setting("factor", click.IntRange(2), "Keep every FACTOR-th frame and rebuild those between.")
 @setting("methods", str, "Methods, by commas: hold, crossfade, dis, minterpolate, vidcm.")
 @setting("model", str, "Model directory of the method vidcm.  [default: the shipped one]")

@@ -12,6 +12,7 @@ class EvaluationConfig:
 
     split: str | None = None  # of a folder's manifest.csv; None: every clip
     size: str = "448x256"  # width x height that clips are brought to
+    native: bool = False  # clips smaller than that are left out, instead of scaled up
     factor: int = 2  # every factor-th frame is kept, those between are rebuilt
     methods: tuple[str, ...] = ("hold", "crossfade", "dis", "vidcm")
     model: str | None = None  # a model directory; None: the shipped one

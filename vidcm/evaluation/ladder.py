@@ -11,7 +11,11 @@
 
 Rows with noise are sampled under several seeds: PSNR and GMSD are those of one sample, on average; `energy` is the
 energy score of patches, by which a sampler that knows its doubt beats its mean. Without noise it is the error.
-`psnr_of_mean` is the PSNR of the mean over the seeds.
+`psnr_of_mean` is the PSNR of the mean over the seeds; `apart`, `drift` and `drift99` say how far the seeds are from
+each other where the truth moves and where it does not (vidcm.metrics.drift).
+
+All windows count in one table, and in a second one those alone whose motion is ambiguous: the quarter, one window at
+least, whose ends DIS sees furthest apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +28,14 @@ from torch import Tensor
 from vidcm.core.errors import UserError
 from vidcm.evaluation.score import Scores, as_8_bit, average, mean
 from vidcm.evaluation.windows import Window
+from vidcm.media.motion import dis_flow, grey
+from vidcm.metrics.drift import drift
 from vidcm.metrics.energy import patch_energy_score
 from vidcm.metrics.gmsd import gmsd
 from vidcm.metrics.psnr import psnr
+from vidcm.metrics.sharpness import sharpness
+
+Table = dict[str, Scores]
 
 
 @dataclass(frozen=True)
@@ -57,15 +66,14 @@ class Climb:
     temperature: float | None
     teacher_steps: int
 
-    def __call__(self, window: Window, stranger: Window) -> dict[str, Scores]:
+    def __call__(self, window: Window, stranger: Window) -> Table:
         """Row -> scores of one window; its shuffled latent is the posterior of `stranger`."""
-        truth = window.sequence[1:-1]
         table = {}
         for row in self._rows():
             seeds = self.seeds if row.sampled else self.seeds[:1]
             samples = torch.stack([self._reconstruct(row.latents, window, stranger, seed) for seed in seeds])
             name = f"teacher{self.teacher_steps}" if row.latents == "teacher" else row.latents
-            table[name] = _scores(samples, truth)
+            table[name] = _scores(samples, window)
         return table
 
     def _rows(self) -> list[Row]:
@@ -100,20 +108,34 @@ class Climb:
 
 def ladder(
     climb: Climb, clips: Sequence[Sequence[Window]], report: Callable[[str], None] = lambda line: None
-) -> dict[str, Scores]:
-    """clips: for each clip some windows, of equal K. Returns row -> scores, averaged over windows, then clips.
+) -> tuple[Table, Table]:
+    """clips: for each clip some windows, of equal K. Returns row -> scores, averaged over windows, then clips; and the
+    same averaged over the windows with the largest motion.
 
     Latents are shuffled between neighbouring clips: raises UserError for a single one.
     """
     if len(clips) < 2:
         raise UserError("the ladder shuffles latents between clips: give at least two clips")
-    tables = []
+    tables: list[list[Table]] = []
     for place, windows in enumerate(clips):
         report(f"ladder {place + 1}/{len(clips)}")
         strangers = clips[(place + 1) % len(clips)]
-        rows = [climb(window, strangers[turn % len(strangers)]) for turn, window in enumerate(windows)]
-        tables.append(average(rows))
-    return average(tables)
+        tables.append([climb(window, strangers[turn % len(strangers)]) for turn, window in enumerate(windows)])
+    moved = [motion_of(window) for windows in clips for window in windows]
+    flat = [table for rows in tables for table in rows]
+    return average([average(rows) for rows in tables]), average([flat[place] for place in largest(moved)])
+
+
+def largest(values: Sequence[float]) -> list[int]:
+    """Where the largest quarter of the values stand, one at least."""
+    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+    return order[: max(1, len(values) // 4)]
+
+
+def motion_of(window: Window) -> float:
+    """How far DIS sees the window move between its ends, root mean square, in pixels."""
+    flow = dis_flow(grey(window.frames_THWC[0]), grey(window.frames_THWC[-1]))
+    return float((flow[0] ** 2 + flow[1] ** 2).mean() ** 0.5)
 
 
 def gap_closure(rows: Mapping[str, Scores]) -> Scores:
@@ -127,11 +149,15 @@ def _closure(draft: float | None, found: float | None, ceiling: float | None) ->
     return (found - draft) / (ceiling - draft)
 
 
-def _scores(samples: Tensor, truth: Tensor) -> Scores:
-    """samples: [M, K, 3, H, W], truth: [K, 3, H, W]."""
+def _scores(samples: Tensor, window: Window) -> Scores:
+    """samples: [M, K, 3, H, W]."""
+    first, truth, last = window.first, window.truth, window.last
+    differ = drift(samples, truth, first, last)
     return {
         "psnr": mean(psnr(samples, truth).flatten().tolist()),
         "gmsd": mean(gmsd(samples, truth.expand_as(samples)).flatten().tolist()),
+        "sharpness": mean(sharpness(samples, truth.expand_as(samples)).flatten().tolist()),
         "energy": mean(patch_energy_score(samples, truth).tolist()),
         "psnr_of_mean": mean(psnr(samples.mean(dim=0), truth).tolist()),
+        **{name: mean([value]) if len(samples) > 1 else None for name, value in differ.items()},
     }

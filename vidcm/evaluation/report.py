@@ -20,6 +20,9 @@ HEADINGS = {
     "cpu_s_per_frame": "CPU s/frame",
     "energy": "energy",
     "psnr_of_mean": "mean's dB",
+    "apart": "apart",
+    "drift": "drift",
+    "drift99": "drift 99%",
     "sliced": "sliced W.",
     "rbf": "kernel",
     "polynomial": "polynomial",
@@ -30,6 +33,7 @@ HEADINGS = {
 }
 DECIMALS = {"brightness": 3, "sliced": 3, "precision": 2, "recall": 2, "diversity": 2, "s_per_clip": 2}
 DECIMALS |= {"psnr": 2, "mpsnr": 2, "psnr_of_mean": 2, "flicker": 2, "sharpness": 3, "energy": 2, "cpu_s_per_frame": 3}
+DECIMALS |= {"apart": 2, "drift": 2, "drift99": 2}
 
 
 def table(rows: Mapping[str, Scores]) -> str:
@@ -47,16 +51,25 @@ def summary(result: Mapping[str, Any]) -> str:
     """What `vidcm evaluate interpolation` prints."""
     protocol = result["protocol"]
     counts = f"{protocol['clips']} clips, {protocol['pairs']} pairs, {protocol['cut_pairs']} across a cut left out"
-    parts = [f"{protocol['size']}, {protocol['factor']}x: {counts}", table(result["methods"])]
+    parts = [f"{protocol['size']}, {protocol['factor']}x: {counts}", *_smaller(protocol), table(result["methods"])]
     if result["ladder"]:
         closures = ", ".join(f"{name} {_number(value, 3)}" for name, value in result["gap_closure"].items())
         parts += ["", "Ladder of latents", table(result["ladder"]), f"gap closure: {closures}"]
+        parts += ["", "The quarter of these pairs with the largest motion", table(result["ladder_large_motion"])]
     if told := result["confidence"]:
         parts += ["", f"confidence against true PSNR: rank correlation {_number(told['rank_correlation'], 3)} (1: the "]
         parts[-1] += f"higher score is the better frame), within clips {_number(told['within_clips'], 3)}; "
         parts[-1] += f"{told['frames']} frames score {told['mean_score']:.2f} in the mean, "
         parts[-1] += f"{told['share_near']:.2f} of them have 30 dB or more"
     return "\n".join(parts)
+
+
+def _smaller(protocol: Mapping[str, Any]) -> list[str]:
+    """What became of clips smaller than the size asked for, in one line, if there were any."""
+    if not protocol["smaller"]:
+        return []
+    named = ", ".join(f"{file} ({size})" for file, size in protocol["smaller"].items())
+    return [f"{'smaller, left out' if protocol['native'] else 'SCALED UP from a smaller size'}: {named}"]
 
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:

@@ -14,9 +14,9 @@ from vidcm.evaluation.baselines import BASELINES, Interpolator
 from vidcm.evaluation.confidence import Witness
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.figure import contact_sheet, liveliest, save_sheet
-from vidcm.evaluation.ladder import Climb, gap_closure, ladder
+from vidcm.evaluation.ladder import Climb, Table, gap_closure, ladder
 from vidcm.evaluation.score import average, rebuild, score
-from vidcm.evaluation.windows import Window, find_clips, read_windows, spread
+from vidcm.evaluation.windows import Window, find_clips, grows, read_windows, source_size, spread
 
 MODEL = "vidcm"
 FIGURE_ROWS = 8
@@ -35,8 +35,8 @@ def evaluate(
     paths: video files and folders. figure: where to write a contact sheet of up to FIGURE_ROWS clips.
     """
     config = replace(config, device=present_device(config.device))
-    files = find_clips(list(paths), config.split)
     check_methods(config.methods)
+    files, smaller = sort_out(find_clips(list(paths), config.split), config)
     pipe = load_pipe(config) if MODEL in config.methods or config.ladder else None
     methods = load_methods(config, pipe)
     clips, kept = [], {}
@@ -51,8 +51,24 @@ def evaluate(
     if figure is not None:
         shown = {file.name: liveliest(kept[file]) for file in (list(kept)[i] for i in spread(len(kept), FIGURE_ROWS))}
         save_sheet(figure, contact_sheet(shown, methods))
-    result = _result(config, clips, _climb(pipe, list(kept.values()), config, report) if config.ladder else {})
+    rungs = _climb(pipe, list(kept.values()), config, report) if config.ladder else ({}, {})
+    result = _result(config, clips, smaller, *rungs)
     return {**result, "confidence": methods[MODEL].verdict() if isinstance(methods.get(MODEL), Witness) else {}}
+
+
+def sort_out(files: Sequence[Path], config: EvaluationConfig) -> tuple[list[Path], dict[str, str]]:
+    """The files to evaluate, and the sizes of those smaller than `config.size`: left out where `config.native` asks for
+    that, else scaled up. Raises UserError where none is left."""
+    sizes = {file: source_size(file) for file in files}
+    smaller = {file: f"{size[0]}x{size[1]}" for file, size in sizes.items() if grows(size, config.width_height)}
+    kept = [file for file in files if not (config.native and file in smaller)]
+    if not kept:
+        width, height = max(sizes.values(), key=lambda size: size[0] * size[1])
+        raise UserError(
+            f"none of the {len(files)} clips is as large as {config.size}, the largest is {width}x{height}: give "
+            f"larger footage, a smaller --size such as {width}x{height}, or leave out native, which scales it up"
+        )
+    return kept, {file.name: size for file, size in smaller.items()}
 
 
 def evaluate_clip(
@@ -103,7 +119,7 @@ def load_methods(config: EvaluationConfig, pipe: Any) -> dict[str, Interpolator]
     return {name: found[name] for name in config.methods}
 
 
-def _climb(pipe: Any, clips: list[list[Window]], config: EvaluationConfig, report: Report) -> dict[str, Any]:
+def _climb(pipe: Any, clips: list[list[Window]], config: EvaluationConfig, report: Report) -> tuple[Table, Table]:
     chosen = [[windows[i] for i in spread(len(windows), config.ladder_pairs)] for windows in clips]
     climb = Climb(
         pipe,
@@ -114,7 +130,9 @@ def _climb(pipe: Any, clips: list[list[Window]], config: EvaluationConfig, repor
     return ladder(climb, chosen, report)
 
 
-def _result(config: EvaluationConfig, clips: list[dict[str, Any]], rows: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    config: EvaluationConfig, clips: list[dict[str, Any]], smaller: dict[str, str], rows: Table, large: Table
+) -> dict[str, Any]:
     protocol = {
         **asdict(config),
         "fit": "scaled to cover (area average; bilinear where it grows), cropped around the centre",
@@ -122,6 +140,7 @@ def _result(config: EvaluationConfig, clips: list[dict[str, Any]], rows: dict[st
         "clips": len(clips),
         "pairs": sum(clip["pairs"] for clip in clips),
         "cut_pairs": sum(clip["cut_pairs"] for clip in clips),
+        "smaller": smaller,
         "threads": torch.get_num_threads(),
         "version": vidcm.__version__,
     }
@@ -129,6 +148,7 @@ def _result(config: EvaluationConfig, clips: list[dict[str, Any]], rows: dict[st
         "protocol": protocol,
         "methods": average([clip["methods"] for clip in clips if clip["pairs"]]),
         "ladder": rows,
+        "ladder_large_motion": large,
         "gap_closure": gap_closure(rows) if rows else {},
         "clips": clips,
     }

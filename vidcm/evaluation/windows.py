@@ -96,6 +96,17 @@ def _clips_of(folder: Path, split: str | None) -> list[Path]:
     return chosen
 
 
+def source_size(path: Path) -> tuple[int, int]:
+    """Width and height of a clip's pictures, turned as they are shown. Raises UserError for a file that is no video."""
+    with open_reader(path) as reader:
+        return reader.info.display_size
+
+
+def grows(source: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a picture of the source's width and height has to be scaled up to cover `size`."""
+    return any(wanted > there for wanted, there in zip(size, source, strict=True))
+
+
 def fit(frame_HWC: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scaled to cover width x height (areas averaged; bilinear where it grows), then cropped around the centre."""
     source_height, source_width = frame_HWC.shape[:2]
