@@ -1,8 +1,8 @@
 """A short run that is killed with SIGKILL at every n-th of its events, and resumed: the file that is left in the end.
 
-Events are pictures made and whatever touches the disk.
+Events are pictures made and whatever touches the disk. `titled`: with a line of text before moving ground, kept still.
 
-    python -m tests.interpolation.killing FOLDER EVERY NAME
+    python -m tests.interpolation.killing FOLDER EVERY NAME [titled]
 """
 
 import itertools
@@ -13,9 +13,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import torch
 
+from tests.interpolation import titles
 from tests.killing import came_to_its_end
 from vidcm.interpolation import segments
 from vidcm.interpolation.journal import ANEW, GO_ON, folder_of
@@ -41,12 +43,12 @@ def fade(first, last, taus, **_):
     return torch.stack([torch.lerp(first, last, tau) for tau in taus], dim=1)
 
 
-def run(source: Path, target: Path, *, kill: int = -1, resume: str = ANEW) -> bool:
+def run(source: Path, target: Path, *, kill: int = -1, resume: str = ANEW, overlays: bool) -> bool:
     """Returns whether it came to its end."""
 
     def work() -> None:
-        how = {"rule": Factor(Fraction(2)), "interpolator": fade, "settings": lambda: {"IN": "this"}}
-        interpolate_file(source, target, resume=resume, **how)
+        how = {"rule": Factor(Fraction(2)), "settings": lambda: {"IN": "this"}, "overlays": overlays}
+        interpolate_file(source, target, resume=resume, interpolator=titles.moves if titled else fade, **how)
 
     return came_to_its_end(work, target.with_suffix(".log"), EVENTS, kill)
 
@@ -74,18 +76,22 @@ def named(run: str) -> Path:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    folder, titled = Path(sys.argv[1]), sys.argv[4:] == ["titled"]
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     segments.FRAMES = segments.LEAST_FRAMES = 8
-    write_source(source := folder / "in.mp4")
-    run(source, whole := named("whole"))
+    source = folder / ("in.mkv" if titled else "in.mp4")
+    titles.write(source, map(titles.picture, range(18))) if titled else write_source(source)
+    run(source, whole := named("whole"), overlays=titled)
+    if titled and run(source, plain := named("plain"), overlays=False) and written(plain) == written(whole):
+        raise SystemExit("the title made no difference")
     for kill in itertools.count(0, int(sys.argv[2])):
         target = named(f"killed-{kill}")
-        if run(source, target, kill=kill):
+        if run(source, target, kill=kill, overlays=titled):
             break  # past the last event
         for again in (kill + 5, -1):  # killed once more, elsewhere, if it gets that far
             if not written(target) or (folder_of(target) / "journal.json").exists():
-                run(source, target, resume=GO_ON, kill=again)
+                run(source, target, resume=GO_ON, kill=again, overlays=titled)
         if written(target) != written(whole):
             raise SystemExit(f"killed at event {kill}: another file than without")
         for file in target.parent.glob(f"*{target.suffix}"):

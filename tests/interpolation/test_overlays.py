@@ -2,13 +2,10 @@
 
 from fractions import Fraction
 
-import av
-import cv2
 import numpy as np
 import pytest
 import torch
 
-from vidcm.core.around import ALONE
 from vidcm.interpolation import relay
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.overlays import AHEAD, Overlays
@@ -18,9 +15,10 @@ from vidcm.interpolation.render import Renderer, Tally
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
-from vidcm.media.reader import VideoFrame, read_clip
+from vidcm.media.reader import read_clip
 
-SIZE, STEP, RATE = (120, 200), 4, 24
+from .titles import RATE, STEP, frames_of, ground, letters, moves, picture, write
+
 BLOCK = 48  # frames, here
 TEXT = (slice(80, 105), slice(40, 160))
 
@@ -29,41 +27,6 @@ TEXT = (slice(80, 105), slice(40, 160))
 def short_blocks(monkeypatch):
     monkeypatch.setattr(relay, "BLOCK", BLOCK)
     monkeypatch.setattr(relay, "WARM", 16)
-
-
-def ground(shift: float) -> np.ndarray:
-    wide = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(SIZE[0], 800)).astype(np.float32), (0, 0), 2.5)
-    wide = (128 + 20 * wide / wide.std()).clip(0, 255)
-    moved = cv2.warpAffine(wide, np.float32([[1, 0, -shift], [0, 1, 0]]), SIZE[::-1], flags=cv2.INTER_LINEAR)
-    return np.repeat(moved[..., None], 3, axis=2)
-
-
-def letters(text: str) -> np.ndarray:
-    mask = np.zeros(SIZE, np.uint8)
-    return cv2.putText(mask, text, (40, 102), cv2.FONT_HERSHEY_DUPLEX, 0.9, 255, 2, cv2.LINE_AA)[..., None] / 255.0
-
-
-def picture(place: float, text: str = "TITLE", opacity: float = 1.0) -> np.ndarray:
-    shown = ground(STEP * place)
-    return (shown + opacity * letters(text) * (250 - shown)).round().astype(np.uint8)
-
-
-def frames_of(pictures, first: int = 0) -> list[VideoFrame]:
-    return [
-        VideoFrame(index, Fraction(index, RATE), Fraction(1, RATE), lambda kept=kept: kept)
-        for index, kept in enumerate(pictures, first)
-    ]
-
-
-def moves(first, last, taus, *, around=ALONE, shot=0, position=0):
-    """An interpolator that knows how the ground moves, and moves all there is with it."""
-    end = (last if first is None else first).permute(1, 2, 0).numpy()
-    made = []
-    for tau in taus:
-        by = STEP * (float(tau) - (first is None))
-        shift = np.float32([[1, 0, -by], [0, 1, 0]])
-        made.append(cv2.warpAffine(end, shift, SIZE[::-1], borderMode=cv2.BORDER_REPLICATE))
-    return torch.from_numpy(np.stack(made)).permute(3, 0, 1, 2)
 
 
 def made(frames, overlays: Overlays | None, interpolator=moves) -> dict[Fraction, np.ndarray]:
@@ -176,18 +139,6 @@ def test_only_what_is_shown_is_told_of():
     list(overlays.watch(frames_of([picture(index) for index in range(24)])))
     (found,) = overlays.found(Fraction(0))
     assert (found.frames, found.from_s, found.to_s) == (4, round(5 / RATE, 3), round(8 / RATE, 3))
-
-
-def write(path, pictures):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=RATE)
-        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv444p"
-        for index, each in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(each, "rgb24").reformat(format="yuv444p")
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def test_of_a_file_the_report_says_where_and_a_part_or_another_take_shows_what_the_whole_does(tmp_path):

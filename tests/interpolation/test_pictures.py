@@ -69,7 +69,7 @@ def test_of_large_pictures_the_ends_of_one_pair_are_held(monkeypatch):
     usual = rendered(small, CutDetector())
     monkeypatch.setattr(large, "LARGE", 0)
     sparing = rendered(tight, CutDetector())
-    assert (tight.most, small.most) == (2, 4)
+    assert (tight.most, small.most) == (2, 3)  # the one behind a pair is an end of the next
     for one, two in zip(usual, sparing, strict=True):
         np.testing.assert_array_equal(
             one.shown if one.is_made else one.shown.rgb, two.shown if two.is_made else two.shown.rgb
@@ -87,9 +87,24 @@ def test_a_large_picture_keeps_nothing_but_the_decoders_own(monkeypatch):
     np.testing.assert_array_equal(to_bytes(tensor[:, None])[0], before)
     held = weakref.ref(tensor)
     del tensor
-    picture.let_go()
+    picture.let_go(is_over=False)
     assert held() is None
     np.testing.assert_array_equal(frame.rgb, before)
+
+
+def test_a_picture_keeps_its_eight_bits_until_it_was_compared_and_is_a_tensor():
+    for steps in (("compared", "tensor"), ("tensor", "compared")):
+        (frame,) = frames(1)
+        picture = Picture(frame)
+        for step, is_kept in zip(steps, (True, False), strict=True):
+            _ = picture.compared() if step == "compared" else picture.tensor
+            assert ("rgb" in vars(frame)) == is_kept
+        tensor = picture.tensor
+        picture.let_go(is_over=False)
+        assert picture.tensor is tensor
+        picture.let_go(is_over=True)
+        assert picture.tensor is not tensor
+        torch.testing.assert_close(picture.tensor, tensor, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("band", [1, 700, 2**20])

@@ -294,8 +294,8 @@ def test_nothing_outlives_a_failure_before_the_first_segment_is_whole(make_video
     assert not folder_of(target).exists()
 
 
-def killed_and_resumed(folder: Path, every: int, name: str) -> int:
-    command = [sys.executable, "-m", "tests.interpolation.killing", str(folder), str(every), name]
+def killed_and_resumed(folder: Path, every: int, name: str, *what: str) -> int:
+    command = [sys.executable, "-m", "tests.interpolation.killing", str(folder), str(every), name, *what]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
@@ -305,6 +305,11 @@ def killed_and_resumed(folder: Path, every: int, name: str) -> int:
 @pytest.mark.parametrize(("name", "every"), [("out.mp4", 5), ("f_%02d.png", 9)])
 def test_a_run_killed_anywhere_ends_with_the_same_bytes(name, every, tmp_path):
     assert killed_and_resumed(tmp_path, every, name) > 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_killed_anywhere_keeps_a_title_still_as_one_run_does(tmp_path):
+    assert killed_and_resumed(tmp_path, 13, "out.mp4", "titled") > 4
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ class Picture:
         self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
         self._tensor: Tensor | None = None
         self._look: Any = None
+        self._is_compared = False
         native = frame.native
         self.is_lean = native is not None and (is_lean or is_large(native.height, native.width))
         self._with_alpha = with_alpha
@@ -49,6 +50,7 @@ class Picture:
         one until it is let go of."""
         if self._tensor is None:
             self._tensor = self._planes()
+            self._forget()
         return self._tensor
 
     def _planes(self) -> Tensor:
@@ -69,14 +71,19 @@ class Picture:
             self._look = by.look(self.tensor)
         return self._look
 
-    def let_go(self) -> None:
-        """It is no end of the pair at hand."""
-        if self.is_lean:
+    def let_go(self, *, is_over: bool) -> None:
+        """It is no end of the pair at hand. is_over: nor of one to come."""
+        if is_over or self.is_lean:
             self._tensor = None
 
     def compared(self) -> None:
-        """Its eight bits were for finding cuts, and nobody else needs them."""
-        if self.is_lean:
+        """It was looked at for cuts on both of its sides."""
+        self._is_compared = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """Its eight bits are for finding cuts and for its tensor, and nobody else needs them."""
+        if self._is_compared and (self.is_lean or (self._tensor is not None and self.frame.native is not None)):
             self.frame.forget()
 
 

@@ -275,8 +275,9 @@ class Renderer:
         with torch.inference_mode():
             if by is not None:
                 beyond = [_look(picture, by) for picture in beside[:2]]
-                for picture in filter(None, beside[:2]):
-                    picture.let_go()
+                for picture, is_over in ((beside.before, True), (beside.after, False)):
+                    if picture is not None:
+                        picture.let_go(is_over=is_over)
                 looks = (*(_look(end, by) for end in ends), *beyond)
             first, last = (end.tensor if end is not None else None for end in ends)
             if by is None:
