@@ -8,7 +8,12 @@ import torch
 from tests.families.tiny_video import write
 from vidcm import families
 from vidcm.core.errors import UserError
-from vidcm.families.skeleton import published, skeleton
+from vidcm.core.shipped import shipped
+from vidcm.families.grid import Grid
+from vidcm.families.grids import grid_of, has_two_networks
+from vidcm.families.published import published
+from vidcm.families.skeleton import skeleton
+from vidcm.models.video_vae import SIDE, TIME
 
 BILLIONS = {  # of the transformer, as model cards and papers round them, and of the whole
     "wan2.1-1.3b": (1.42, 7.23),
@@ -34,6 +39,7 @@ def test_a_published_model_has_as_many_parameters_as_it_is_said_to_have(name):
     transformer, whole = BILLIONS[name]
     assert sum(w.numel() for w in family.transformer.parameters()) / 1e9 == pytest.approx(transformer, rel=0.005)
     assert sum(w.numel() for w in weights(family)) / 1e9 == pytest.approx(whole, rel=0.005)
+    assert grid_of(name) == family.grid
 
 
 def test_every_published_model_is_known_here():
@@ -51,6 +57,12 @@ def test_a_skeleton_has_the_weights_of_its_directory_in_the_types_that_loading_g
             wanted = {name: (weight.shape, weight.dtype) for name, weight in there.named_parameters()}
             assert wanted == {name: (weight.shape, weight.dtype) for name, weight in here.named_parameters()}
     assert built.usual_clip == loaded.usual_clip
+    assert grid_of(folder) == loaded.grid
+    assert has_two_networks(folder) is (loaded.boundary is not None)
+
+
+def test_the_grid_of_the_shipped_generator_is_that_of_its_vae():
+    assert grid_of(shipped("clip")) == Grid(TIME, SIDE)
 
 
 def test_of_an_adapter_it_is_that_of_its_base(tmp_path):
@@ -61,6 +73,7 @@ def test_of_an_adapter_it_is_that_of_its_base(tmp_path):
     family.save(tmp_path / "adapter")
     wanted, found = (skeleton(place, torch.float32).transformer.config for place in (folder, tmp_path / "adapter"))
     assert dict(wanted) == dict(found)
+    assert grid_of(tmp_path / "adapter") == family.grid
 
 
 def edit(folder, part, **changes):

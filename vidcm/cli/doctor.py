@@ -17,6 +17,9 @@ from vidcm import __version__
 from vidcm.cli.models import describe, shipped_models
 from vidcm.core.shipped import shipped
 from vidcm.core.size import pixels_of
+from vidcm.families.grids import grid_of
+from vidcm.families.published import check_known
+from vidcm.generation.shipped import named
 
 DTYPES = ("bfloat16", "float16", "float32")
 
@@ -158,7 +161,11 @@ def needs_of(
     model: str, as_json: bool, *, size: str | None, num_frames: int | None, steps: int, dtype: str | None
 ) -> None:
     """Print what a clip takes."""
-    pixels = pixels_of(size)
+    pixels, name = pixels_of(size), named(Path(model))
+    place = model if name is None else shipped(name)
+    check_known(place)
+    if (grid := grid_of(place)) is not None:
+        grid.check(num_frames or 1, *(pixels or (grid.side, grid.side)))
     import torch
 
     from vidcm.cli import needs as table
@@ -166,11 +173,10 @@ def needs_of(
     from vidcm.families.skeleton import skeleton
     from vidcm.families.stock import hush
     from vidcm.generation.needs import needs
-    from vidcm.generation.shipped import named
 
     hush()
-    kind, name = dtype or "bfloat16", named(Path(model))
-    family = skeleton(model if name is None else shipped(name), getattr(torch, kind))
+    kind = dtype or "bfloat16"
+    family = skeleton(place, getattr(torch, kind))
     frames, *usual = family.usual_clip
     found = needs(family, (num_frames or frames, *(pixels or usual)), steps)
     if as_json:

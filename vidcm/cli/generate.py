@@ -13,6 +13,7 @@ from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperatu
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import ALONE, Processes, launched
+from vidcm.generation.fitting import check_fits
 from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
 from vidcm.generation.shipped import check_shipped, named
 from vidcm.interpolation.check import check_model, check_target
@@ -119,6 +120,7 @@ def _one(
         job = check(from_mapping(Job, given))
         check_codec(target, None)
         _check_for(job, model)
+        check_fits(job, model)
         check(replace(job, seed=job.seed + takes - 1))
     except WrongUse:
         raise
@@ -133,6 +135,8 @@ def _one(
         for key, path in job.images().items():
             if place.exists() and place.samefile(path):
                 raise WrongUse(f"{place} is --{key.replace('_', '-')} itself: choose another name for the output")
+    for path in job.images().values():
+        _check_image(path)
     from vidcm.generation.run import make_clip
 
     maker, where = _loading(model, **options)()
@@ -140,6 +144,13 @@ def _one(
         tell(make_clip(one, place, maker, where), place, as_json)
     if sheet is not None:
         save_sheet(sheet, [(f"seed {one.seed}", place) for one, place in wanted])
+
+
+def _check_image(path: str) -> None:
+    """Raises UserError for what is no image, before the model is there to ask for it."""
+    from vidcm.generation.pictures import read_image
+
+    read_image(path)
 
 
 def _take(target: Path, seed: int, takes: int) -> Path:

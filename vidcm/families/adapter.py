@@ -11,7 +11,6 @@ DIR/pytorch_lora_weights.safetensors       what `load_lora_weights` of the stock
 import importlib.util
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from torch.func import functional_call
 
 from vidcm.core.errors import UserError
 from vidcm.families.checkpoint import written_whole
+from vidcm.families.laid import FILE, Laid
 
-FILE = "adapter.json"
 NAME = "default"  # peft's, of an adapter in a network
 LAYERS = (  # linear layers of the blocks, by the end of their names
     *("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj"),  # the last two: Wan's attention to an image
@@ -32,15 +31,6 @@ LAYERS = (  # linear layers of the blocks, by the end of their names
     *(f"{part}.{name}" for part in ("temporal", "text") for name in ("q", "kv", "out")),
     *("mlp.0", "mlp.3"),
 )
-
-
-@dataclass(frozen=True)
-class Laid:
-    """An adapter as it lies in a directory, and the directory of the network that it is laid on."""
-
-    folder: Path
-    base: Path
-    rank: int
 
 
 def check_installed() -> None:
@@ -134,23 +124,6 @@ def merge(network: Any) -> None:
 
 def weight_name(index: int) -> str:
     return f"pytorch_lora_weights{f'_{index + 1}' if index else ''}.safetensors"
-
-
-def read_adapter(folder: str | Path) -> Laid | None:
-    """What adapter.json says; None where a directory has none. A relative base lies beside the adapter's files."""
-    path = Path(folder) / FILE
-    if not path.is_file():
-        return None
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        found = Laid(Path(folder), Path(folder) / told["base"], int(told["rank"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} does not name a base and a rank, take another copy: {error!r}") from error
-    if not found.base.is_dir():
-        raise UserError(f"{path}: the base model {found.base} is not there: write where it lies now as base")
-    if (found.base / FILE).exists():
-        raise UserError(f"{path}: the base {found.base} is an adapter itself: merge it first")
-    return found
 
 
 def fill(network: Any, laid: Laid, index: int) -> None:

@@ -21,10 +21,10 @@ from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError
 from vidcm.core.parameterisations import CirclePrecond
 from vidcm.core.times import edm_angles
-from vidcm.families.adapter import read_adapter
 from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.clip_detail import give_back
 from vidcm.families.clip_objective import ClipObjective, draw_known
+from vidcm.families.laid import read_adapter
 from vidcm.families.video import Condition, Grid, VideoFamily, load_consistency, with_known
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from vidcm.core.errors import UserError
-from vidcm.families.adapter import read_adapter
+from vidcm.families.laid import read_adapter
 
 NOTES = ("tokenizer_config.json", "special_tokens_map.json")  # that a library adds to as it likes
 PARTS = ("vae", "text_encoder", "tokenizer", "image_encoder", "image_processor")

@@ -1,7 +1,4 @@
-"""Families without their weights: parts on the meta device, of a directory's configs or of a published model's.
-
-vidcm/assets/published/NAME.json holds the configs of one: what its directory says of each part, without the files.
-"""
+"""Families without their weights: parts on the meta device, of a directory's configs or of a published model's."""
 
 import json
 from collections.abc import Mapping
@@ -13,20 +10,14 @@ import torch
 from torch import nn
 
 from vidcm import families
-from vidcm.core.errors import UserError, WrongUse
-from vidcm.core.shipped import ASSETS
-from vidcm.families.adapter import read_adapter
+from vidcm.core.errors import UserError
+from vidcm.families.laid import read_adapter
+from vidcm.families.published import check_known, published, read_published
 from vidcm.families.stock import LIBRARIES, class_of, entry, line, pipeline_of, read_index
 from vidcm.families.video import VideoFamily
 
-PUBLISHED = ASSETS / "published"
 OURS = ("vidcm.models.video_vae", "vidcm.models.video_dit")  # small, and ask tensors for values: built on the CPU
 UNBUILT = ("tokenizer", "image_processor")  # have no weights; what they make is put in their place
-
-
-def published() -> list[str]:
-    """Names of the models whose configs are shipped."""
-    return sorted(file.stem for file in PUBLISHED.glob("*.json"))
 
 
 def skeleton(model: str | Path, dtype: torch.dtype) -> VideoFamily:
@@ -58,11 +49,10 @@ def skeleton(model: str | Path, dtype: torch.dtype) -> VideoFamily:
 
 def _configs(model: str | Path) -> tuple[dict[str, Any], Any]:
     """model_index.json, and what gives a part's config."""
+    check_known(model)
     if str(model) in published():
-        told = json.loads((PUBLISHED / f"{model}.json").read_text(encoding="utf-8"))
+        told = read_published(str(model))
         return told["model_index"], told.__getitem__
-    if not Path(model).is_dir():
-        raise WrongUse(f"{model} is neither a model directory nor one of: {', '.join(published())}")
     laid = read_adapter(model)
     folder = Path(model) if laid is None else laid.base
     return read_index(model), lambda name: _read(folder / name)

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from vidcm.core.errors import UserError, WrongUse
-from vidcm.families.adapter import read_adapter
 from vidcm.families.checkpoint import written_whole
+from vidcm.families.laid import read_adapter
 
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from vidcm.core.circle import Denoiser
 from vidcm.core.errors import UserError, WrongUse
-from vidcm.families.adapter import Laid, fill, one_or_list, read_adapter, save_adapter
+from vidcm.families.adapter import fill, one_or_list, save_adapter
 from vidcm.families.checkpoint import load_component
 from vidcm.families.grid import Grid
+from vidcm.families.laid import Laid, read_adapter
 from vidcm.families.stock import load_part, pipeline_of, read_index, save_parts
 from vidcm.families.text import embed
 from vidcm.families.tunable import Condition, Tunable

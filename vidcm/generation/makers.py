@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from vidcm.core.errors import WrongUse
 from vidcm.core.shipped import shipped
-from vidcm.families.adapter import read_adapter
+from vidcm.families.laid import read_adapter
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.text import PromptCut
+from vidcm.generation.fitting import check_networks
 from vidcm.generation.jobs import Job
 from vidcm.generation.pictures import fit, read_image
-from vidcm.generation.shipped import MODELS, check_shipped, chosen, named
+from vidcm.generation.shipped import MODELS, SPAN, check_frames, check_shipped, chosen, named
 from vidcm.models.attention import attention_backend, check_backend
 
 MOTION = "FrameInterpolationPipeline"
 FROM_NOTHING = "made from nothing but noise: a test bed for the model; an image (--image) gives it a scene"
-SPAN = 8  # frames: as far ahead of an image as the motion model was trained to see
-BETWEEN, BETWEEN_RATE = 17, 24  # frames, and frames per second, of what the motion model makes
+BETWEEN_RATE = 24  # frames per second of what the motion model makes
 
 
 @dataclass
@@ -134,11 +133,7 @@ class ClipMaker:
         images = {key: read_image(path) for key, path in job.images().items()}
         height, width = job.pixels or self._size(family, images)
         frames, rate = job.num_frames or family.usual_clip[0], job.fps or Fraction(family.RATE)
-        if job.guidance_2 is not None and family.boundary is None:
-            raise WrongUse(
-                f"--guidance-2 is for a model of two networks, and this one has one: got {job.guidance_2:g}, "
-                "leave it out"
-            )
+        check_networks(job, family.boundary is not None)
         family.grid.check(frames, height, width)  # before images are cut for a clip that cannot be
         fitted = {key: fit(image, height, width, job.fit) for key, image in images.items()}
         sampler, steps = self.pipe.plan(job.sampler, job.steps)
@@ -192,15 +187,7 @@ class BetweenMaker:
         images = {key: read_image(path) for key, path in job.images().items()}
         height, width = job.pixels or images["image"].shape[:2]
         fitted = [fit(image, height, width, job.fit) for image in images.values()]
-        usual, least = (BETWEEN, 3) if len(fitted) == 2 else (SPAN, 2)
-        frames, rate, steps = job.num_frames or usual, job.fps or Fraction(BETWEEN_RATE), job.steps or 2
-        if frames < least:
-            raise WrongUse(f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})")
-        if len(fitted) == 1 and frames > SPAN:
-            raise WrongUse(
-                f"the motion model sees {SPAN} frames ahead of one image, got num_frames {frames}: take fewer, give a "
-                "last image, or choose --model clip"
-            )
+        frames, rate, steps = check_frames(job), job.fps or Fraction(BETWEEN_RATE), job.steps or 2
         ends = [as_tensor(one.pixels).to(self.pipe.device) for one in fitted]
         whole = frames - 1 if len(ends) == 2 else SPAN
         instants = [i / whole for i in range(1, frames - len(ends) + 1)]

@@ -10,6 +10,8 @@ from vidcm.core.errors import WrongUse
 from vidcm.generation.jobs import GENERATING, Job
 
 MODELS = ("motion", "clip")
+SPAN = 8  # frames: as far ahead of an image as the motion model was trained to see
+BETWEEN = 17  # frames that the motion model makes where nobody says otherwise, with both ends
 
 
 def named(model: Path | None) -> str | None:
@@ -36,3 +38,17 @@ def check_shipped(job: Job, name: str | None = None) -> None:
             raise WrongUse(f"the shipped motion model has no {key}: leave it out, or choose --model clip")
     if name == "clip" and job.guidance not in (None, 1):
         raise WrongUse(f"the shipped clip model has no guidance: leave it out or give 1, got {job.guidance:g}")
+
+
+def check_frames(job: Job) -> int:
+    """The number of frames that the motion model makes of a job. Raises WrongUse for one that it cannot make."""
+    usual, least = (BETWEEN, 3) if len(job.images()) == 2 else (SPAN, 2)
+    frames = job.num_frames or usual
+    if frames < least:
+        raise WrongUse(f"num_frames must be at least {least} for this model and images, got {frames} (try {usual})")
+    if len(job.images()) == 1 and frames > SPAN:
+        raise WrongUse(
+            f"the motion model sees {SPAN} frames ahead of one image, got num_frames {frames}: take fewer, give a "
+            "last image, or choose --model clip"
+        )
+    return frames

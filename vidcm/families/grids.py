@@ -1,0 +1,70 @@
+"""Which clips the model of a directory can take, told from its configs: before torch is there, or a weight is read."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vidcm.families.grid import Grid
+from vidcm.families.laid import read_adapter
+from vidcm.families.published import published, read_published
+
+Config = Mapping[str, Any]  # in older directories without what was added since
+
+
+def grid_of(model: str | Path) -> Grid | None:
+    """Of a directory, or of a published model. None where that cannot be told so: loading it says what is wrong."""
+    try:
+        index, vae, transformer = (_config(model, part) for part in ("model_index", "vae", "transformer"))
+        known = GRIDS.get(index["vae"][1])
+        return None if known is None else known(vae, transformer)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def has_two_networks(model: str | Path) -> bool | None:
+    """None where that cannot be told so."""
+    try:
+        return _config(model, "model_index").get("boundary_ratio") is not None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _config(model: str | Path, part: str) -> Config:
+    """Of an adapter, its base's."""
+    if str(model) in published():
+        return read_published(str(model))[part]
+    laid = read_adapter(model)
+    folder = Path(model) if laid is None else laid.base
+    file = folder / "model_index.json" if part == "model_index" else folder / part / "config.json"
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _wan(vae: Config, transformer: Config) -> Grid:
+    patch = transformer.get("patch_size", (1, 2, 2))
+    return Grid(vae.get("scale_factor_temporal", 4), vae.get("scale_factor_spatial", 8) * patch[-1])
+
+
+def _ltx(vae: Config, transformer: Config) -> Grid:
+    halved = 2 ** sum(vae["spatio_temporal_scaling"])
+    time = vae.get("temporal_compression_ratio") or vae["patch_size_t"] * halved
+    return Grid(time, vae.get("spatial_compression_ratio") or vae["patch_size"] * halved)
+
+
+def _cogvideox(vae: Config, transformer: Config) -> Grid:
+    """Twice the frames to a latent: see `CogVideoXFamily.grid`."""
+    side = 2 ** (len(vae["block_out_channels"]) - 1)
+    return Grid(2 * int(vae["temporal_compression_ratio"]), side * transformer.get("patch_size", 2))
+
+
+def _clip(vae: Config, transformer: Config) -> Grid:
+    return Grid(4, 8)
+
+
+# By the class of the VAE. What the classes themselves say, once they are built, is the same (tested).
+GRIDS: dict[str, Callable[[Config, Config], Grid]] = {
+    "AutoencoderKLWan": _wan,
+    "AutoencoderKLLTXVideo": _ltx,
+    "AutoencoderKLCogVideoX": _cogvideox,
+    "VideoVAE": _clip,
+}
