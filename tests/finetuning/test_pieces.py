@@ -16,6 +16,7 @@ from vidcm.finetuning.history import START, History, Mark
 from vidcm.finetuning.judge import headline, judge
 from vidcm.finetuning.plots import chart, ticks
 from vidcm.finetuning.recipe import run_config
+from vidcm.finetuning.timing import Costs, Plan, fit, told
 from vidcm.finetuning.windows import held_out, referred, rendered
 
 from .conftest import panning, write_dataset
@@ -104,19 +105,59 @@ def test_a_model_moved_out_of_the_way_by_a_killed_run_comes_back(tmp_path):
     assert (tmp_path / "best" / "weights").read_text() == "whole"
 
 
-def test_minutes_become_the_steps_that_fit(dataset, config, model, tmp_path, monkeypatch):
-    """Warm-up steps, which compile, are not counted."""
+@pytest.mark.parametrize(
+    ("clock", "step_s"),
+    [((100, 101, 102, 102.5, 103, 103.5, 104, 104.5), 0.5), ((40, 60), 20), ((90,), 90)],
+    ids=["all", "two fit the limit", "one is past it"],
+)
+def test_a_step_is_timed_by_those_after_the_first_ones_which_compile(
+    clock, step_s, dataset, config, model, tmp_path, monkeypatch
+):
+    now = iter([1000.0, 1000.0 + clock[-1] + 7])  # seven seconds to start and to save
+    monkeypatch.setattr(timing.time, "monotonic", lambda: next(now))
 
     def train(settings) -> None:
+        assert settings.minutes == 0.5
         Path(settings.out).mkdir()
-        seconds = [100, 101, 102, *(102 + 0.5 * i for i in range(1, 6))]
-        lines = (json.dumps({"step": i, "seconds": s}) for i, s in enumerate(seconds, 1))
+        lines = (json.dumps({"step": i, "seconds": s}) for i, s in enumerate(clock, 1))
         (Path(settings.out) / "metrics.jsonl").write_text("\n".join(lines))
 
     settings = run_config("pictures", config, ClipCache.open(dataset), str(model), "", 1)
-    assert timing.steps_in(60, settings, tmp_path / "trial", train) == 120
-    assert timing.steps_in(1, settings, tmp_path / "trial", train) == timing.LEAST
+    assert timing.time_steps(settings, 30, tmp_path / "trial", train) == (step_s, 7)
     assert not (tmp_path / "trial").exists()
+
+
+def seconds_of(plan: Plan, costs: Costs, parts: int, most: Plan) -> float:
+    judged = costs.judgement * plan.evaluations * parts
+    return costs.choosing * plan.windows / most.windows + costs.start * parts + judged + costs.step * plan.steps
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("choosing", [0.0, 105.0])
+def test_what_is_planned_keeps_the_minutes_and_uses_them(choosing, parts):
+    most, costs = Plan(300, 6, 12), Costs(judgement=7.0, choosing=choosing, step=0.7, start=5.0)
+    for left_s in (30, 60, 120, 300, 1200):
+        plan = fit(left_s, costs, most, parts)
+        assert left_s - costs.step < seconds_of(plan, costs, parts, most) <= left_s
+        assert costs.of(plan, most, parts) == pytest.approx(seconds_of(plan, costs, parts, most))
+        assert 1 <= plan.evaluations <= 6
+        assert 0 <= plan.windows <= 12
+    assert (plan.evaluations, plan.windows) == (6, 12 if choosing else 0)
+
+
+def test_where_hardly_anything_fits_the_least_is_done_and_said():
+    most, costs = Plan(300, 6, 12), Costs(judgement=7.0, choosing=105.0, step=60.0, start=5.0)
+    plan = fit(-20.0, costs, most, 1)
+    assert plan == Plan(steps=1, evaluations=1, windows=0)
+    said = "1 steps, too few to teach much, 1 validations a part; settings left as they are. More minutes have room"
+    assert told(plan, most, 1, {"settings"}).startswith(said)
+    assert costs.of(plan, most, 1) == 5 + 7 + 60
+    assert told(plan, most, 1, {"settings"}, 92.0).endswith(". That is the least, and takes 1.5 min longer")
+    assert fit(30.0, costs, most, 0).windows == 3  # nothing else is asked for
+    assert told(Plan(300, 6, 3), most, 0, {"settings"}).startswith("settings chosen on 3 windows of 12. More")
+    assert fit(-20.0, costs, most, 0).windows == 1
+    assert told(most, most, 0, {"settings"}) == "room for all that is asked"
+    assert told(Plan(400, 6, 12), most, 1, {"settings"}) == "400 steps, 6 validations a part"
 
 
 @pytest.mark.parametrize(

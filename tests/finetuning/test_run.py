@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from vidcm.core.errors import UserError
 from vidcm.families.motion import MotionFamily
-from vidcm.finetuning import best, interpolator, run
+from vidcm.finetuning import best, interpolator, run, timing, tuning
 from vidcm.finetuning.config import USUAL
 from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
@@ -81,7 +81,7 @@ def whole(dataset, config, tmp_path) -> Path:
 
 def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, whole):
     places = [
-        (run.Settings, "save", 1),
+        (Settings, "save", 1),
         (interpolator, "judge", 2),  # between a checkpoint and its validation
         (best, "write_facts", 1 + gains(whole)),  # the model that will be the best one, half written
         (History, "add", 3),  # kept as the best, and not yet written down
@@ -128,13 +128,13 @@ def test_the_best_is_kept_when_later_steps_are_worse(dataset, config, tmp_path, 
     values = iter([30.0, 31.0, 29.0, 28.0])
     monkeypatch.setattr(interpolator, "headline", lambda scores: next(values))
     saved = {}
-    original = run.keep_if_better
+    original = tuning.keep_if_better
 
     def noted(model, target, mark):
         saved[mark.step] = (model / WEIGHTS).read_bytes()
         return original(model, target, mark)
 
-    monkeypatch.setattr(run, "keep_if_better", noted)
+    monkeypatch.setattr(tuning, "keep_if_better", noted)
     done = finetune(dataset, tmp_path / "run", config)
     assert (done.after.step, done.gain) == (2, 1.0)
     assert (done.best / WEIGHTS).read_bytes() == saved[2] != saved[6]
@@ -223,6 +223,23 @@ def test_the_usual_parts_are_written_down(dataset, config, tmp_path, monkeypatch
     assert settings.config.parts == USUAL
     kept = replace(settings, config=replace(settings.config, parts=()))  # begun before, come to no part yet
     assert compare(kept, settings, tmp_path) == []
+
+
+def test_minutes_are_planned_once_and_hold_for_choosing_and_validations_too(
+    dataset, config, tmp_path, monkeypatch, capsys
+):
+    """Two steps, one validation and settings on few windows are what the plan says, also after a stop."""
+    folder, told = tmp_path / "run", iter([timing.Plan(2, 1, 0)])
+    monkeypatch.setattr(tuning, "fit", lambda left_s, costs, most, parts: next(told))
+    config = replace(config, parts=USUAL, minutes=1.0)
+    with monkeypatch.context() as patch, pytest.raises(Boom):
+        stop_at(patch, interpolator, "judge", 2)
+        finetune(dataset, folder, config)
+    finetune(dataset, folder, resume=True)
+    assert [(mark["part"], mark["step"]) for mark in marks(folder)] == [("start", 0), ("pictures", 2)]
+    assert "1 min: 2 steps, too few to teach much, 1 validations a part" in capsys.readouterr().err
+    assert not (folder / "1-settings").exists()
+    assert not (folder / ".timing.tmp").exists()
 
 
 def test_a_second_run_in_one_folder_is_refused(dataset, config, tmp_path, monkeypatch):

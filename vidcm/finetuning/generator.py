@@ -121,6 +121,10 @@ class GeneratorSubject(Subject):
         family.save(best)
         write_facts(best, mark)  # a run killed before this begins again
 
+    @property
+    def concluding(self) -> float:
+        return 2 * (len(self.references) + ROWS / self.windows)
+
     # Judging --------------------------------------------------------------------------------------------------------
 
     def judge(self, model: Path, tell: Tell) -> Judgement:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from typing import ClassVar
 
@@ -68,11 +67,17 @@ class MotionSubject(Subject):
         return run_config(part, self.config, self.cache, start, out, steps, processes.count)
 
     @property
-    def judgements(self) -> int:
-        return super().judgements + (1 + ceil(COST) if self.training else 0)
+    def choosing(self) -> float:
+        return 1 + COST * total(self.training) / self.windows if self.training else 0.0
 
-    def choose(self, part: str, start: Path, out: Path, tell: Tell) -> None:
-        choose(start, out, self.training, self.config.device, tell)
+    @property
+    def concluding(self) -> float:
+        return 2 * (total(self.others) + ROWS) / self.windows
+
+    def choose(self, part: str, windows: int, start: Path, out: Path, tell: Tell) -> None:
+        few = windows < self.config.windows
+        sets = held_out(self.cache, windows, "train") if few else self.training
+        choose(start, out, sets, self.config.device, tell)
 
     def judge(self, model: Path, tell: Tell) -> Judgement:
         return judge(load_interpolator(model, self.config.device), self.sets, tell)

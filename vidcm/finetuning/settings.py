@@ -11,6 +11,7 @@ from vidcm.data.arrays import text_digest
 from vidcm.data.clips import ClipCache
 from vidcm.finetuning.check import SETTINGS
 from vidcm.finetuning.config import FinetuneConfig
+from vidcm.finetuning.timing import Plan
 from vidcm.settings import as_mapping, from_mapping, read_yaml
 from vidcm.training.config import differences
 
@@ -28,12 +29,23 @@ FIXED = (
 
 @dataclass(frozen=True)
 class Settings:
-    """clips: a hash of the dataset's. steps: what is trained, once it is known how many the minutes are."""
+    """clips: a hash of the dataset's. steps, evaluations, windows: what is done (vidcm/finetuning/timing.py), once it
+    is known what the minutes are."""
 
     config: FinetuneConfig
     dataset: str
     clips: str
     steps: int | None = None
+    evaluations: int | None = None
+    windows: int | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """None where it is not settled yet. Of runs that wrote down steps alone, the rest was as asked."""
+        if self.steps is None:
+            return None
+        evaluations, windows = self.evaluations or self.config.evaluations, self.windows
+        return Plan(self.steps, evaluations, self.config.windows if windows is None else windows)
 
     @classmethod
     def load(cls, run: Path) -> "Settings":

@@ -49,12 +49,18 @@ class Subject(ABC):
         return tuple(part for part in self.parts if part not in self.chosen)
 
     @property
-    def judgements(self) -> int:
-        """How many a run takes, about, as far as they cost time beside training."""
-        return 1 + self.config.evaluations * len(self.trained)
+    def choosing(self) -> float:
+        """What choosing takes, in judgements, at most."""
+        return 0.0
 
-    def choose(self, part: str, start: Path, out: Path, tell: Tell) -> None:
-        """The model directory `start` with a part of `chosen` as suits the training clips best, in `out`."""
+    @property
+    @abstractmethod
+    def concluding(self) -> float:
+        """What the comparison and the samples at the end take, in judgements."""
+
+    def choose(self, part: str, windows: int, start: Path, out: Path, tell: Tell) -> None:
+        """The model directory `start` with a part of `chosen` as suits so many windows of the training clips best, in
+        `out`."""
         raise NotImplementedError(part)
 
     @abstractmethod
