@@ -41,7 +41,7 @@ def test_a_value_takes_the_type_of_its_field(word, value):
     ("words", "message"),
     [
         (["optimizer.lrr=1"], r"unknown key optimizer\.lrr \(did you mean lr\?\); known here: betas, eps, .*warmup"),
-        (["sted=1"], r"unknown key sted .*known here: context, data, device"),
+        (["sted=1"], r"unknown key sted .*known here: compile, context, data, device"),
         (["data.crops=[64, 64]"], r"unknown key data\.crops \(did you mean crop\?\)"),
         (["steps=many"], "steps must be a whole number, got 'many'"),
         (["steps=2.5"], "steps must be a whole number, got 2.5"),

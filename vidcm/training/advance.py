@@ -66,7 +66,8 @@ def backward(state: State, batch: dict[str, Any], part: int) -> tuple[Tensor, di
     seen = state.step * parts * size * world  # batches have one size: a function of the step
     first = seen + (part * world + rank) * size
     draws = SampleDraws(generator, size, lambda sample, draw: keyed_seed(config.seed, first + sample, draw))
-    with nullcontext() if part == parts - 1 else accelerator.no_sync(state.loss):
+    counted = nullcontext() if state.work is None else state.work.counted(batch)
+    with counted, nullcontext() if part == parts - 1 else accelerator.no_sync(state.loss):
         with draws:
             loss, logs = state.loss(batch, generator, samples_seen=seen, stage=config.curriculum_stage(seen))
         (loss.mean() / parts).backward()

@@ -59,6 +59,7 @@ class LatentsConfig:
     seed: int | None = None  # of what is encoded; default: the run's; runs of several seeds may share one cache by it
     shard: int = 1024  # samples per shard; an interrupted encoding continues at the last whole shard
     batch_size: int | None = None  # per process in training; default: the data's
+    resident: bool = False  # all of them kept in the device's memory, instead of mapped from disk
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class RunConfig:
     context: int = 1  # so many processes share each clip, by its frames
     patience_minutes: float = 30.0  # how long one process waits for another that trains, before it gives up
     precision: Literal["bf16", "fp32"] = "bf16"  # of the networks; weights, losses and times are float32
+    tf32: bool = False  # on a GPU: what stays in float32 multiplies on tensor cores, with 10 bits of mantissa
+    compile: str | None = None  # backend of torch.compile for the networks, such as inductor; none: not compiled
+    efficiency: bool = False  # tell operations a second, and their share of the device's peak
+    peak_tflops: float | None = None  # of the device, for that, in 10^12 a second; none: measured by a large product
     grad_clip: float = 1.0  # largest norm of the gradient; 0: no clipping
     grad_accumulation: int = 1  # batches per step
     max_bad_steps: int = 8  # give up after so many steps in a row whose loss or gradient is not finite
@@ -104,6 +109,10 @@ class RunConfig:
         if self.lora is not None and self.lora < 1:
             raise ValueError(f"lora must be a rank of at least 1, or null to train all weights, got {self.lora}")
         check_trackers(self.track)
+        if self.compile is not None and (self.shard or self.context > 1):
+            raise ValueError("compile does not go with shard or context: leave out one of them")
+        if self.peak_tflops is not None and not 0 < self.peak_tflops < float("inf"):
+            raise ValueError(f"peak_tflops must be a number above 0, or null to measure it, got {self.peak_tflops}")
         if not 0 < self.patience_minutes < float("inf"):
             raise ValueError(f"patience_minutes must be a number above 0, got {self.patience_minutes}")
         if self.samples_per_stage is not None and self.samples_per_stage < 1:

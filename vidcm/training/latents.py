@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
+from vidcm.training.memory import free_bytes, sized
 from vidcm.training.metrics import clock, say
 from vidcm.training.step import keyed_seed
 
@@ -122,10 +123,21 @@ class LatentBatches:
     """Batches of latents, {"x0": [B, C, K, h, w], "condition": {...}}: a pure function of (seed, number, rank).
 
     Samples with equal shapes come together. An epoch goes through all of them once in a new order, except for those
-    that do not fill a last batch of all processes.
+    that do not fill a last batch of all processes. resident: the device that keeps all of them in its memory; none:
+    they are mapped from disk.
     """
 
-    def __init__(self, folder: Path, shards: int, batch_size: int, *, seed: int, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        folder: Path,
+        shards: int,
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        resident: torch.device | None = None,
+    ):
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self._arrays: dict[str, dict[str, list[np.ndarray]]] = {}  # group -> name -> one array per shard
         for shard in range(shards):
@@ -137,6 +149,21 @@ class LatentBatches:
         if not self.per_epoch:
             raise UserError(f"too few latents in {folder} for a batch of {batch_size * world}: raise latents.samples")
         self._plan = lru_cache(maxsize=2)(self._shuffled)
+        self._resident = {} if resident is None else self._moved(resident)
+
+    def _moved(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
+        """All latents in the device's memory, as they are stored. Raises UserError where they do not fit."""
+        need = sum(array.nbytes for named in self._arrays.values() for arrays in named.values() for array in arrays)
+        free = free_bytes(device)
+        if free is not None and need > free:
+            raise UserError(
+                f"latents.resident: they take {sized(need)}, and {sized(free)} of {device.type} memory are free: leave "
+                "it out, or lower latents.samples"
+            )
+        return {
+            group: {name: torch.from_numpy(np.concatenate(arrays)).to(device) for name, arrays in named.items()}
+            for group, named in self._arrays.items()
+        }
 
     def iterate(self, start: int = 0) -> Iterator[dict[str, Any]]:
         """Batches number start, start + 1, ... without end."""
@@ -152,12 +179,18 @@ class LatentBatches:
         return {"x0": tensors["x0"], "condition": condition}
 
     def _gather(self, group: str, name: str, rows: np.ndarray) -> Tensor:
+        if self._resident:
+            kept = self._resident[group][name]
+            tensor = kept[torch.from_numpy(rows).to(kept.device)]
+        else:
+            tensor = torch.from_numpy(self._stacked(group, name, rows))
+        return tensor.float() if tensor.dtype == torch.float16 else tensor
+
+    def _stacked(self, group: str, name: str, rows: np.ndarray) -> np.ndarray:
         arrays, ends = self._arrays[group][name], self._ends[group]
         shards = np.searchsorted(ends, rows, side="right")
         places = rows - ends[shards]  # from the end of the shard: negative
-        stacked = np.stack([arrays[shard][place] for shard, place in zip(shards, places, strict=True)])
-        tensor = torch.from_numpy(stacked)
-        return tensor.float() if tensor.dtype == torch.float16 else tensor
+        return np.stack([arrays[shard][place] for shard, place in zip(shards, places, strict=True)])
 
     def _shuffled(self, epoch: int) -> list[tuple[str, np.ndarray]]:
         """The batches of an epoch: (group, its samples for all processes)."""

@@ -88,6 +88,7 @@ def progress_line(record: dict[str, Any], steps: int, left_s: float) -> str:
         f"step {record['step']}/{steps}  loss {loss:.4f}  norm {norm:.2f}  "
         f"lr {record['lr']:.1e}  {record['samples_s']:.1f} clips/s  {clock(left_s)} left"
         + (f"  {memory_gib():.1f} GiB" if resource else "")
+        + (f"  {record['peak_share']:.0%} of peak" if "peak_share" in record else "")
     )
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from vidcm.training.config import RunConfig
+from vidcm.training.memory import free_bytes, sized
 from vidcm.training.state import State
-
-MIB, GIB = 2**20, 2**30
 
 
 def plan_line(config: RunConfig, processes: int, device: torch.device) -> str:
@@ -40,10 +39,6 @@ def memory_line(held: dict[str, int], device: torch.device) -> str:
     return line
 
 
-def sized(count: int) -> str:
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
-
-
 def held_bytes(state: State) -> dict[str, int]:
     """Of a run's state in this process: shards count with what they hold here."""
     weights = tensor_bytes(state.trained.state_dict().values())
@@ -68,15 +63,3 @@ def tensor_bytes(tensors: Iterable[Tensor]) -> int:
 def own_part(tensor: Tensor) -> Tensor:
     """Of a sharded tensor, what this process holds."""
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Of the device the process computes on; None where nothing tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            found = next(line for line in file if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-    return int(found.split()[1]) * 1024

@@ -84,7 +84,8 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     encode_shards(folder, share, per_shard, batches, encode)
     accelerator.wait_for_everyone()
     rank, world = place_among(config, rank, world)
-    return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, rank=rank, world=world)
+    place = {"rank": rank, "world": world, "resident": accelerator.device if wanted.resident else None}
+    return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, **place)
 
 
 def source_digest(*packages: str) -> str:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from vidcm.training import sharded
 from vidcm.training.config import RunConfig
 from vidcm.training.divided import place_among
+from vidcm.training.efficiency import Work, measured_peak
 from vidcm.training.metrics import Meter
+from vidcm.training.speed import speed_up
 from vidcm.training.start import frozen_checksum, part_to_train, start_average
 from vidcm.training.step import StageLoss, loss_function
 
@@ -34,6 +36,7 @@ class State:
     samples_per_step: int = 0  # over all processes; known after the first step
     saved_at: int = -1
     meter: Meter = field(default_factory=Meter)  # of the steps since the last line of metrics
+    work: Work | None = None  # where the config asks for it
 
     def __post_init__(self) -> None:
         config, o = self.config, self.config.optimizer
@@ -41,6 +44,7 @@ class State:
         self.trained = part_to_train(config.stage, self.family, self.accelerator.device)
         compute, self.aides = loss_function(config, self.family, self.trained)
         self.frozen = frozen_checksum(self.family) if config.init else ""
+        speed_up(config, self.family)
         self.is_sharded = config.shard and self.accelerator.num_processes > 1
         if self.is_sharded:
             self.outline = sharded.outline(self.trained)
@@ -54,6 +58,10 @@ class State:
         # not fused: that kernel is silently wrong where a gradient and its weight differ in memory format (torch 2.13)
         self.optimizer = torch.optim.AdamW(self.parameters, o.lr, o.betas, o.eps, o.weight_decay)
         self.average = start_average(config.ema, self.trained)
+        if config.efficiency:
+            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+            peak = config.peak_tflops and 1e12 * config.peak_tflops
+            self.work = Work(peak or measured_peak(self.accelerator.device, dtype))
 
     def networks(self) -> list[nn.Module | None]:
         """Those that see clips: the student, and what goes before it."""

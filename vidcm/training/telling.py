@@ -49,6 +49,7 @@ class Teller:
             "lr": state.config.optimizer.lr_at(state.step - 1, state.config.steps),
             "bad_steps": state.bad_total,
             "smooth_loss": state.smooth_loss,
+            **({} if state.work is None else state.work.told(steps_s * state.config.grad_accumulation)),
         }
 
     def progress(self, record: dict[str, Any], steps_s: float) -> str:
