@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from vidcm.media import deep
 from vidcm.media.colour import BT601, BT709, BT2020, FULL, LIMITED, Colour, Converter
 from vidcm.media.deep import depth_of, frame_of, middle_format, overshoots, planes_of
 
@@ -46,6 +47,19 @@ def test_eight_bit_pictures_go_into_a_deeper_format_as_exactly():
     grey = np.full((24, 32, 3), 126, np.uint8)
     frame = Converter(Colour(BT709, LIMITED), 32, 24).from_rgb(grey, "yuv422p10le")
     assert codes(frame, 5, 5) == [round(4 * (16 + 219 * 126 / 255)), 512, 512]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p10le"])
+def test_a_picture_is_the_same_in_bands_of_any_height(pix_fmt, monkeypatch):
+    rgb = np.random.default_rng(0).random((50, 38, 3), np.float32)
+    converter, made = Converter(Colour(BT709, LIMITED), 38, 50), []
+    for band in (2**17, 7 * 38, 1):
+        monkeypatch.setattr(deep, "BAND", band)
+        frame = converter.from_rgb(rgb, pix_fmt)
+        made.append((frame.to_ndarray(), converter.to_deep_rgb(frame)))
+    for codes_of_bands, back in made[1:]:
+        np.testing.assert_array_equal(codes_of_bands, made[0][0])
+        np.testing.assert_allclose(back, made[0][1], rtol=0, atol=2**-22)  # one bit of what is near 1
 
 
 @pytest.mark.parametrize("depth", [10, 12, 16])

@@ -104,6 +104,20 @@ def test_an_encoder_is_tried_and_not_looked_up():
     assert set(hardware.at_work()) == set(hardware.NAMES)
 
 
+def test_pictures_go_into_the_memory_that_an_encoder_asks_for(make_clip, tmp_path, monkeypatch):
+    """MPEG-4 plays the chip again; of a device in whose memory it takes nothing PyAV says so."""
+    assert hardware.tried("mpeg4", "yuv420p", 64, 48, (), "vaapi") == "NotImplementedError"
+    asked = []
+    for user in ("encoding", "writer", "chip_memory"):
+        monkeypatch.setattr(f"vidcm.media.{user}.device_of", lambda memory, user=user: asked.append((user, memory)))
+    monkeypatch.setitem(hardware.HARDWARE, "h264", (replace(CHIP, memory="vaapi"),))
+    monkeypatch.setattr(hardware, "NAMES", ("mpeg4",))
+    half = lambda first, last, taus, **_: ((first + last) / 2)[:, None].expand(-1, len(taus), -1, -1)  # noqa: E731
+    how = {"rule": Factor(Fraction(2)), "interpolator": half, "encoder": "mpeg4"}
+    assert interpolate_file(make_clip(count=4), tmp_path / "out.mp4", **how).frames_out == 8
+    assert set(asked) == {("encoding", "vaapi"), ("writer", "vaapi"), ("chip_memory", "vaapi")}
+
+
 def test_a_chip_encodes_whole_files_and_an_interrupted_run_stays_with_it(make_clip, tmp_path, monkeypatch):
     """MPEG-4 plays the chip."""
     monkeypatch.setitem(hardware.HARDWARE, "h264", (CHIP,))

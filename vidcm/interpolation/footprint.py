@@ -16,7 +16,7 @@ from vidcm.media.names import is_rgb
 BASE, EACH_AT_ONCE = 672 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
 TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
 WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
-STRIP = 2**19  # pixels that are made at once without asking, see `models.synthesis`
+STRIP = 2**18  # pixels that are made at once without asking, see `models.synthesis`
 OF_A_STRIP = 400  # bytes for each of its pixels, those around it counted
 FLOAT = 4  # bytes of a value
 REFERRED = 47_000_000  # pixels that decoding refers to by level 5.2 of H.264 and HEVC: 5 pictures of 4K

@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vidcm.media import alpha, light
-from vidcm.media.deep import depth_of, frame_of, middle_format, planes_of, rgb_of, yuv_of
+from vidcm.media.deep import depth_of, middle_format, rgb_of, yuv_of
 from vidcm.media.names import has_alpha
 
 UNKNOWN = 2  # "unspecified" in ITU-T H.273, for matrix, primaries and transfer alike
@@ -92,9 +92,8 @@ class Converter:
             is_deep = depth_of(frame.format.name) > 8  # libswscale makes 65280 of 255
             rgb = self._reformat(self._to_rgb, frame, "rgb48le" if is_deep else "rgb24", self.colour).to_ndarray()
             return rgb.astype(np.float32) / np.float32(65535 if is_deep else 255)
-        middle = middle_format(frame.format.name)
-        yuv = planes_of(self._reformat(self._to_rgb, frame, middle, self.colour))
-        return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL, depth_of(middle))
+        yuv = self._reformat(self._to_rgb, frame, middle_format(frame.format.name), self.colour)
+        return rgb_of(yuv, self.colour.matrix, self.colour.range == FULL)
 
     def from_rgb(self, rgb: np.ndarray, pix_fmt: str) -> av.VideoFrame:
         """RGB [H, W, 3] or RGBA, uint8 or float32 0..1 -> a frame in `pix_fmt`, in the written matrix and range; linear
@@ -115,9 +114,8 @@ class Converter:
         if av.VideoFormat(pix_fmt).is_rgb:
             deep = np.rint(rgb.clip(0, 1) * np.float32(65535)).astype(np.uint16)
             return self.convert(av.VideoFrame.from_ndarray(np.ascontiguousarray(deep), "rgb48le"), pix_fmt)
-        middle = middle_format(pix_fmt)
-        yuv = yuv_of(rgb, self.written.matrix, self.written.range == FULL, depth_of(middle))
-        return self._tagged(self._reformat(self._from_rgb, frame_of(yuv, middle), pix_fmt, self.written))
+        yuv = yuv_of(rgb, self.written.matrix, self.written.range == FULL, middle_format(pix_fmt))
+        return self._tagged(self._reformat(self._from_rgb, yuv, pix_fmt, self.written))
 
     def convert(self, frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         """A frame of this stream, or RGB, in another pixel format, same colours; itself if it is as written."""

@@ -7,6 +7,8 @@ pass untouched. So it only brings chroma to full size and back; the matrix is ap
     r = y + (2 - 2 kr) cr,  b = y + (2 - 2 kb) cb,  g = (y - kr r - kb b) / (1 - kr - kb)
 """
 
+from collections.abc import Iterator
+
 import av
 import cv2
 import numpy as np
@@ -27,6 +29,7 @@ HEADROOM = 0.1  # of black to white: what limited range has above white, and a l
 WHITE = 235  # of eight bits, limited range
 LOST = 0.05  # codes of the mean: more is a flicker between source frames and made ones
 SPARSE = 4  # every so many pixels are looked at
+BAND = 2**17  # pixels that are computed at once: floats of a large picture are held once, not three times over
 
 
 def depth_of(pix_fmt: str) -> int:
@@ -40,18 +43,31 @@ def middle_format(pix_fmt: str) -> str:
     return MIDDLE.format(next((known for known in MIDDLE_DEPTHS if known >= depth), MIDDLE_DEPTHS[-1]))
 
 
-def rgb_of(yuv_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
-    """Y, Cb, Cr codes of `depth` bits, any number type -> float32 RGB, 0..1 from black to white, with HEADROOM."""
+def rgb_of(frame: av.VideoFrame, matrix: int, is_full: bool) -> np.ndarray:
+    """A planar 16-bit frame of Y, Cb, Cr without subsampling -> float32 RGB [H, W, 3], 0..1 from black to white, with
+    HEADROOM."""
+    depth, planes = depth_of(frame.format.name), [_plane(plane) for plane in frame.planes]
     there = np.linalg.inv(_ycc_from_rgb(matrix)) / _scale(is_full, depth)
-    rgb = _affine(yuv_HWC, there, -there @ _offset(is_full, depth))
-    return rgb.clip(-HEADROOM, 1 + HEADROOM, out=rgb)
+    rgb = np.empty((frame.height, frame.width, 3), np.float32)
+    for rows in _bands(frame.height, frame.width):
+        codes = np.stack([plane[rows] for plane in planes], axis=-1)
+        band = _affine(codes, there, -there @ _offset(is_full, depth))
+        band.clip(-HEADROOM, 1 + HEADROOM, out=rgb[rows])
+    return rgb
 
 
-def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, depth: int) -> np.ndarray:
-    """Float RGB 0..1 -> the nearest Y, Cb, Cr codes of `depth` bits, uint16."""
+def yuv_of(rgb_HWC: np.ndarray, matrix: int, is_full: bool, pix_fmt: str) -> av.VideoFrame:
+    """Float RGB 0..1 -> a planar 16-bit frame without subsampling, of the nearest Y, Cb, Cr codes."""
+    height, width, _ = rgb_HWC.shape
+    frame, depth = av.VideoFrame(width, height, pix_fmt), depth_of(pix_fmt)
     there = _scale(is_full, depth)[:, None] * _ycc_from_rgb(matrix)
-    codes = _affine(rgb_HWC, there, _offset(is_full, depth))
-    return np.rint(codes, out=codes).clip(0, 2**depth - 1, out=codes).astype(np.uint16)
+    planes = [_plane(plane) for plane in frame.planes]
+    for rows in _bands(height, width):
+        codes = _affine(rgb_HWC[rows], there, _offset(is_full, depth))
+        np.rint(codes, out=codes).clip(0, 2**depth - 1, out=codes)
+        for channel, plane in enumerate(planes):
+            plane[rows] = codes[..., channel]
+    return frame
 
 
 def overshoots(frame: av.VideoFrame) -> bool:
@@ -78,6 +94,11 @@ def frame_of(samples_HWC: np.ndarray, pix_fmt: str) -> av.VideoFrame:
     for channel, plane in enumerate(frame.planes):
         _plane(plane)[:] = samples_HWC[..., channel]
     return frame
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    rows = max(1, BAND // width)
+    return (slice(top, top + rows) for top in range(0, height, rows))
 
 
 def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray:

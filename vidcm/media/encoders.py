@@ -41,6 +41,7 @@ class Encoder:
     formats: tuple[str, ...] | None = None  # pixel formats that are written; None: all that the encoder names
     large: Mapping[str, str] = field(default_factory=dict)  # options of large pictures: fewer wait in the encoder
     brief: Mapping[str, str] = field(default_factory=dict)  # where memory is short: fewer still, if it can
+    memory: str | None = None  # FFmpeg's name of the kind of device in whose memory alone it takes pictures
 
     def options_for(self, pix_fmt: str, quality: str | None, *, large: bool = False) -> dict[str, str]:
         levels = self.levels[pix_fmt] if isinstance(self.levels, Mapping) else self.levels

@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from vidcm.core.errors import UserError
+from vidcm.media.chip_memory import device_of
 from vidcm.media.choice import Choice
 from vidcm.media.colour import Converter
 from vidcm.media.hdr import with_hdr
@@ -63,7 +64,8 @@ class Encoding:
 
     def pictures(self) -> "Pictures":
         """A new encoder."""
-        context = cast(VideoCodecContext, av.CodecContext.create(self.choice.encoder.name, "w"))
+        encoder = self.choice.encoder
+        context = cast(VideoCodecContext, av.CodecContext.create(encoder.name, "w", device_of(encoder.memory)))
         context.bit_rate = 0  # FFmpeg's default would be a wish
         context.flags |= Flags.global_header.value  # as every container of ours wants it
         self.set_up(context)

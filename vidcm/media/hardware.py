@@ -1,10 +1,10 @@
 """Encoders that are chips: which we know how to drive, and which of them work here.
 
 FFmpeg lists what it was built with, whether the chip is there or not. So an encoder is tried: opened as it would be
-used, and given a picture. VAAPI is not among them: it takes pictures in its own memory alone, which PyAV cannot put
-there.
+used, and given a picture.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import cast
 
@@ -39,6 +39,10 @@ def _amf(name: str, levels: Levels, formats: tuple[str, ...]) -> Encoder:
     return _chip(name, levels, "qvbr_quality_level", {"rc": "qvbr", "quality": "quality"}, formats)
 
 
+def _vaapi(name: str, levels: Levels, formats: tuple[str, ...]) -> Encoder:
+    return replace(_chip(name, levels, "global_quality", {"rc_mode": "CQP"}, formats), memory="vaapi")
+
+
 # Our name of the codec -> encoders, the one to prefer first. Levels are the makers' scales, near those of software.
 HARDWARE: dict[str, tuple[Encoder, ...]] = {
     "h264": (
@@ -46,17 +50,20 @@ HARDWARE: dict[str, tuple[Encoder, ...]] = {
         _videotoolbox("h264_videotoolbox", EIGHT),
         _qsv("h264_qsv", ("28", "23", "19", "13"), ("nv12",)),
         _amf("h264_amf", ("28", "23", "19", "13"), EIGHT),
+        _vaapi("h264_vaapi", ("28", "23", "19", "13"), ("nv12",)),
     ),
     "hevc": (
         _nvenc("hevc_nvenc", ("30", "25", "21", "15"), TEN + FULL_CHROMA),
         _videotoolbox("hevc_videotoolbox", TEN),
         _qsv("hevc_qsv", ("30", "25", "21", "15"), ("nv12", "p010le")),
         _amf("hevc_amf", ("30", "25", "21", "15"), TEN),
+        _vaapi("hevc_vaapi", ("30", "25", "21", "15"), ("nv12", "p010le")),
     ),
     "av1": (
         _nvenc("av1_nvenc", ("40", "33", "26", "17"), TEN),
         _qsv("av1_qsv", ("30", "25", "21", "15"), ("nv12", "p010le")),
         _amf("av1_amf", ("30", "25", "21", "15"), TEN),
+        _vaapi("av1_vaapi", ("160", "132", "104", "68"), ("nv12", "p010le")),  # of 255, where others count to 63
     ),
 }
 NAMES = tuple(encoder.name for encoders in HARDWARE.values() for encoder in encoders)
@@ -99,28 +106,38 @@ def instead(codec: str) -> str:
     return f"hardware encoder: {why}, {ENCODERS[codec].name} takes its place"
 
 
-@cache
-def tried(encoder: str, pix_fmt: str, width: int, height: int, options: tuple[tuple[str, str], ...] = ()) -> str | None:
+def why_not(encoder: Encoder, pix_fmt: str, width: int, height: int) -> str | None:
     """Why an encoder does not work here, in a word or two; None where it does."""
+    options = tuple(encoder.options_for(pix_fmt, None).items())
+    return tried(encoder.name, pix_fmt, width, height, options, encoder.memory)
+
+
+@cache
+def tried(
+    encoder: str,
+    pix_fmt: str,
+    width: int,
+    height: int,
+    options: tuple[tuple[str, str], ...] = (),
+    memory: str | None = None,
+) -> str | None:
+    """`why_not`, with the options that are used, and the device in whose memory it takes pictures."""
     from fractions import Fraction
 
     import av
     from av.video.codeccontext import VideoCodecContext
 
+    from vidcm.media.chip_memory import device_of
+
     try:
-        context = cast(VideoCodecContext, av.CodecContext.create(encoder, "w"))
+        context = cast(VideoCodecContext, av.CodecContext.create(encoder, "w", device_of(memory)))
         context.width, context.height, context.pix_fmt = width, height, pix_fmt
         context.time_base, context.framerate, context.options = Fraction(1, 25), Fraction(25), dict(options)
         frame = av.VideoFrame(width, height, "yuv420p").reformat(format=pix_fmt)
         frame.pts = 0
         return None if [*context.encode(frame), *context.encode(None)] else "it gave nothing"
-    except (av.error.FFmpegError, av.codec.codec.UnknownCodecError, OSError, ValueError) as error:
+    except (av.error.FFmpegError, av.codec.codec.UnknownCodecError, OSError, ValueError, NotImplementedError) as error:
         return getattr(error, "strerror", None) or type(error).__name__
-
-
-def why_not(encoder: Encoder, pix_fmt: str, width: int, height: int) -> str | None:
-    """`tried`, with the options that are used."""
-    return tried(encoder.name, pix_fmt, width, height, tuple(encoder.options_for(pix_fmt, None).items()))
 
 
 def at_work() -> dict[str, str | None]:

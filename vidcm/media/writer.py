@@ -21,6 +21,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidcm.core.errors import UserError
+from vidcm.media.chip_memory import device_of
 from vidcm.media.choice import choose
 from vidcm.media.encoders import container_for
 from vidcm.media.encoding import Encoding, Pictures, telling
@@ -180,7 +181,8 @@ class VideoWriter:
         """With an encoder that makes the header, and nothing else: pictures have theirs."""
         encoding, name = self.encoding, self.choice.encoder.name
         rate = encoding.rate.limit_denominator(1_000_000)
-        stream = cast(VideoStream, self._output.add_stream(name, rate=rate))
+        device = device_of(self.choice.encoder.memory)
+        stream = cast(VideoStream, self._output.add_stream(name, rate=rate, hwaccel=device))
         encoding.set_up(stream.codec_context)
         stream.time_base = self.time_base
         if name in GREEDY:

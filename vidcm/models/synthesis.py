@@ -13,7 +13,7 @@ from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.warp import resize_flow, warp
 
-STRIP = 2**19  # pixels that are made at once: the network's features at full size would need more than all the rest
+STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
 LEAST_ROWS = 2 * HALO  # of a strip: with fewer most of the work would be for what is around it
 
