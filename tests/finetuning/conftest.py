@@ -12,6 +12,8 @@ import torch
 from vidcm.data.clips import Clip, ClipCache
 from vidcm.finetuning import windows
 from vidcm.finetuning.config import FinetuneConfig
+from vidcm.finetuning.run import finetune
+from vidcm.finetuning.tuning import Tuned
 
 _spec = importlib.util.spec_from_file_location("tiny_motion", Path(__file__).parents[1] / "families" / "conftest.py")
 _tiny = importlib.util.module_from_spec(_spec)
@@ -39,10 +41,11 @@ def write_dataset(folder: Path, clips: dict[str, tuple[str, np.ndarray]]) -> Pat
     return folder
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be read, or copied."""
     clips = {name: (split, panning(seed)) for seed, (name, split) in enumerate(SPLITS.items())}
-    return write_dataset(tmp_path / "set", clips)
+    return write_dataset(tmp_path_factory.mktemp("prepared") / "set", clips)
 
 
 SPLITS = {"one": "train", "two": "train", "three": "val"}
@@ -57,9 +60,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(model: Path, monkeypatch: pytest.MonkeyPatch) -> FinetuneConfig:
+    return short(model, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def tuned(dataset: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """A whole run of `config`, to be read, or copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        return finetune(dataset, tmp_path_factory.mktemp("tuned") / "run", short(model, patch))
+
+
+@pytest.fixture
+def whole(tuned: Tuned) -> Path:
+    return tuned.best.parent
+
+
+def short(model: Path, patch: pytest.MonkeyPatch) -> FinetuneConfig:
     """Six steps of one part, judged three times on one window a rate; batches of two made in this process."""
-    monkeypatch.setattr(windows, "RENDERED", 1)
-    monkeypatch.setattr("vidcm.finetuning.recipe.WORKERS", 0)
+    patch.setattr(windows, "RENDERED", 1)
+    patch.setattr("vidcm.finetuning.recipe.WORKERS", 0)
     torch.manual_seed(0)
     how = {"parts": ("pictures",), "windows": 1, "batch_size": 2, "device": "cpu", "precision": "fp32"}
     return FinetuneConfig(str(model), steps=6, evaluations=3, patience=9, **how)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +29,8 @@ def marks(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
-def test_a_run_leaves_the_best_model_and_a_report(dataset, config, model, tmp_path):
-    folder = tmp_path / "run"
-    done = finetune(dataset, folder, config)
+def test_a_run_leaves_the_best_model_and_a_report(tuned, whole, model):
+    done, folder = tuned, whole
     found = marks(folder)
     assert [(mark["part"], mark["step"]) for mark in found] == [("start", 0), *(("pictures", s) for s in (2, 4, 6))]
     assert done.before.headline == found[0]["headline"]
@@ -71,12 +71,6 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, owner, name: str, call: int) -> Non
         return original(*args, **kwargs)
 
     monkeypatch.setattr(owner, name, counted)
-
-
-@pytest.fixture
-def whole(dataset, config, tmp_path) -> Path:
-    finetune(dataset, tmp_path / "whole", config)
-    return tmp_path / "whole"
 
 
 def test_a_run_stopped_anywhere_resumes_to_the_same(dataset, config, tmp_path, whole):
@@ -182,38 +176,37 @@ def test_steps_that_are_not_finite_end_the_run_with_the_best_model_intact(datase
     MotionFamily.load(tmp_path / "run" / "best")
 
 
-def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_beginning(dataset, whole, capsys):
-    finetune(dataset, whole, resume=True)
+def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_beginning(
+    dataset, config, tmp_path, capsys
+):
+    dataset, run = Path(shutil.copytree(dataset, tmp_path / "set")), tmp_path / "run"
+    finetune(dataset, run, replace(config, steps=2, evaluations=1))
+    finetune(dataset, run, resume=True)
     assert "settings changed" not in capsys.readouterr().err
-    finetune(dataset, whole, resume=True, patience=8)
+    finetune(dataset, run, resume=True, patience=8)
     assert "settings changed since the run began: patience 9 -> 8\n" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"cannot go on with another beginning \(windows 1 -> 2\)"):
-        finetune(dataset, whole, resume=True, windows=2)
+        finetune(dataset, run, resume=True, windows=2)
     index = json.loads((dataset / "index.json").read_text())
     index["clips"][0]["digest"] = "another"
     (dataset / "index.json").write_text(json.dumps(index))
     with pytest.raises(UserError, match=r"the clips of the dataset"):
-        finetune(dataset, whole, resume=True)
+        finetune(dataset, run, resume=True)
 
 
-@pytest.mark.parametrize(("folder", "parts"), [("1-pictures", ["pictures"]), ("1-settings", ["settings", "pictures"])])
-def test_a_run_goes_on_with_the_parts_it_began_with_though_it_did_not_write_them_down(
-    folder, parts, dataset, config, whole, monkeypatch
-):
+def test_a_run_goes_on_with_the_parts_it_began_with_though_it_did_not_write_them_down(dataset, config, whole, tmp_path):
     """The usual parts change with the version; a run of before they were stored is known by its folders."""
-    path = whole / "finetune.yaml"
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    path = folder / "finetune.yaml"
     stored = yaml.safe_load(path.read_text())
     assert stored["config"]["parts"] == ["pictures"]
     stored["config"]["parts"] = []
     path.write_text(yaml.safe_dump(stored))
-    (whole / "1-pictures").rename(whole / folder)
-    assert Settings.load(whole).config.parts == tuple(parts)
-    (whole / folder).rename(whole / "none")
-    assert Settings.load(whole).config.parts == ()
-    before = marks(whole)
-    (whole / "none").rename(whole / "1-pictures")
-    finetune(dataset, whole, resume=True)
-    assert marks(whole) == before
+    for name, parts in (("1-settings", ("settings", "pictures")), ("none", ()), ("1-pictures", ("pictures",))):
+        next(folder.glob("1-*"), folder / "none").rename(folder / name)
+        assert Settings.load(folder).config.parts == parts
+    finetune(dataset, folder, resume=True)
+    assert marks(folder) == marks(whole)
     assert yaml.safe_load(path.read_text())["config"]["parts"] == ["pictures"]
 
 

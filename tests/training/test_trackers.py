@@ -1,9 +1,11 @@
 """Trackers get what metrics.jsonl gets, and a package that is not there is one line."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
@@ -12,8 +14,10 @@ from click.testing import CliRunner
 from vidcm.cli.main import cli
 from vidcm.core.errors import UserError
 from vidcm.training import trackers
-from vidcm.training.loop import Seen
+from vidcm.training.loop import Interrupted, Seen
 from vidcm.training.trackers import check_trackers, flat
+
+from .tiny import TinyBatches
 
 
 def test_settings_are_told_on_one_level():
@@ -80,6 +84,43 @@ def test_a_tracker_is_told_what_the_file_holds_and_what_the_watch_saw(config, ru
     assert [line for line in notes.lines if "psnr/val" in line[1]] == [(3, {"psnr/val": 33.0}), (6, {"psnr/val": 36.0})]
     assert notes.config["optimizer.lr"] == 0.01
     assert notes.ended == 1
+
+
+class Trackio(ModuleType):
+    """What accelerate calls of Trackio 0.43."""
+
+    def __init__(self):
+        super().__init__("trackio")
+        self.runs, self.settings, self.lines, self.ended = [], {}, [], 0
+        self.config = SimpleNamespace(update=lambda values, allow_val_change: self.settings.update(values))
+
+    def init(self, *, project, name, resume):
+        self.runs.append((project, name, resume))
+        return SimpleNamespace(log=lambda values, step: self.lines.append((step, values)), finish=self.finish)
+
+    def finish(self):
+        self.ended += 1
+
+
+def test_trackio_goes_on_with_a_run_that_is_resumed_and_sees_each_step_once(config, run, monkeypatch):
+    kept = Trackio()
+    monkeypatch.setitem(sys.modules, "trackio", kept)
+    monkeypatch.setattr(trackers, "PACKAGES", {"trackio": ("trackio", "json")})
+    monkeypatch.setattr("accelerate.accelerator.filter_trackers", lambda names, *_: names or [])
+    settings = config(track=["trackio"])
+    stop = TinyBatches(before=lambda number: signal.raise_signal(signal.SIGTERM) if number == 3 else None)
+    watch = {"watch": lambda step: Seen(False, {"psnr/val": 30.0 + step})}
+    with pytest.raises(Interrupted):
+        run(settings, batches=stop, **watch)
+    run(settings, resume=True, **watch)
+    assert len(set(kept.runs)) == 1
+    assert (kept.runs[0][0], kept.runs[0][2]) == ("vidcm", "allow")
+    assert kept.settings["optimizer.lr"] == 0.01
+    assert [step for step, values in kept.lines if "loss" in values] == [2, 4, 6]
+    assert [(step, values) for step, values in kept.lines if "loss" not in values] == [
+        (step, {"psnr/val": 30.0 + step}) for step in (2, 4, 6)
+    ]
+    assert kept.ended == 2
 
 
 def test_tensorboard_reads_the_curve(config, run):

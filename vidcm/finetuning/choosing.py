@@ -8,6 +8,7 @@ trust    how much of what the network guesses is taken (vidcm/sampling/anchored.
 Of one after the other, values are tried on windows of the training clips; the best ones are stored with the model.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vidcm.core.devices import present_device
 from vidcm.evaluation.baselines import Interpolator
 from vidcm.evaluation.score import mean, rebuild
 from vidcm.evaluation.windows import Window
-from vidcm.families.motion import MotionFamily
+from vidcm.families.checkpoint import load_component
 from vidcm.finetuning.subject import Tell
 from vidcm.finetuning.windows import Set
 from vidcm.metrics.psnr import psnr
@@ -60,9 +61,10 @@ def choose_trust(pipe: FrameInterpolationPipeline, measure: Measure, tell: Tell)
 
 
 def chosen_in(model: Path) -> dict[str, float]:
-    """What a model directory has of it."""
-    family = MotionFamily.load(model)
-    return {"finer": family.vae.config.finer, "trust": family.scheduler.config.trust}
+    """What a model directory has of it. No weights are read."""
+    vae = json.loads((model / "vae" / "config.json").read_text(encoding="utf-8"))
+    trust = load_component(ConsistencyScheduler, model, "scheduler").config.trust
+    return {"finer": vae.get("finer", FINER[0]), "trust": trust}
 
 
 def best_of(
