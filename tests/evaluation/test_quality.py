@@ -42,9 +42,14 @@ def test_the_report_fills_the_page_and_draws_both_figures(tmp_path):
     for _ in range(2):
         table = write_report(measured(), page, tmp_path)
     assert page.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
-    assert "| 2 steps | 34.00 | 0.0500 | 0.940 | 1.00 | 6.00 | 0.10 | 0.256 | 0.256 | 0.002 | 0.002 |" in table
+    assert "| 2 steps | 34.00 | 0.0500 | 0.940 | 1.00 | 6.00 | 0.10 | 0.256 | 0.256 |\n" in table
     assert "| **1.3**, stored | 34.70 |" in table
-    assert "7 pairs. The machine, 2 cores, was busy (load 4.2)" in table
+    assert "7 pairs. The machine, 2 cores, was busy (load 4.2): the wall clock is left out." in table
+    quiet = measured()
+    quiet["machine"]["load"] = 0.1
+    table = write_report(quiet, page, tmp_path)
+    assert "| 2 steps | 34.00 | 0.0500 | 0.940 | 1.00 | 6.00 | 0.10 | 0.256 | 0.256 | 0.002 | 0.002 |\n" in table
+    assert "was quiet." in table
     for name in ("time", "temperature"):
         assert len(Image.open(tmp_path / f"quality_against_{name}.png").getcolors(10**6)) > 10
 

@@ -1,0 +1,46 @@
+"""The real networks through `torch.compile`, with absent ends, gradients, and autocast as in training."""
+
+import pytest
+import torch
+
+from vidcm.training.speed import called
+
+
+def stepped(family, batch, device: str) -> tuple[float, dict[str, torch.Tensor]]:
+    """The loss of a VAE step and of a call of the DiT together, and the gradients of all weights."""
+    generator = torch.Generator(device).manual_seed(3)
+    with torch.autocast(device, torch.bfloat16):
+        loss, _ = family.vae_loss(batch, generator=generator, samples_seen=10_000)
+        with torch.no_grad():
+            x0, condition = family.encode(batch, generator=generator)
+        made = family.denoiser(condition)(x0, torch.full((2, 1, 1, 1, 1), 0.9, device=device))
+    total = loss.mean() + made.float().square().mean()
+    total.backward()
+    gradients = {}
+    for module in (family.vae, family.dit):
+        for name, weight in module.named_parameters():
+            if weight.grad is not None:
+                gradients[name], weight.grad = weight.grad.float().clone(), None
+    return total.item(), gradients
+
+
+@pytest.mark.parametrize(
+    ("device", "backend"),
+    [
+        pytest.param("cpu", "aot_eager", marks=pytest.mark.slow),
+        pytest.param("cuda", "inductor", marks=pytest.mark.gpu),
+    ],
+)
+def test_compiled_networks_have_the_loss_and_the_gradients_of_the_others(family, batch, device, backend):
+    family.to(device)
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    loss, gradients = stepped(family, batch, device)
+    for module in (family.vae, family.dit):
+        for network in called(module):
+            network.compile(backend=backend)
+    compiled_loss, compiled = stepped(family, batch, device)
+    torch._dynamo.reset()
+    assert compiled_loss == pytest.approx(loss, rel=0.02)  # bf16 keeps 8 bits
+    assert compiled.keys() == gradients.keys()
+    whole, found = (torch.cat([each[name].flatten() for name in gradients]) for each in (gradients, compiled))
+    assert torch.nn.functional.cosine_similarity(whole, found, dim=0) > 0.99
