@@ -5,8 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from vidcm.interpolation import relay
+from vidcm.interpolation import in_place, relay
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.overlays import AHEAD, Overlays
 from vidcm.interpolation.plan import Factor
@@ -84,6 +85,32 @@ def test_a_part_that_is_told_its_past_is_judged_just_as_in_the_whole(begin):
     np.testing.assert_array_equal(part.of(lead_in), known[begin - 1])
 
 
+@pytest.mark.parametrize("begin", [BLOCK - 1, BLOCK, BLOCK + 31, 2 * BLOCK - 8])
+@pytest.mark.parametrize("late", [0, 1])
+def test_on_twos_a_part_is_judged_just_as_in_the_whole(begin, late):
+    """Finders take over at the first frame of a picture, and at the second."""
+    pictures = [picture(index // 2, text=f"LINE {index // 37}") for index in range(late, 2 * BLOCK + 12 + late)]
+    whole, part, start = Overlays(), Overlays(), begin_for(begin)
+    known = {frame.index: whole.of(frame) for frame in whole.watch(frames_of(pictures))}
+    assert sum(each is not None for each in known.values()) > 0.7 * len(known)
+    past = lambda first: frames_of(pictures[start:begin], start)  # noqa: E731
+    for frame in part.watch(frames_of(pictures[begin:], begin), None, past):
+        np.testing.assert_array_equal(part.of(frame), known[frame.index])
+
+
+def test_on_twos_a_title_is_known_a_picture_late_at_most():
+    def known_from(each: int) -> int:
+        """The picture from which on a title is known that the tenth shows first."""
+        frames = frames_of(
+            [picture(index // each, "TITLE" if index >= 10 * each else "") for index in range(20 * each)]
+        )
+        overlays = Overlays()
+        return next(frame.index for frame in overlays.watch(frames) if overlays.of(frame) is not None) // each
+
+    assert known_from(1) == 10
+    assert known_from(2) <= 11
+
+
 @pytest.mark.parametrize("place", [5, BLOCK - 3])
 def test_a_frame_that_is_put_in_takes_nothing_away(place):
     """Frames of `--repair` have no index of their own."""
@@ -158,12 +185,32 @@ def test_of_a_file_the_report_says_where_and_a_part_or_another_take_shows_what_t
     np.testing.assert_allclose(read_clip(tmp_path / "plain.mkv")[0][51].astype(int), pictures[51].astype(int), atol=2)
 
 
+@pytest.mark.parametrize("band", [1, 7 * 90, 2**18])
+def test_in_bands_of_any_height_the_same_is_held(band, monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    first, last, made = (torch.rand(shape, generator=random) for shape in ((3, 50, 90), (3, 50, 90), (3, 2, 50, 90)))
+    overlays = [np.zeros((25, 40), np.float32) for _ in range(2)]
+    overlays[0][8:14, 5:30], overlays[1][10:20, 5:20] = 1, 0.4
+    monkeypatch.setattr(in_place, "BAND", band)
+    shown = held_still(made.clone(), [0.2, 0.7], (first, last), overlays)
+    weights = [
+        (F.interpolate(torch.from_numpy(each)[None, None], size=(50, 90), mode="bilinear")[0, 0] / 0.5).clamp(max=1)
+        for each in overlays
+    ]
+    total = torch.maximum(*weights)
+    torch.testing.assert_close(shown[:, :, total == 0], made[:, :, total == 0], rtol=0, atol=0)
+    alone = (weights[0] == 1) & (weights[1] == 0)
+    assert alone.any()
+    torch.testing.assert_close(shown[:, 1][:, alone], first[:, alone])
+    assert (shown - made)[:, :, total == 1].abs().mean() > 0.1
+
+
 def test_what_shines_through_is_blended_by_nearness_and_what_comes_or_goes_is_held():
     first, last, made = (torch.full((3, 1, 1), level) for level in (0.2, 0.3, 0.9))
     there, taus = np.ones((1, 1), np.float32), [0.25]
 
     def shown(ends, overlays):
-        return held_still(made[:, None], taus, ends, overlays)[:, 0]
+        return held_still(made[:, None].clone(), taus, ends, overlays)[:, 0]
 
     torch.testing.assert_close(shown((first, last), (there, there)), torch.full((3, 1, 1), 0.225))
     another = torch.full((3, 1, 1), 0.6)

@@ -125,9 +125,11 @@ def overlay_in(evidence: Sequence[Evidence]) -> np.ndarray | None:
     now, *later = evidence
     sure, stays = now.sureness * now.is_there, now.is_there & (now.age > AHEAD) & (now.detail > DETAIL)
     rests, stir = now.rest > AHEAD, now.stir
-    for ahead, then in enumerate(later, 1):
+    ahead, before = 0, now
+    for then in later:
         if then.age.shape != now.age.shape:
             break
+        ahead, before = ahead + (then is not before), then  # pictures: one that is shown again is no other
         is_same = then.age > ahead
         sure = np.maximum(sure, then.sureness * is_same)
         stays |= is_same & (then.age > AHEAD) & (then.detail > DETAIL)

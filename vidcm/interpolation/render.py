@@ -265,7 +265,8 @@ class Renderer:
             return made
         tensors = tuple(None if end is None else end.tensor for end in ends)
         with torch.inference_mode():
-            return held_still(made, [float(frame.tau) for frame in planned], tensors, overlays)
+            own = made if frame_by_frame(self.interpolator) else made.clone()  # others may give what they were given
+            return held_still(own, [float(frame.tau) for frame in planned], tensors, overlays)
 
     def _answers(
         self, ends: Sequence[Picture | None], taus: Sequence[float], beside: Beside, **where: Any
