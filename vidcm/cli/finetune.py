@@ -39,7 +39,7 @@ DEFAULTS = FinetuneConfig()
 @click.option("--size", metavar="WxH", help="Of a generator's clips.  [default: by footage and model]")
 @click.option("--prompt", help="Of a generator: what clips without a caption show.")
 @click.option("--steps", type=click.IntRange(1), help=f"Of training.  [default: {DEFAULTS.steps}]")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead: as many steps as take so long here.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead: what fits in so long here, in all.")
 @click.option(
     "--reference", multiple=True, type=click.Path(exists=True), help="Footage it must not get worse on; repeatable."
 )

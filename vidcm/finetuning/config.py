@@ -23,7 +23,7 @@ class FinetuneConfig:
     size: str | None = None  # of them, WxH; None: the footage's, at most as many pixels as usual
     prompt: str = ""  # of a generator: what clips without a caption show
     steps: int = 300  # of all parts together
-    minutes: float | None = None  # instead of steps: as many as take so long here, timed once
+    minutes: float | None = None  # instead of steps: what fits in so long here, all included; timed once
     evaluations: int = 6  # per part, on the validation clips, evenly over its steps
     patience: int = 3  # evaluations in a row without a gain after which a part ends
     windows: int = 12  # of the validation clips: at 2x, and half as many at 4x; or clips made like them
