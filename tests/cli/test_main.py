@@ -184,3 +184,30 @@ def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
         run.stdout.close()
         assert run.stderr.read() == b""
         assert run.wait(timeout=60) == 1
+
+
+LEFT = """
+import atexit, sys
+from vidcm.cli.main import main
+class Kept:
+    def __del__(self, write=sys.stderr.write): write("taken apart;")
+kept = Kept()
+import threading, time
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread", file=sys.stderr, end=";"))).start()
+import click, vidcm.cli.main as m
+@m.cli.command("late")
+def late():
+    atexit.register(lambda: print("atexit", file=sys.stderr, end=";"))
+    click.echo("all " * 5000)
+m.LazyGroup.get_command = lambda self, ctx, name: late
+main()
+"""
+
+
+def test_the_process_ends_when_all_is_said_and_is_not_taken_apart() -> None:
+    """What takes torch seconds. Threads, exit functions and a long last line in a pipe are waited for."""
+    run = subprocess.run([sys.executable, "-c", LEFT, "late"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "all " * 5000 + "\n", "thread;atexit;")
+    wrong = subprocess.run([sys.executable, "-c", LEFT, "late", "--bogus"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "taken apart" not in wrong.stderr

@@ -122,3 +122,35 @@ def test_an_item_is_not_held_while_the_next_one_is_made():
         time.sleep(0.002)
         most = max(most, len(alive))
     assert most <= 3  # the one taken until the next is asked for, one that waits, one in the making
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals interrupt no wait there")
+def test_an_interrupt_at_any_moment_ends_both_threads():
+    """Also while the thread is being started, and within a queue: none is left behind, and nothing is waited for."""
+    closed = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(10**9)
+        finally:
+            closed.append(True)
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for run in range(150):
+            taking = ahead(iter(numbers()), 1 + run % 3)
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + 0.00005 * run)
+                for _ in taking:
+                    pass
+            taking.close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    deadline = time.monotonic() + 30
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threads() == 0

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from vidcm import __version__
+from vidcm.cli.leaving import leaving_at_once
 from vidcm.core.errors import UserError, WrongUse
 
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
@@ -159,7 +160,8 @@ def cli(verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line on sys.argv; ends the process with the exit code."""
-    cli(prog_name="vidcm")
+    with leaving_at_once():
+        cli(prog_name="vidcm")
 
 
 if __name__ == "__main__":
