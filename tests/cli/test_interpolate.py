@@ -117,10 +117,40 @@ def test_one_gap_is_made_again_with_another_seed(source: Path, out: Path, model:
     before = shown(out)
     run = interpolate(*asked, "--reroll", "0.05s", "--seed", "5", "--temperature", "3")
     assert run.exit_code == 0, run.stderr
-    expected = "1 frame at 0.062 s made again; for them 8 frames from 0.000 s to 0.166 s were encoded again"
-    assert run.stdout == f"{out}: {expected}\n"
+    told = re.fullmatch(
+        rf"{out}: 1 frame at 0\.062 s made again, (\d+\.\d\d) of 255 grey levels from the take before on average and "
+        r"(\d+\.\d) where most; for them 8 frames from 0\.000 s to 0\.166 s were encoded again\n",
+        run.stdout,
+    )
+    assert told
+    assert 0 < float(told[1]) < float(told[2])
     assert [one != other for one, other in zip(before, shown(out), strict=True)] == [False] * 3 + [True] + [False] * 4
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (["--seed", "0"], "or --seed is the one it was made with; --temperature 3 draws takes further apart"),
+        (
+            ["--seed", "9", "--steps", "0"],
+            "with --steps 0 nothing is drawn, and every seed gives the same: leave it out",
+        ),
+    ],
+)
+def test_a_take_that_hardly_differs_is_told_with_the_way_out(
+    asked: list[str], reason: str, source: Path, out: Path, model: Path
+) -> None:
+    out = out.with_suffix(".mkv")
+    how = [source, "-o", out, "--factor", "2", "--codec", "ffv1", "--model", model]
+    steps = asked[2:]
+    assert interpolate(*how, *steps).exit_code == 0
+    run = interpolate(*how, "--reroll", "0.05", *asked)
+    assert ", 0.00 of 255 grey levels from the take before on average and 0.0 where most;" in run.stdout
+    assert f"{out}: the takes hardly differ: " in run.stderr
+    assert run.stderr.endswith(f"{reason}\n")
+    done = json.loads(interpolate(*how, "--reroll", "0.05", *asked, "--json").stdout)
+    assert done["differs"] == {"mean": 0, "largest": 0}
 
 
 def shown(path: Path) -> list[bytes]:

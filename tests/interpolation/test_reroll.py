@@ -11,6 +11,7 @@ import torch
 from vidcm.core.errors import UserError
 from vidcm.interpolation import segments
 from vidcm.interpolation.batch import Folder
+from vidcm.interpolation.differing import Difference, difference, overall
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.slow_motion import SlowMotion
@@ -85,6 +86,40 @@ def test_the_gap_is_made_again_and_all_else_stays(rule, name, make_video, tmp_pa
     assert done.frames_encoded < len(old) / 2
     assert coded(target, "audio") == coded(before, "audio")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["in.mp4", name, f"before-{name}"])
+
+
+def test_a_difference_is_told_of_blocks_and_not_of_noise():
+    random = np.random.default_rng(0)
+    ground = np.full((64, 96, 3), 100, np.uint8)
+    noisy = (ground + random.integers(-3, 4, ground.shape[:2])[..., None]).astype(np.uint8)
+    moved = ground.copy()
+    moved[16:24, 32:40] = 140  # a block of 96
+    assert difference(ground, ground) == Difference(0, 0)
+    assert difference(ground, noisy).largest < 1
+    assert difference(ground, moved) == Difference(round(40 / 96, 3), 40)
+    assert difference(ground, noisy).is_slight
+    assert not difference(noisy, moved).is_slight
+    assert overall([Difference(1, 5), Difference(2, 3)]) == Difference(1.5, 5)
+    assert difference(ground[:5, :5], moved[:5, :5]) == Difference(0, 0)
+
+
+@pytest.mark.parametrize(("name", "slack"), [("out.mkv", 0.6), ("out.mp4", 3)])
+def test_how_much_a_take_differs_is_what_its_pictures_do(name, slack, make_video, tmp_path):
+    def grey(first, last, taus, **_):
+        return torch.full((3, len(taus), *first.shape[1:]), 50 / 255)
+
+    def lighter(first, last, taus, **_):
+        made = grey(first, last, taus)
+        made[:, :, :24] = 80 / 255  # of 48 lines
+        return made
+
+    source, target = make_video(count=20), tmp_path / name
+    how = {"codec": "ffv1"} if name == "out.mkv" else {"quality": "best"}
+    interpolate_file(source, target, rule=RULES["x4"], interpolator=grey, **how)
+    done = reroll(source, target, Fraction(9, 24), rule=RULES["x4"], interpolator=lighter, **how)
+    assert done.frames_made == 3
+    assert done.differs.mean == pytest.approx(15, abs=slack)
+    assert done.differs.largest == pytest.approx(30, abs=2 * slack)
 
 
 @pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])

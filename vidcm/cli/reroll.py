@@ -16,6 +16,8 @@ from vidcm.interpolation.span import clock_seconds
 if TYPE_CHECKING:
     from vidcm.interpolation.reroll import Rerolled
 
+WIDER = 3.0  # temperature at which takes differ visibly where the model leaves anything open
+
 # Options that make another file, or none at all, of what is there.
 OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated", "memory")
 # What both takes must have in common.
@@ -57,16 +59,33 @@ def interpolate_again(source: Path, target: Path, at: Fraction, shared: Shared) 
     how = {name: shared.how[name] for name in KEPT}
     interpolator = Lazily(shared.loader())
     done = reroll(source, target, at, interpolator=interpolator, detector=shared.detector(), **how)
-    _tell(done, shared.as_json)
+    _tell(done, shared)
 
 
-def _tell(done: "Rerolled", as_json: bool) -> None:
-    if as_json:
+def _tell(done: "Rerolled", shared: Shared) -> None:
+    if shared.as_json:
         emit("rerolled", **asdict(done))
         return
     made = "1 frame" if done.frames_made == 1 else f"{done.frames_made} frames"
     until = "" if done.frames_made == 1 else f" to {done.end_s:.3f} s"
     click.echo(
-        f"{done.target}: {made} at {done.start_s:.3f} s{until} made again; for them {done.frames_encoded} frames from "
-        f"{done.encoded_from_s:.3f} s to {done.encoded_to_s:.3f} s were encoded again"
+        f"{done.target}: {made} at {done.start_s:.3f} s{until} made again, {done.differs.mean:.2f} of 255 grey levels "
+        f"from the take before on average and {done.differs.largest:.1f} where most; for them {done.frames_encoded} "
+        f"frames from {done.encoded_from_s:.3f} s to {done.encoded_to_s:.3f} s were encoded again"
+    )
+    if done.differs.is_slight:
+        click.echo(f"{done.target}: the takes hardly differ: {_why(shared)}", err=True)
+
+
+def _why(shared: Shared) -> str:
+    """And the way out."""
+    steps, temperature = shared.sampling["steps"], shared.sampling["temperature"]
+    if steps == 0:
+        return "with --steps 0 nothing is drawn, and every seed gives the same: leave it out"
+    if temperature == 0:
+        return "with --temperature 0 nothing is drawn, and every seed gives the same: leave it out"
+    wider = WIDER if temperature is None or temperature < WIDER else 2 * temperature
+    return (
+        "the model is sure of what lies between these source frames, or --seed is the one it was made with; "
+        f"--temperature {wider:g} draws takes further apart"
     )

@@ -17,6 +17,7 @@ from av.packet import Packet
 from vidcm.core.errors import UserError
 from vidcm.interpolation.batch import record_of
 from vidcm.interpolation.cuts import Cuts
+from vidcm.interpolation.differing import Difference, difference, overall
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.job import tick_of
 from vidcm.interpolation.plan import Rule
@@ -51,10 +52,12 @@ BEFORE, BEHIND = 10, 4
 
 @dataclass(frozen=True)
 class Rerolled:
-    """Times in seconds on the output's clock. frames_made: new pictures; frames_encoded: with those encoded again."""
+    """Times in seconds on the output's clock. frames_made: new pictures, which differ so much from those before them;
+    frames_encoded: with those encoded again."""
 
     target: str
     frames_made: int
+    differs: Difference
     start_s: float
     end_s: float
     frames_encoded: int
@@ -173,7 +176,7 @@ def _spliced(
     try:
         how = {"time_base": tick, "rate": rate, "codec": codec, "quality": quality, "encoder": encoder}
         with VideoWriter(aside, info, copy_from=target, **how) as writer:
-            new_packets = _encoded(writer, info, places, ticks, new, shown_at, end)
+            new_packets, differs = _encoded(writer, info, places, ticks, new, shown_at, end)
             coded_anew = [Coded(packet.pts or 0, 0, packet.is_keyframe) for packet in new_packets]
             stamps = stamps_of([*file[: places.start], *coded_anew, *file[places.stop :]])
             before, behind = (
@@ -189,6 +192,7 @@ def _spliced(
     return Rerolled(
         target=str(target),
         frames_made=len(new),
+        differs=differs,
         start_s=float(min(shown)),
         end_s=float(max(shown)),
         frames_encoded=len(new_packets),
@@ -205,21 +209,24 @@ def _encoded(
     new: "Mapping[int, Shown]",
     in_place: list[int],
     end: int,
-) -> list[Packet]:
-    """The pictures at `places` of a file encoded again, those at `new` replaced.
+) -> tuple[list[Packet], Difference]:
+    """The pictures at `places` of a file encoded again, those at `new` replaced, and how much those differ.
 
     ticks: pts in the file -> in ticks of the encoder; new: by the latter; in_place: pts at those places; end: of what
     comes behind them. The packets are on the clock of the file, rounded as it is."""
     in_file, pictures, packets = {at: pts for pts, at in ticks.items()}, writer.encoding.pictures(), []
     shown_at = sorted(in_place)
-    following = dict(zip(shown_at, [*shown_at[1:], end], strict=True))
+    following, rgb = dict(zip(shown_at, [*shown_at[1:], end], strict=True)), writer.encoding.converter.to_rgb
+    differences: list[Difference] = []
     for native in pictures_of(info, places):
         pts = native.pts or 0
         at, next_at = ticks[pts], round(info.clock.exact(following[pts] * info.time_base) / writer.time_base)
         picture = writer.encoding.picture(new[at]) if at in new else native
+        if at in new:
+            differences.append(difference(rgb(native), rgb(picture)))
         packets += pictures.encode(picture, at, max(1, next_at - at))
     packets += pictures.finish()
     for packet in packets:
         pts = in_file[packet.pts or 0]
         packet.pts, packet.duration, packet.time_base = pts, following[pts] - pts, info.time_base
-    return packets
+    return packets, overall(differences)
