@@ -180,7 +180,7 @@ def test_takes_have_seeds_of_their_own_and_a_row_each_in_the_sheet(model, tmp_pa
     assert np.array_equal(shown, wanted)
 
 
-def test_the_sheet_of_a_manifest_has_finished_and_new_clips(model, tmp_path):
+def test_the_sheet_of_a_manifest_has_finished_new_and_failed_jobs(model, tmp_path):
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text('{"prompt": "a ball"}\n{"prompt": "sand", "num_frames": 6}\n')
     words = ["--batch", jobs, "-o", tmp_path / "out", "--model", model, "--size", "48x32", *CLIP]
@@ -188,8 +188,13 @@ def test_the_sheet_of_a_manifest_has_finished_and_new_clips(model, tmp_path):
     with jobs.open("a") as file:
         file.write('{"prompt": "grey", "num_frames": 1}\n')
     assert vidcm(*words, "--contact-sheet", tmp_path / "sheet.png").exit_code == 2
-    sheet = cv2.imread(str(tmp_path / "sheet.png"))
-    assert sheet.shape[0] == 2 * (HEIGHT + CAPTION + GAP)  # of three jobs one fails
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))[..., ::-1].astype(int)
+    row = HEIGHT + CAPTION + GAP
+    assert sheet.shape[0] == 3 * row
+    is_red = (sheet[..., 0] - sheet[..., 2] > 60).reshape(3, row, -1)
+    assert is_red[1, :CAPTION].any()  # its name
+    assert is_red[1, CAPTION:].any()  # and the reason
+    assert not is_red[[0, 2], :CAPTION].any()
 
 
 def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
@@ -206,6 +211,8 @@ def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
     assert frames(tmp_path / "out" / "ball.mp4").shape == (5, 32, 48, 3)
     told = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [clip["status"] for clip in told["clips"]] == ["done", "failed", "done"]
+    asked = {"size": "48x32", "num_frames": 5, "steps": 1, "seed": 0, "fit": "crop"}
+    assert [clip["job"] for clip in told["clips"]] == [{**asked, **job} for job in wanted]
     assert all(clip["seconds"] > 0 for clip in told["clips"])
     jobs.write_text("".join(json.dumps(job) + "\n" for job in wanted[:1] + wanted[2:]))
     again = vidcm(*words, "--json")

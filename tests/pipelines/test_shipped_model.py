@@ -1,5 +1,9 @@
 """The weights in the package: they load, and they interpolate."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import torch
 
 from vidcm.metrics.psnr import psnr
@@ -39,3 +43,12 @@ def test_its_posterior_knows_more_than_its_draft():
         for name in ("draft", "posterior")
     }
     assert near["posterior"] > near["draft"] + 3
+
+
+def test_the_example_of_the_readme_runs_as_it_is_pasted():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    there: dict[str, Any] = {}
+    exec(code, there)
+    assert there["made"].frames.shape == (1, 3, 3, 256, 448)
+    assert there["made"].confidence.shape == (1, 1, 3, 256, 448)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidcm.cli.made import Teller, check_sheet, end, foretell, save_sheet, tell
+from vidcm.cli.made import Teller, check_sheet, end, foretell, sheet_of_jobs, sheet_of_takes, tell
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place
 from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError, WrongUse
@@ -143,7 +143,7 @@ def _one(
     for one, place in wanted:
         tell(make_clip(one, place, maker, where), place, as_json)
     if sheet is not None:
-        save_sheet(sheet, [(f"seed {one.seed}", place) for one, place in wanted])
+        sheet_of_takes(sheet, [(f"seed {one.seed}", place) for one, place in wanted])
 
 
 def _check_image(path: str) -> None:
@@ -206,8 +206,7 @@ def _many(
         records = make_all(manifest, lines, processes=processes, tell=teller)
     if processes.is_first:
         if sheet is not None:
-            found = [record for record in records if record.status == "done"]
-            save_sheet(sheet, [(record.key, folder / str(record.file)) for record in found])
+            sheet_of_jobs(sheet, records, folder)
         end(ctx, records, manifest.summary(records), folder, as_json)
 
 

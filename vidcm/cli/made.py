@@ -14,6 +14,7 @@ from vidcm.interpolation.progress import clock_time, emit
 
 if TYPE_CHECKING:
     from vidcm.generation.run import ClipRecord
+    from vidcm.generation.sheet import Row
 
 
 def tell(record: "ClipRecord", target: Path, as_json: bool) -> None:
@@ -99,12 +100,32 @@ def check_sheet(sheet: Path | None, target: Path) -> None:
         raise click.UsageError(f"the folder of {sheet} does not exist")
 
 
-def save_sheet(sheet: Path, clips: list[tuple[str, Path]]) -> None:
-    from vidcm.data import sheet as writing
+def sheet_of_takes(sheet: Path, clips: list[tuple[str, Path]]) -> None:
+    """Captions and video files."""
+    from vidcm.generation.sheet import Row
+
+    _save_sheet(sheet, [Row(caption, clip) for caption, clip in clips])
+
+
+def sheet_of_jobs(sheet: Path, records: "list[ClipRecord]", folder: Path) -> None:
+    """Of those that failed, too."""
+    from vidcm.generation.sheet import Row
+
+    rows = [
+        Row(record.key, folder / str(record.file))
+        if record.status == "done"
+        else Row(f"line {record.line}, {record.key}: failed", None, record.error or "")
+        for record in records
+    ]
+    _save_sheet(sheet, rows)
+
+
+def _save_sheet(sheet: Path, rows: "list[Row]") -> None:
+    from vidcm.data.sheet import save_sheet
     from vidcm.generation.sheet import contact_sheet
 
-    if clips:
-        writing.save_sheet(sheet, contact_sheet(clips))
+    if rows:
+        save_sheet(sheet, contact_sheet(rows))
 
 
 def _facts(record: "ClipRecord") -> dict[str, Any]:

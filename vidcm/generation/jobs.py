@@ -56,6 +56,11 @@ class Job:
         """Field -> path of those that are given."""
         return {key: path for key, path in (("image", self.image), ("last_image", self.last_image)) if path is not None}
 
+    def said(self) -> dict[str, Any]:
+        """The fields that say something, for JSON."""
+        values = {each.name: as_mapping(getattr(self, each.name)) for each in fields(self)}
+        return {key: value for key, value in values.items() if value is not None}
+
 
 def check(job: Job) -> Job:
     """The job itself. Raises UserError for values that no model can make a clip of."""

@@ -21,10 +21,12 @@ Load = Callable[[], tuple[Maker, torch.device]]
 
 @dataclass
 class ClipRecord(Record):
-    """What became of a job, saved beside its clip. settings, notes: see `Made`."""
+    """What became of a job, saved beside its clip. job: what it says, as in the manifest, with whole image paths;
+    settings, notes: see `Made`."""
 
     key: str
     line: int
+    job: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     peak_mib: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Manifest(Batch[Line, ClipRecord]):
         return self.folder / f"{line.key}.json"
 
     def record(self, line: Line, /, **known: Any) -> ClipRecord:
-        return ClipRecord(**{**known, "key": line.key, "line": line.number})
+        return ClipRecord(**{**known, "key": line.key, "line": line.number, "job": line.job.said()})
 
     def fingerprint(self, line: Line) -> str:
         return digest(line.job, self._model)
