@@ -89,6 +89,7 @@ def test_they_come_first_and_are_kept_where_validation_bears_them_out(
 
 def test_weights_stay_and_a_run_stopped_before_it_is_noted_ends_the_same(dataset, config, model, tmp_path, monkeypatch):
     config = replace(config, parts=("settings",))
+    monkeypatch.setattr(choosing, "TRUSTS", (0.0,))  # beside the model's own 1; all of them take seconds each
     whole = finetune(dataset, tmp_path / "whole", config)
     assert whole.gain > 0, "the tiny model should gain something"
     original = History.add
