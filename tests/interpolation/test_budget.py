@@ -1,5 +1,6 @@
 """`--memory`: what a run is thought to take, the way that is chosen for it, and that it changes no picture."""
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -176,6 +177,21 @@ def test_a_run_that_goes_on_leaves_the_same_bytes(make_video, crossfade, tmp_pat
     report = interpolate_file(source, target, interpolator=crossfade, resume=GO_ON, **how)
     assert report.frames_kept == 16
     assert target.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to take cores away")
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_the_bytes_do_not_depend_on_how_many_cores_there_are(codec, make_video, crossfade, tmp_path):
+    source, cores, made = make_video(count=8, size=(192, 144)), os.sched_getaffinity(0), []
+    how = {"rule": DOUBLE, "interpolator": crossfade, "codec": codec, "memory": PLENTY}
+    for some in (cores, {min(cores)}):
+        os.sched_setaffinity(0, some)  # which encoders count
+        try:
+            interpolate_file(source, tmp_path / "out.mp4", **how)
+        finally:
+            os.sched_setaffinity(0, cores)
+        made.append((tmp_path / "out.mp4").read_bytes())
+    assert made[0] == made[1]
 
 
 def test_a_budget_that_is_too_small_leaves_nothing(make_video, crossfade, tmp_path):
