@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.two_processes import in_two_processes, succeeded
+from vidcm.cli.folder import Teller
 
 from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
@@ -100,3 +102,15 @@ def test_two_processes_split_a_folder(footage: Path, tmp_path: Path, model: Path
     assert second.stdout == ""
     assert "[1/1] a.mp4: 6 frames from 3" in first.stderr
     assert "[1/1] day 2/b.mov: 6 frames from 3" in second.stderr
+
+
+def test_no_time_is_told_before_a_video_has_been_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failures and what was there before say nothing of the pace."""
+    names = ("a", "b", "c", "d")
+    tell = Teller(True, dict.fromkeys(names, 1000))
+    tell.started -= 10
+    for number, (name, status) in enumerate(zip(names, ("failed", "kept", "done", "failed"), strict=True), 1):
+        record = SimpleNamespace(name=name, status=status, file=name, error=None, report={})
+        tell(record, SimpleNamespace(name=name), number, 4)
+    told = [json.loads(line)["left_s"] for line in capsys.readouterr().out.splitlines()]
+    assert told == [None, None, pytest.approx(10, abs=0.5), 0]

@@ -73,17 +73,23 @@ class Teller:
     def __call__(self, record: "VideoRecord", video: Video, done: int, count: int) -> None:
         size = self.left.pop(video.name)
         self.made_bytes += size if record.status == "done" else 0
-        pace = (time.monotonic() - self.started) / max(self.made_bytes, 1)
-        left_s = pace * sum(self.left.values())
+        left_s = self._left_s()
         if self.as_json:
             facts = {key: getattr(record, key) for key in ("name", "status", "file", "error", "report")}
-            emit("video", number=done, expected=count, left_s=round(left_s, 1), **facts)
+            emit("video", number=done, expected=count, left_s=left_s, **facts)
             return
-        left = f", {clock_time(left_s)} left" if self.made_bytes and left_s else ""
+        left = f", {clock_time(left_s)} left" if left_s else ""
         said = {"done": _done(record.report), "kept": "was finished before"}.get(record.status, record.error)
         click.echo(f"[{done}/{count}] {record.name}: {said}{left}", err=True)
         for note in _notes(record.report) if record.status == "done" else ():
             click.echo(f"  {note}", err=True)
+
+    def _left_s(self) -> float | None:
+        """None while nothing has been made that would tell."""
+        left = sum(self.left.values())
+        if not left:
+            return 0.0
+        return round((time.monotonic() - self.started) / self.made_bytes * left, 1) if self.made_bytes else None
 
 
 def _done(report: Mapping[str, Any]) -> str:
