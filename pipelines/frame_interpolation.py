@@ -1,7 +1,7 @@
 """FrameInterpolationPipeline: frames between two frames, in two network steps."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from vidcm.core.shipped import shipped
 from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
 from vidcm.families.motion_look import Look
+from vidcm.models.attention import attention_backend
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.motion_vae import MotionVAE, rows
@@ -60,6 +61,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         teacher: VideoDiT | None = None,
     ):
         super().__init__()
+        vae.to(memory_format=torch.channels_last)  # what convolutions are fastest with
         self.register_modules(vae=vae, transformer=transformer, scheduler=scheduler, teacher=teacher)
 
     @classmethod
@@ -164,7 +166,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         if going_on is not None:
             made = self.go_on(*going_on, ends_given[0], strip)
         else:
-            with self.precision():
+            with self.network():
                 ends, draft = self.family.observe(self.family.pair(*looked, tau=tau))
                 z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
                 motion, present = self.vae.decode(z, ends, draft), draft.present
@@ -193,8 +195,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] < 3:
             raise ValueError(f"first, last and around must be RGB frames [B, 3, H, W] of one size, got {shapes}")
         for frame in frames:
-            rgb = frame[:, :3]
-            if not frame.is_floating_point() or rgb.min() < -RANGE_SLACK or rgb.max() > 1 + RANGE_SLACK:
+            least, most = extremes(frame[:, :3])
+            if not frame.is_floating_point() or least < -RANGE_SLACK or most > 1 + RANGE_SLACK:
                 raise ValueError("first, last and around must be floating point in 0..1: divide 8-bit frames by 255")
         if steps < 0:
             raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
@@ -219,6 +221,14 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             return torch.autocast(device, dtype)
         native = device == "cuda" or (device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
         return torch.autocast(device, torch.bfloat16) if native else nullcontext()
+
+    def network(self) -> AbstractContextManager:
+        """`precision`, and on a CPU the attention that is fastest there."""
+        both = ExitStack()
+        both.enter_context(self.precision())
+        if self.device.type == "cpu":
+            both.enter_context(attention_backend("rows"))
+        return both
 
     def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Callable[[int, tuple], Tensor]:
         """draw(i, shape) for the i-th noise [B, C, K, h, w]: each in-between frame keyed by where it stands."""
@@ -281,7 +291,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     def go_on(self, flow: Tensor, doubt: Tensor, end: Tensor, strip: int = STRIP) -> Iterator[tuple[Tensor, Tensor]]:
         """What `render` gives, of a full-size end [B, 3, H, W] that goes on moving: see `family.continuation`."""
         count, size = len(flow) // len(end), tuple(end.shape[-2:])
-        black, white = min(0.0, float(end.amin())), max(1.0, float(end.amax()))
+        least, most = extremes(end)
+        black, white = min(0.0, least), max(1.0, most)
         for i in range(len(flow)):
             made = warp_in_strips(end[i // count, None], flow[i, None], strip)
             unsure = F.interpolate(doubt[i, None], size=size, mode="bilinear", align_corners=False)
@@ -292,8 +303,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Warp the full-size ends along decoded motion, its rows those of `present` [B*K, 2]: for each of them the
         frame [3, H, W] in 0..1, or as far beyond as the ends go, and doubt [1, H, W]."""
-        black = min(0.0, float(first.amin()), float(last.amin()))
-        white = max(1.0, float(first.amax()), float(last.amax()))
+        least, most = zip(*map(extremes, (first, last)), strict=True)
+        black, white = min(0.0, *least), max(1.0, *most)
         count, (height, width) = len(present) // len(first), first.shape[-2:]
         if height % 2 or width % 2:
             even = (0, width % 2, 0, height % 2)
@@ -355,7 +366,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         ends_given, tau = self.check_inputs(first, last, tau, 2, around)
         heat = self.scheduler.config.temperature if temperature is None else temperature
         draw = self.keyed(tau, seed, shot, position)
-        with self.precision():
+        with self.network():
             family = self.family
             batch = family.pair(*self.look(first, last, around, looks), tau=tau)
             ends, draft = family.observe(batch)
@@ -391,3 +402,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             for heat in (0, temperature)
         )
         return self.vae.unscale(rows(anchor.trust * mean + anchor.spread * (sample - mean)))
+
+
+def extremes(x: Tensor) -> tuple[float, float]:
+    """The least and the largest value, in one look on a CPU; not every device has that."""
+    least, most = x.aminmax() if x.device.type == "cpu" else (x.amin(), x.amax())
+    return float(least), float(most)

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from vidcm import families
 from vidcm.core.errors import UserError
+from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
 from vidcm.families.motion_look import measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
@@ -44,6 +46,17 @@ def test_the_family_is_found_by_its_name():
 )
 def test_motion_is_found_at_two_thirds_of_the_size_within_bounds(size, wanted):
     assert working_size(*size) == wanted
+
+
+@pytest.mark.parametrize(("height", "preset"), [(384, "fine"), (400, "medium")])
+def test_single_pixels_are_matched_on_small_pictures_alone(height, preset, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        motion_look, "dis_flow", lambda a, b, name: asked.append(name) or np.zeros((2, *a.shape), np.float32)
+    )
+    frame = np.zeros((height, 448), np.uint8)
+    assert motion_look.flows_between([frame], [frame]).shape == (1, 2, height // 4, 112)
+    assert asked == [preset]
 
 
 @pytest.mark.parametrize(

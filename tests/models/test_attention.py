@@ -9,7 +9,15 @@ from vidcm import families
 from vidcm.core.circle import per_sample
 from vidcm.core.errors import UserError
 from vidcm.models import attention as room
-from vidcm.models.attention import BACKENDS, attention, attention_backend, check_backend, default_backend, probe
+from vidcm.models.attention import (
+    BACKENDS,
+    ROWS,
+    attention,
+    attention_backend,
+    check_backend,
+    default_backend,
+    probe,
+)
 
 
 def tokens(generator=None):
@@ -26,6 +34,17 @@ def test_backends_compute_attention(name):
     q, k, v = tokens()
     with attention_backend(name):
         torch.testing.assert_close(attention(q, k, v), by_hand(q, k, v))
+
+
+@pytest.mark.parametrize("count", [8, ROWS, 2 * ROWS + 44])  # few; all at once; the last ones fewer
+def test_rows_of_queries_attend_as_all_of_them(count):
+    q, k, v = (torch.randn(2, 3, n, 16, generator=torch.Generator().manual_seed(n)) for n in (count, 300, 301))
+    half = [x.bfloat16() for x in (q, k, v[:, :, :300])]
+    with attention_backend("rows"):
+        found = attention(*half)
+    wanted = by_hand(*(x.float() for x in half))
+    assert found.shape == q.shape
+    torch.testing.assert_close(found.float(), wanted, atol=0.01, rtol=0.02)  # scores and shares are bf16, too
 
 
 def test_forward_mode_derivatives_pass_through_math():
@@ -97,7 +116,7 @@ def test_networks_of_diffusers_answer_the_same_with_every_backend_that_serves(na
 
 
 def test_a_backend_that_does_not_serve_is_refused():
-    with pytest.raises(UserError, match="one of xformers, sdpa, math, got 'flash'"):
+    with pytest.raises(UserError, match="one of xformers, sdpa, math, rows, got 'flash'"):
         check_backend("flash", "cpu")
     with pytest.raises(UserError, match="attention xformers cannot serve on cpu"):
         check_backend("xformers", "cpu")

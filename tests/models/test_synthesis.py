@@ -57,6 +57,26 @@ def test_what_goes_on_is_warped_in_strips_too(motion, limit, monkeypatch):
     assert (warp_in_strips(image, flow, strip=5 * SIZE[1]) - whole).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("planes", [3, 4])
+@pytest.mark.parametrize("present", [(1.0, 1.0), (1.0, 0.0)])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_blend_is_what_the_weights_say(synthesis, planes, present, order):
+    """Written out with the squares as PyTorch orders them."""
+    first, last = (rand(2, planes, 12, 20, seed=seed).sigmoid().contiguous(memory_format=order) for seed in (5, 6))
+    mask, hidden, there = rand(2, 1, 12, 20), rand(2, 16, 6, 10), torch.tensor([present] * 2)
+    found, doubt = synthesis.blend(first, last, mask, hidden, there)
+
+    last = last if present[1] else first
+    seen = torch.cat((first[:, :3] - 0.5, last[:, :3] - 0.5, mask / 4), dim=1)
+    change = synthesis.head(synthesis.body(torch.cat((F.pixel_unshuffle(seen, 2), hidden), dim=1)))
+    change, gap = F.pixel_shuffle(change, 2), (first - last)[:, :3].abs().amax(1, keepdim=True)
+    choice = torch.sigmoid(mask + change[:, 3:])
+    wanted = choice * first + (1 - choice) * last
+    wanted[:, :3] += change[:, :3].tanh() * gap
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(doubt, 4 * gap * choice * (1 - choice), atol=1e-5, rtol=1e-5)
+
+
 def test_strips_take_a_part_of_the_memory(synthesis, motion, monkeypatch):
     """Of large pictures: beyond what is returned, less is held the lower the strip."""
     from vidcm.core.cost import cost_of

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vidcm.models import warp as room
 from vidcm.models.warp import resize_flow, warp
 
 MODES = ("bilinear", "bicubic")
@@ -60,3 +61,27 @@ def test_strips_of_a_flow_warp_like_the_whole(mode):
     picture, flow = torch.rand(1, 2, 12, 16), 3 * torch.randn(1, 2, 12, 16)
     strips = [warp(picture, flow[:, :, top : top + 5], mode, top) for top in (0, 5, 10)]
     torch.testing.assert_close(torch.cat(strips, dim=2), warp(picture, flow, mode))
+
+
+@pytest.mark.parametrize("planes", [1, 3, 4, 7])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_opencv_looks_up_what_pytorch_does(planes, order, monkeypatch):
+    """Beyond the edges, too; at 32nds of a pixel, to which OpenCV 4 rounds."""
+    picture = torch.rand(2, planes, 12, 16).contiguous(memory_format=order)
+    flow = (32 * 5 * torch.randn(2, 2, 7, 16)).round() / 32
+    found = warp(picture, flow, "bicubic", 3)
+    monkeypatch.setattr(room, "is_for_opencv", lambda image, flow: False)
+    torch.testing.assert_close(found, warp(picture, flow, "bicubic", 3), atol=2e-5, rtol=0)
+    assert planes > 4 or found.is_contiguous(memory_format=order)
+
+
+def test_what_learns_has_its_gradient():
+    picture, flow = torch.rand(1, 3, 12, 16), torch.zeros(1, 2, 12, 16, requires_grad=True)
+    warp(picture, flow + 0.3, "bicubic").square().sum().backward()
+    assert flow.grad.abs().sum() > 0
+
+
+def test_a_flow_that_is_not_a_number_is_not_hidden():
+    flow = constant_flow(1.0, 1.0)
+    flow[..., 5, 5] = torch.nan
+    assert not warp(torch.rand(1, 3, 12, 16), flow, "bicubic").isfinite().all()

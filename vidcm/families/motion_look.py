@@ -11,6 +11,7 @@ from torch import Tensor
 from vidcm.media.motion import dis_flow, grey, reduce_flow
 
 LEAST_SIDE, MOST_SIDE = 256, 512  # pixels: of the short side at which motion is found
+FINE_SIDE = 384  # pixels: up to this short side single pixels are matched; four times the work, little gained beyond
 REPEATED = 2 / 255  # mean difference over 8 x 8 pixels that frames which are one and the same reach nowhere
 
 
@@ -51,7 +52,8 @@ def luma(frames: Tensor) -> list[np.ndarray]:
 
 
 def flows_between(a: list[np.ndarray], b: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack([reduce_flow(dis_flow(x, y, "fine"), 4) for x, y in zip(a, b, strict=True)]))
+    found = (dis_flow(x, y, "fine" if min(x.shape) <= FINE_SIDE else "medium") for x, y in zip(a, b, strict=True))
+    return torch.from_numpy(np.stack([reduce_flow(flow, 4) for flow in found]))
 
 
 def motion_between(start: Look | None, end: Look | None, like: Look) -> Tensor:

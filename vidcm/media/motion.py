@@ -23,7 +23,7 @@ class Setting:
 PRESETS = {
     "fast": Setting(cv2.DISOPTICAL_FLOW_PRESET_FAST, finest=2, steps=16),
     "medium": Setting(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, finest=1, steps=25),
-    "fine": Setting(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, finest=0, steps=12),  # what the motion model starts from
+    "fine": Setting(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, finest=0, steps=12),  # for pictures of few pixels
 }
 
 

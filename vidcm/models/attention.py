@@ -1,7 +1,8 @@
 """Scaled dot-product attention with one place that chooses who computes it.
 
 `xformers` where it is installed and a CUDA device runs it, PyTorch's fused `sdpa` elsewhere, `math` (plain matrix
-products) where forward-mode derivatives must pass: fused kernels have no JVP.
+products) where forward-mode derivatives must pass: fused kernels have no JVP. `rows` is for a CPU in bf16, where it
+takes half the time of the fused kernel; a pipeline asks for it, since its roundings are others.
 """
 
 import logging
@@ -19,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from vidcm.core.errors import UserError, WrongUse
 
 logger = logging.getLogger(__name__)
+ROWS = 256  # queries at a time
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -36,7 +38,29 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return memory_efficient_attention(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
 
 
-BACKENDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"xformers": _xformers, "sdpa": _sdpa, "math": _math}
+def _rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One head and some queries at a time: a core's cache holds their scores."""
+    learns = any(x.requires_grad for x in (q, k, v))  # what is written in place has no gradient
+    if learns or q.dtype != torch.bfloat16 or q.shape[2] < ROWS:  # other precisions and few tokens would be slower
+        return _sdpa(q, k, v)
+    q = q * q.shape[-1] ** -0.5
+    seen, (scores, shares) = torch.empty_like(q), q.new_empty(2, ROWS, k.shape[2])
+    for head, known, values, place in zip(*(x.flatten(0, 1) for x in (q, k, v, seen)), strict=True):
+        for some, made in zip(head.split(ROWS), place.split(ROWS), strict=True):
+            those = slice(len(some))
+            torch.mm(some, known.mT, out=scores[those])
+            torch.softmax(scores[those], dim=-1, out=shares[those])
+            torch.mm(shares[those], values, out=made)
+    return seen
+
+
+BACKENDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "xformers": _xformers,
+    "sdpa": _sdpa,
+    "math": _math,
+    "rows": _rows,
+}
+PLAIN = ("sdpa", "rows")  # leave the calls of other libraries' networks alone
 _forced: str | None = None
 
 
@@ -70,13 +94,13 @@ def default_backend(device_type: str) -> str:
 
 @contextmanager
 def attention_backend(name: str) -> Iterator[None]:
-    """Compute every attention inside the block with `xformers`, `sdpa` or `math`: ours, and that of other libraries'
-    networks where they call PyTorch's. KeyError for another name."""
+    """Compute every attention inside the block with a backend: ours, and but for `rows` that of other libraries'
+    networks where they call PyTorch's. KeyError for a name that is none."""
     global _forced
     BACKENDS[name]
     before, _forced = _forced, name
     try:
-        with nullcontext() if name == "sdpa" else Routed(name):
+        with nullcontext() if name in PLAIN else Routed(name):
             yield
     finally:
         _forced = before

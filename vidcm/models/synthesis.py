@@ -16,6 +16,9 @@ from vidcm.models.warp import resize_flow, warp
 STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
 LEAST_ROWS = 2 * HALO  # of a strip: with fewer most of the work would be for what is around it
+# Channels of the weights, whose squares of two by two pixels are (plane, row, column), in the order of the pictures.
+FOLDED = [4 * p + square for planes in ((0, 1, 2), (3, 4, 5), (6,)) for square in range(4) for p in planes]
+UNFOLDED = [4 * p + square for square in range(4) for p in range(4)]
 
 
 class Grown:
@@ -107,17 +110,43 @@ class Synthesis(nn.Module):
         self, first: Tensor, last: Tensor, mask: Tensor, hidden: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor]:
         """first, last: the ends, warped [N, 3 or more, h, w]; mask [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
-        there = present[:, :, None, None, None].to(first.dtype)
-        first, last = (
-            there[:, 0] * first + (1 - there[:, 0]) * last,
-            there[:, 1] * last + (1 - there[:, 1]) * first,
-        )
-        rgb = first[:, :3], last[:, :3]
-        seen = torch.cat((rgb[0] - 0.5, rgb[1] - 0.5, (mask / 4).to(first.dtype)), dim=1)
-        seen = torch.cat((F.pixel_unshuffle(seen, 2).to(hidden.dtype), hidden), dim=1)
-        change = F.pixel_shuffle(self.head(self.body(seen)).float(), 2)
+        if present.device.type != "cpu" or not present.all():  # elsewhere, to ask would be to wait
+            there = present[:, :, None, None, None].to(first.dtype)
+            first, last = (
+                there[:, 0] * first + (1 - there[:, 0]) * last,
+                there[:, 1] * last + (1 - there[:, 1]) * first,
+            )
+        change = self.change(first[:, :3], last[:, :3], mask, hidden)
+        first, last = first.contiguous(), last.contiguous()  # plane by plane from here on
+        gap = (first[:, :3] - last[:, :3]).abs().amax(1, keepdim=True)
         choice = torch.sigmoid(mask + change[:, 3:])
-        gap = (rgb[0] - rgb[1]).abs().amax(1, keepdim=True)
-        added = F.pad(change[:, :3].tanh() * gap, (0, 0, 0, 0, 0, first.shape[1] - 3))
-        frame = choice * first + (1 - choice) * last + added
+        frame = torch.lerp(last, first, choice)
+        frame[:, :3] += (2 * torch.sigmoid(2 * change[:, :3]) - 1) * gap  # tanh, in a tenth of its time on a CPU
         return frame, gap * 4 * choice * (1 - choice)
+
+    def change(self, first: Tensor, last: Tensor, mask: Tensor, hidden: Tensor) -> Tensor:
+        """What the network adds: colour, before it is bounded, and the mask's logit, [N, 4, h, w] float32.
+
+        Works on squares of two by two pixels, whose values it has in the order (row, column, plane) where the weights
+        have (plane, row, column): the order in which a picture with channels last lies in memory."""
+        shown = (first - 0.5, last - 0.5, (mask / 4).to(first.dtype))
+        rows = [row for x in shown for row in folded(x.to(hidden.dtype))]
+        seen = torch.cat((*rows, hidden.permute(0, 2, 3, 1)), dim=-1).permute(0, 3, 1, 2)
+        opening, act = self.body[0]
+        weight = torch.cat((opening.weight[:, FOLDED], opening.weight[:, len(FOLDED) :]), dim=1)
+        seen = self.body[1](act(F.conv2d(seen, weight, opening.bias, padding=1)))
+        change = F.conv2d(seen, self.head.weight[UNFOLDED], self.head.bias[UNFOLDED], padding=1)
+        return unfolded(change).float().contiguous()
+
+
+def folded(x: Tensor) -> tuple[Tensor, ...]:
+    """[N, C, h, w] -> two of [N, h/2, w/2, 2C]: the upper and the lower pixels of squares of two by two."""
+    batch, planes, height, width = x.shape
+    return x.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2 * planes).unbind(2)
+
+
+def unfolded(x: Tensor) -> Tensor:
+    """[N, 4 C, h/2, w/2], the values of a square in the order (row, column, plane) -> [N, C, h, w]."""
+    batch, values, height, width = x.shape
+    squares = x.permute(0, 2, 3, 1).reshape(batch, height, width, 2, values // 2).transpose(2, 3)
+    return squares.reshape(batch, 2 * height, 2 * width, values // 4).permute(0, 3, 1, 2)

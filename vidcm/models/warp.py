@@ -3,9 +3,12 @@
 Flows are [B, 2, H, W] (x, y) in pixels of their own grid; see vidcm.media.motion for the sign.
 """
 
+import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+PLANES = 4  # that OpenCV looks up together
 
 
 def pixel_grid(like: Tensor) -> Tensor:
@@ -25,6 +28,8 @@ def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> T
     """
     if mode == "bicubic" and image.device.type == "mps":  # which has bilinear alone
         return warp(image.cpu(), flow.cpu(), mode, top).to(image.device)
+    if mode == "bicubic" and is_for_opencv(image, flow):
+        return remapped(image, flow, top)
     edge = torch.tensor([image.shape[-1] - 1, image.shape[-2] - 1], dtype=torch.float32, device=flow.device)
     edge, start = edge.view(1, 2, 1, 1), torch.tensor([0.0, top], device=flow.device).view(1, 2, 1, 1)
     position = (pixel_grid(flow) + start + flow.float()).clamp(min=0).minimum(edge)
@@ -32,6 +37,31 @@ def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> T
     beyond = "border" if mode == "bicubic" else "zeros"  # MPS lacks "border"; clamped, two neighbours need none
     sampled = F.grid_sample(image.float(), grid, mode=mode, padding_mode=beyond, align_corners=True)
     return sampled.to(image.dtype)
+
+
+def is_for_opencv(image: Tensor, flow: Tensor) -> bool:
+    """Whether `remapped` can serve: it has no gradient, and would hide a flow that is not a number."""
+    learns = torch.is_grad_enabled() and (image.requires_grad or flow.requires_grad)
+    fits = max(*image.shape[-2:], *flow.shape[-2:]) < 2**15 - 1  # OpenCV's own limit
+    return image.device.type == "cpu" and not learns and fits and bool(flow.sum().isfinite())
+
+
+def remapped(image: Tensor, flow: Tensor, top: int = 0) -> Tensor:
+    """`warp` in "bicubic" by OpenCV, whose kernel is PyTorch's (a = -0.75), in a third of the time; OpenCV 4 rounds
+    positions to 1/32 pixel. What is laid out with channels last stays so, which is faster."""
+    (height, width), (rows, columns) = image.shape[-2:], flow.shape[-2:]
+    x = (flow[:, 0].float() + torch.arange(columns, dtype=torch.float32)).clamp_(0, width - 1)
+    y = (flow[:, 1].float() + torch.arange(top, top + rows, dtype=torch.float32)[:, None]).clamp_(0, height - 1)
+    is_last = image.shape[1] <= PLANES and image.is_contiguous(memory_format=torch.channels_last)
+    order = torch.channels_last if is_last else torch.contiguous_format
+    made = torch.empty((*image.shape[:2], rows, columns), memory_format=order)
+    pictures, places = image.float().contiguous(memory_format=order), made
+    if is_last:
+        pictures, places = (each.permute(0, 2, 3, 1)[:, None] for each in (pictures, places))
+    for picture, place, along, down in zip(pictures, places, x.numpy(), y.numpy(), strict=True):
+        for source, target in zip(picture.numpy(), place.numpy(), strict=True):
+            cv2.remap(source, along, down, cv2.INTER_CUBIC, dst=target, borderMode=cv2.BORDER_REPLICATE)
+    return made.to(image.dtype)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
