@@ -28,6 +28,7 @@ from vidcm.media.reader import open_reader
 
 DOUBLE = Factor(Fraction(2))
 UHD = Run(3840, 2160, "h264", native=1.5, written=1.5, encoded=3840 * 2160, is_deep=True, waiting=7)
+FFV1 = replace(UHD, codec="ffv1")
 PLENTY = Memory(2**50, "1024TiB")
 
 
@@ -63,7 +64,7 @@ def test_more_of_anything_takes_more(way):
     }
     for name, value in more.items():
         assert bytes_of(replace(UHD, **{name: value}), way) > bytes_of(UHD, way), name
-    assert bytes_of(replace(UHD, is_deep=False), way) < bytes_of(UHD, way)
+    assert bytes_of(replace(UHD, is_deep=False), way) < bytes_of(UHD, way) < bytes_of(replace(UHD, in_bands=False), way)
     assert bytes_of(replace(UHD, codec="ffv1"), way) < bytes_of(UHD, way) < bytes_of(replace(UHD, codec="hevc"), way)
 
 
@@ -78,6 +79,15 @@ def test_no_way_takes_more_than_the_one_before(codec, size):
 def test_a_picture_of_4k_is_not_thought_to_be_free():
     """The frames alone: four ends and in-betweens in floats are 400 MB."""
     assert least_for(UHD) > footprint.BASE + 400e6
+
+
+@pytest.mark.parametrize(
+    ("run", "measured"), [(with_size(UHD, 1920, 1080), 1145), (UHD, 1978), (with_size(FFV1, 7680, 4320), 4319)]
+)
+def test_the_least_is_above_what_was_measured_with_it_and_not_far(run, measured):
+    """MiB at the peak of whole files of eight bits, an overlay in them; pictures that go beyond white take more."""
+    beyond_white = bytes_of(run, list(ways())[-1]) - bytes_of(replace(run, is_deep=False), list(ways())[-1])
+    assert 1.03 * measured * MIB < least_for(run) < 1.15 * measured * MIB + beyond_white
 
 
 # The way ------------------------------------------------------------------------------------------------------------

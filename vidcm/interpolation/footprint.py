@@ -12,8 +12,10 @@ from vidcm.media.info import VideoInfo
 from vidcm.media.light import is_light
 from vidcm.media.names import is_rgb
 
-# Python, torch, the weights, and the network at its working size, whatever the pictures' own: `benchmarks.large`.
-BASE, EACH_AT_ONCE = 672 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
+# Python, torch and the weights, whatever the pictures' own size: `benchmarks.large`.
+BASE, EACH_AT_ONCE = 608 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
+ARENAS = 192 * MIB  # what the allocator keeps between blocks that live on; large ones go back to the system
+NETWORK = 64 * MIB  # at its working size, before there is anything at full size
 TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
 WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
 STRIP = 2**18  # pixels that are made at once without asking, see `models.synthesis`
@@ -28,9 +30,9 @@ ENCODERS = {
     "hevc": (190, 155, 125),
     "av1": (270, 191, 191),
     "vp9": (125, 105, 90),
+    "prores": (7, 7, 7),  # 13 at its 4:2:2 of ten bits
 }
-OTHER_ENCODERS = (41, 41, 41)  # what FFV1 takes; ProRes, DNxHR and pictures by themselves take less
-SLACK = 1.1  # what the allocator keeps, beside what is asked of it
+OTHER_ENCODERS = (41, 41, 41)  # what FFV1 takes; DNxHR and pictures by themselves take less
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Way:
 class Run:
     """What a run is. width, height: of the source; native: bytes of its pixel as decoded; written: of one as the
     encoder takes it; encoded: pixels of an output picture; planes: that are moved; is_deep: whether eight bits would
-    lose something; together: in-betweens of a pair that are made at once; waiting: source frames that wait until more
-    were seen; readers: of the source that are open at once."""
+    lose something; in_bands: whether floats become what the encoder takes a few rows at a time; together: in-betweens
+    of a pair that are made at once; waiting: source frames that wait until more were seen; readers: of the source that
+    are open at once."""
 
     width: int
     height: int
@@ -67,6 +70,7 @@ class Run:
     encoded: int
     planes: int = 3
     is_deep: bool = False
+    in_bands: bool = True
     together: int = 1
     waiting: int = 0
     readers: int = 1
@@ -90,6 +94,7 @@ def run_of(info: VideoInfo, shape: VideoInfo, choice: Choice, *, together: int, 
         encoded=shape.width * shape.height,
         planes=planes,
         is_deep=is_deep,
+        in_bands=planes == 3 and not is_rgb(choice.pix_fmt),
         together=together,
         waiting=WATCHED if overlays else 0,
         readers=readers,
@@ -102,12 +107,8 @@ def bytes_of_pixel(pix_fmt: str) -> float:
 
 def bytes_of(run: Run, way: Way) -> int:
     """Resident at the peak of a run."""
-    parts = (network(run), decoding(run), held(run, way), making(run, way), encoding(run, way))
-    return round(sum(parts[:1]) + SLACK * sum(parts[1:]))
-
-
-def network(run: Run) -> float:
-    return BASE + EACH_AT_ONCE * (run.together - 1)
+    parts = decoding(run), held(run, way), making(run, way), showing(run, way), encoding(run, way)
+    return round(BASE + ARENAS + EACH_AT_ONCE * (run.together - 1) + sum(parts))
 
 
 def decoding(run: Run) -> float:
@@ -125,12 +126,17 @@ def held(run: Run, way: Way) -> float:
 
 
 def making(run: Run, way: Way) -> float:
-    """Both ends and what is made of them, in floats; a strip; made frames that wait, and one on its way."""
+    """Both ends in floats, and the network at work or what is made of them: a frame, how sure it is, a strip."""
+    strip = OF_A_STRIP * min(way.strip or STRIP, run.pixels)
+    return 2 * FLOAT * run.planes * run.pixels + max(NETWORK, FLOAT * (run.planes + 2) * run.pixels + strip)
+
+
+def showing(run: Run, way: Way) -> float:
+    """Made frames that wait, one on its way, and one on its way to what the encoder takes: see `deep.yuv_of`."""
     sample = FLOAT if run.is_deep else 1
-    floats = FLOAT * (3 * run.planes + 2)
     waiting = sample * run.planes * (way.frames_ahead + 2)
-    converted = 2 * sample * run.planes + run.written
-    return (floats + waiting + converted) * run.pixels + OF_A_STRIP * min(way.strip or STRIP, run.pixels)
+    middle = 2 * sample if not run.in_bands else 2 if run.is_deep else 1
+    return (waiting + middle * run.planes + run.written) * run.pixels
 
 
 def encoding(run: Run, way: Way) -> float:
