@@ -85,7 +85,7 @@ def test_a_picture_of_4k_is_not_thought_to_be_free():
     ("run", "measured"), [(with_size(UHD, 1920, 1080), 1145), (UHD, 1978), (with_size(FFV1, 7680, 4320), 4319)]
 )
 def test_the_least_is_above_what_was_measured_with_it_and_not_far(run, measured):
-    """MiB at the peak of whole files of eight bits, an overlay in them; pictures that go beyond white take more."""
+    """MiB at the peak of files of eight bits, an overlay in the first two; pictures that go beyond white take more."""
     beyond_white = bytes_of(run, list(ways())[-1]) - bytes_of(replace(run, is_deep=False), list(ways())[-1])
     assert 1.03 * measured * MIB < least_for(run) < 1.15 * measured * MIB + beyond_white
 
