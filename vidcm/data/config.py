@@ -37,6 +37,7 @@ class DataConfig:
     swap_channels: float = 0.1
     absent: float = 0.12  # chance that an end is missing: half the time the first, half the last
     alone: float = 0.15  # chance that the frame beyond an end is kept back, for each end
+    shake: float = 0.0  # share of crops out of clips in which the camera shakes besides
     flash: float = 0.0  # share of samples with both ends in which a flash lights an end, or the frame beyond it
     cut: float = 0.0  # share of them in which an end, or the frame beyond it, is of another shot
 
@@ -58,7 +59,7 @@ class DataConfig:
     def plain(self) -> "DataConfig":
         """The same data as it is: no augmentation, no rendered scenes, both ends there."""
         off = ("synthetic", "reverse", "flip", "quarter_turn", "photometric", "swap_channels", "absent", "alone")
-        off += ("flash", "cut")
+        off += ("shake", "flash", "cut")
         return replace(self, native=1.0, **dict.fromkeys(off, 0.0))
 
 

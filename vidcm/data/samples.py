@@ -16,6 +16,7 @@ from vidcm.data.config import DataConfig, distribution
 from vidcm.data.drawn import GRID, Drawn, flows_across, flows_beyond, shrunken
 from vidcm.data.interruptions import flashed, joined
 from vidcm.data.pool import ClipPool, keyed_rng
+from vidcm.data.shake import camera_path, cut_off, within
 from vidcm.data.synthetic import moments, random_scene, random_times
 from vidcm.data.whole import WholeClip, draw_whole
 
@@ -54,6 +55,7 @@ class Moment:
     beyond: tuple[int | None, int | None]
     window: Window
     orientation: Orientation
+    shaken: np.ndarray | None = None  # the way of the window over (before, *indices, after): pixels (x, y), [K + 4, 2]
 
     @property
     def tau(self) -> np.ndarray:
@@ -112,8 +114,15 @@ def _real(rng, config: DataConfig, pool: ClipPool, anchors: Sequence[tuple[Clip,
     moment = max(moments, key=lambda m: _movement(pool, m)) if moving else moments[0]
     source = pool.frames(moment.clip)
     size = config.crop[::-1] if moment.orientation.transpose else config.crop
+    if config.shake and rng.random() < config.shake:
+        moment = _shaken(rng, moment, size)
     before, after = (moment.indices[end] if moment.beyond[end] is None else moment.beyond[end] for end in (0, -1))
-    frames = np.stack([cut(source[index], moment.window, size) for index in (before, *moment.indices, after)])
+    indices = (before, *moment.indices, after)
+    if moment.shaken is None:
+        frames = np.stack([cut(source[index], moment.window, size) for index in indices])
+    else:
+        path = within(moment.shaken, moment.window, source.shape[1:3])
+        frames = np.stack([cut_off(source[i], moment.window, by, size) for i, by in zip(indices, path, strict=True)])
     frames = np.ascontiguousarray(moment.orientation(frames))
     return Drawn(frames, moment.tau, moment.steps, np.array([index is not None for index in moment.beyond]))
 
@@ -132,6 +141,13 @@ def draw_moment(rng: np.random.Generator, config: DataConfig, clip: Clip, anchor
     size = config.crop[::-1] if orientation.transpose else config.crop
     scale = 1.0 if rng.random() < config.native else rng.uniform(*config.scale)
     return Moment(clip, indices, beyond, Window.draw(rng, clip.shape[1:3], size, scale), orientation)
+
+
+def _shaken(rng: np.random.Generator, moment: Moment, size: tuple[int, int]) -> Moment:
+    """In the hand of somebody who walks, at the cached size: a window that shrinks hardly leaves room."""
+    window = Window.draw(rng, moment.clip.shape[1:3], size, 1.0)
+    lead, trail = moment.steps
+    return replace(moment, window=window, shaken=camera_path(rng, np.array([-lead, 0, *moment.tau, 1, 1 + trail])))
 
 
 def _movement(pool: ClipPool, moment: Moment) -> float:
