@@ -23,7 +23,7 @@ from vidcm.families.motion_look import Look
 from vidcm.models.attention import attention_backend
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_decoder import Motion
-from vidcm.models.motion_vae import MotionVAE, rows
+from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.synthesis import STRIP, warp_in_strips
 from vidcm.models.video_dit import VideoDiT
@@ -32,7 +32,7 @@ from vidcm.sampling.ode import ode
 
 NEAREST = 2.0**-20  # of tau to an end
 RANGE_SLACK = 0.5  # super-whites and filters overshoot 0..1 by less; 8-bit values by far more
-LATENTS = ("draft", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
+LATENTS = ("draft", "believed", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
 Looks = tuple[Look | None, Look | None, Look | None, Look | None]
 Generators = torch.Generator | list[torch.Generator] | None
 
@@ -280,7 +280,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             return x0
 
         heat = self.scheduler.config.temperature if temperature is None else temperature
-        like, anchor = draft.doubt.new_empty(shape), self.scheduler.anchor
+        anchor: dict[str, Any] = {**self.scheduler.anchor, "better": lambda x0: self.family.believed(x0, draft)}
+        like = draft.doubt.new_empty(shape)
         x0 = anchored(step, like, angles=angles, renoise=lambda i: draw(i, shape), temperature=heat, **anchor)
         return self.vae.unscale(rows(x0))
 
@@ -356,10 +357,11 @@ class FrameInterpolationPipeline(DiffusionPipeline):
     ) -> Tensor:
         """The frames [B, 3, K, H, W] that a latent of the named origin decodes to (the ladder of latents).
 
-        draft: z = 0. ect1, ect2: consistency steps. random: the noise that ect2 gets, at its temperature and spread, as
-        if the network passed it on. teacher: the diffusion model by `teacher_steps` Heun steps, drawn towards its own
-        mean as ect2 is. posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another
-        pair, shuffle_with = (first, last, tau, truth) of the same sizes. looks: see `__call__`.
+        draft: z = 0. believed: what the frames around let expect, without the DiT. ect1, ect2: consistency steps.
+        random: the noise that ect2 gets, at its temperature and spread, as if the network passed it on. teacher: the
+        diffusion model by `teacher_steps` Heun steps, drawn towards its own mean as ect2 is. posterior: from the true
+        frames [B, 3, K, H, W]. shuffled: the posterior of another pair, shuffle_with = (first, last, tau, truth) of the
+        same sizes.
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
@@ -377,6 +379,9 @@ class FrameInterpolationPipeline(DiffusionPipeline):
                 other_first, other_last, other_tau, other_truth = shuffle_with
                 given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2)
                 z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
+            elif latents == "believed":
+                nothing = unrows(self.vae.scale(rows(draft.doubt.new_zeros(shape))), len(tau))
+                z = self.vae.unscale(rows(family.believed(nothing, draft)))
             elif latents == "random":
                 z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
             elif latents == "teacher":
@@ -401,7 +406,8 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             ode(lambda x, angle: denoiser(x, angle).float(), noise, angles, temperature=heat)
             for heat in (0, temperature)
         )
-        return self.vae.unscale(rows(anchor.trust * mean + anchor.spread * (sample - mean)))
+        centre = self.family.believed(mean, draft)
+        return self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
 
 
 def extremes(x: Tensor) -> tuple[float, float]:

@@ -153,8 +153,8 @@ def test_a_model_directory_is_a_method_and_climbs_the_ladder(folder, tmp_path):
         assert "gap closure: psnr" in done.stdout
         results.append(json.loads(file.read_text()))
     one, other = (result["ladder"] for result in results)
-    assert list(one) == ["draft", "random", "ect1", "ect2", "teacher3", "shuffled", "posterior"]
+    assert list(one) == ["draft", "believed", "random", "ect1", "ect2", "teacher3", "shuffled", "posterior"]
     same = {row for row in one if one[row] == other[row]}
-    assert same == {"draft", "ect1", "shuffled", "posterior"}
+    assert same == {"draft", "believed", "ect1", "shuffled", "posterior"}
     assert set(results[0]["gap_closure"]) == {"psnr", "energy"}
     assert results[0]["methods"]["vidcm"]["psnr"] != results[1]["methods"]["vidcm"]["psnr"]

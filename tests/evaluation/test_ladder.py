@@ -20,7 +20,7 @@ def window(seed, speed=4):
 class KnownLatents:
     """A pipeline whose answers are known shares of the way from the cross-fade to the truth, or noise."""
 
-    share: ClassVar = {"draft": 0.0, "ect1": 0.25, "ect2": 0.5, "teacher": 0.5, "posterior": 1.0}
+    share: ClassVar = {"draft": 0.0, "believed": 0.1, "ect1": 0.25, "ect2": 0.5, "teacher": 0.5, "posterior": 1.0}
 
     device, teacher = "cpu", "a network"
 
@@ -62,7 +62,7 @@ def rows(pipe):
 
 
 def test_the_rows_are_those_of_the_design_with_the_teachers_steps_in_its_name(rows):
-    assert list(rows) == ["draft", "random", "ect1", "ect2", "teacher16", "shuffled", "posterior"]
+    assert list(rows) == ["draft", "believed", "random", "ect1", "ect2", "teacher16", "shuffled", "posterior"]
     scores = {"psnr", "gmsd", "sharpness", "energy", "psnr_of_mean", "apart", "drift", "drift99"}
     assert all(set(row) == scores for row in rows.values())
 
@@ -104,7 +104,15 @@ def test_there_is_no_gap_to_close_where_the_posterior_gains_nothing(rows):
 
 def test_a_model_without_a_teacher_has_no_such_row(pipe):
     pipe.teacher = None
-    assert list(climb(pipe)(window(0), window(1))) == ["draft", "random", "ect1", "ect2", "shuffled", "posterior"]
+    assert list(climb(pipe)(window(0), window(1))) == [
+        "draft",
+        "believed",
+        "random",
+        "ect1",
+        "ect2",
+        "shuffled",
+        "posterior",
+    ]
 
 
 def test_the_second_table_is_of_the_quarter_that_moves_most(pipe):
@@ -126,6 +134,6 @@ def test_a_faster_pan_moves_further():
 
 
 def test_only_what_is_sampled_can_differ_between_seeds(rows):
-    assert all(rows[name]["apart"] is None for name in ("draft", "ect1", "shuffled", "posterior"))
+    assert all(rows[name]["apart"] is None for name in ("draft", "believed", "ect1", "shuffled", "posterior"))
     assert rows["random"]["apart"] > 20  # 0.2 of 255, the range of four samples of noise of 0.1
     assert rows["ect2"]["apart"] == 0

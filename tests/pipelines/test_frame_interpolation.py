@@ -12,6 +12,7 @@ from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
 from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
+from vidcm.models.motion_vae import rows
 from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
 
 
@@ -148,7 +149,7 @@ def test_a_missing_directory_is_told_in_one_line(tmp_path):
         FrameInterpolationPipeline.from_pretrained(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["draft", "random", "ect1", "ect2", "teacher", "posterior", "shuffled"])
+@pytest.mark.parametrize("name", ["draft", "believed", "random", "ect1", "ect2", "teacher", "posterior", "shuffled"])
 def test_every_rung_of_the_ladder_gives_frames(pipe, pair, name):
     truth = pair[0][:, :, None]
     other = (pair[1], pair[0], [0.5], truth)
@@ -158,7 +159,7 @@ def test_every_rung_of_the_ladder_gives_frames(pipe, pair, name):
 
 def test_rungs_that_should_differ_do(pipe, pair):
     truth = torch.rand(1, 3, 1, 75, 97)
-    names = ("draft", "random", "ect1", "ect2", "teacher", "posterior")
+    names = ("draft", "random", "ect1", "ect2", "teacher", "posterior")  # with no frame around nothing is believed
     pictures = [pipe.reconstruct(*pair, [0.5], name, truth, teacher_steps=2, temperature=1.0) for name in names]
     for i, one in enumerate(pictures):
         assert all(not torch.equal(one, two) for two in pictures[i + 1 :])
@@ -309,3 +310,19 @@ def test_a_fourth_plane_is_moved_as_the_picture_is_and_changes_nothing_in_it(pip
     torch.testing.assert_close(beside[:, :3], alone, rtol=0, atol=0)
     torch.testing.assert_close(beside[:, 3], alone[:, 0], rtol=0, atol=0)
     assert (beside[:, 3] - pair[0][:, 0, None]).abs().max() > 0.01
+
+
+def test_what_the_frames_around_let_expect_takes_the_place_of_the_networks_guess(pipe):
+    """Where something hints, in the part of the correction that both flows share; everywhere else nothing changes."""
+    frames = torch.rand(4, 1, 3, 64, 96)
+    around = Around(frames[0], frames[3])
+    _, draft = pipe.family.observe(pipe.family.pair(*pipe.look(*frames[1:3], around), tau=torch.tensor([[0.5]])))
+    x0 = torch.randn(1, pipe.vae.config.latent_channels, 1, *draft.doubt.shape[-2:])
+    code = pipe.vae.unscale(rows(pipe.family.believed(x0, draft)))
+    assert (draft.hinted > 0).all()
+    torch.testing.assert_close(code[:, :2].sinh() * draft.doubt[:, :2], draft.expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(code[:, 2:], pipe.vae.unscale(rows(x0))[:, 2:])
+    _, alone = pipe.family.observe(pipe.family.pair(*pipe.look(*frames[1:3], ALONE), tau=torch.tensor([[0.5]])))
+    torch.testing.assert_close(pipe.family.believed(x0, alone), x0)
+    one = pipe.reconstruct(*frames[1:3], [0.5], "believed", around=around)
+    assert not torch.equal(one, pipe.reconstruct(*frames[1:3], [0.5], "draft", around=around))

@@ -65,6 +65,10 @@ def test_an_anchored_sample_is_part_of_the_mean_and_part_of_the_way_to_a_sample(
     sample = 1.5 * math.sin(1.2) * n * STD / math.hypot(math.cos(1.2) * STD, math.sin(1.2))
     torch.testing.assert_close(x0, 0.6 * mean + 0.2 * sample)
     torch.testing.assert_close(anchored(f, mean, angles=[PURE_NOISE], renoise=unused, **settings), 0.6 * mean)
+    known = {"better": lambda centre: torch.cat((noise(5)[:, :2], centre[:, 2:]), dim=1)}
+    told = anchored(f, mean, angles=[PURE_NOISE, 1.2], renoise={1: n}.__getitem__, **known, **settings)
+    torch.testing.assert_close(told[:, 2:], x0[:, 2:])
+    torch.testing.assert_close(told[:, :2], 0.6 * noise(5)[:, :2] + 0.2 * sample[:, :2])
 
 
 def test_with_full_trust_and_spread_it_is_plain_sampling_that_starts_without_noise():

@@ -1,6 +1,7 @@
 """The ladder of latents: what the latent is worth, and how much of it the model finds.
 
     draft       z at its mean: no step, the starting motion alone
+    believed    z as the frames around the pair let expect it, by rule, without the DiT (vidcm.models.belief)
     random      the noise that ect2 gets, at its temperature and spread, not looked at by the model
     ect1, ect2  z by the consistency model in one step (without noise) and in two (a sample: the product)
     teacherN    z by the diffusion teacher in N steps, what ect2 should equal
@@ -48,6 +49,7 @@ class Row:
 
 ROWS = (
     Row("draft", False),
+    Row("believed", False),
     Row("random", True),
     Row("ect1", False),  # noise comes in with the second step
     Row("ect2", True),

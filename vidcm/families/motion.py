@@ -20,8 +20,9 @@ from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_look import Look, measure, motion_between, no_motion, resize
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS, UNEVEN, Beyond
+from vidcm.models.belief import disbelief
 from vidcm.models.continuation import continued
-from vidcm.models.motion_code import parts, significant, surprise
+from vidcm.models.motion_code import compress, parts, significant, surprise
 from vidcm.models.motion_context import Draft, Ends, consistency_error
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
@@ -193,6 +194,14 @@ class MotionFamily:
         """denoiser(x, angle) of the DiT, or of another network such as the teacher, under a condition."""
         return CirclePrecond().denoiser(network or self.dit, **condition)
 
+    def believed(self, x0: Tensor, draft: Draft) -> Tensor:
+        """x0 [B, C, K, h, w], the DiT's answer without noise, with what the hints let expect of the part that both
+        flows share in place of its own guess of it (vidcm/models/belief.py); the same where nothing hints."""
+        code = compress(draft.expected, draft.doubt[:, :2])
+        z = self.vae.unscale(rows(x0))
+        z = torch.cat((torch.where(draft.hinted > 0, code, z[:, :2]), z[:, 2:]), dim=1)
+        return unrows(self.vae.scale(z), len(x0))
+
     # What the VAE is trained for ------------------------------------------------------------------------------------
 
     def vae_loss(
@@ -211,10 +220,12 @@ class MotionFamily:
 
         divergence = (0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)).mean((1, 2, 3))
         guess = (self.vae.context.guess(draft.condition).float() - mean.detach()).square().mean((1, 2, 3))
-        surprised = surprise(significant(parts(F.avg_pool2d(wanted, 4))), draft.doubt)
+        missing = significant(parts(F.avg_pool2d(wanted, 4)))
+        surprised, disbelieved = surprise(missing, draft.doubt), disbelief(draft.expected, draft.hinted, missing[:, :2])
         loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprised
+        loss = loss + goal.belief * disbelieved
         logs |= {"kl": divergence.mean().item(), "guess": guess.mean().item(), "z_power": mean.square().mean().item()}
-        logs["surprise"] = surprised.mean().item()
+        logs |= {"surprise": surprised.mean().item(), "disbelief": disbelieved.mean().item()}
         return loss.view(len(ends.present), -1).mean(1), logs
 
     def decoder_loss(
@@ -232,6 +243,7 @@ class MotionFamily:
                 angles=self.scheduler.angles(2),
                 renoise=lambda _: gaussian(like, generator),
                 temperature=self.scheduler.config.temperature,
+                better=lambda x0: self.believed(x0, draft),
                 **self.scheduler.anchor,
             )
             kept = uniform(truth[:, :1, :1, :1], generator) < self.objective.posterior_share

@@ -26,6 +26,7 @@ class MotionObjective:
     kl_start: int = 6_000  # samples without KL, then as many in which it grows
     guess: float = 0.1  # regression of the posterior's mean from the condition
     doubt: float = 0.02  # likelihood of the measured correction under the draft's doubt
+    belief: float = 0.1  # error of the deviation that the hints let expect
     change: float = 0.2  # difference of neighbouring frames, where a batch has three or more
     draft_share: float = 0.1  # of the batch decoded from z = 0, so that the draft stays a picture
     posterior_share: float = 0.3  # of the batch in decoder tuning; the rest is sampled

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.acceleration import Beyond, hints
+from vidcm.models.belief import Belief
 from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS
 from vidcm.models.projection import project_flow
@@ -35,8 +36,9 @@ class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
     1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; condition: what the DiT sees of it
     [B*K, c, h/16, w/16]; doubt: how large a correction may be expected [B*K, 5, h/16, w/16], see
-    vidcm.models.motion_code; hints: what the frames beyond the pair tell, see vidcm.models.acceleration; tau [B*K];
-    present [B*K, 2]."""
+    vidcm.models.motion_code; hints: what the frames beyond the pair tell, see vidcm.models.acceleration; expected: what
+    both flows are expected to miss by them [B*K, 2, h/16, w/16], cells of the 1/4 grid, and hinted: their size, see
+    vidcm.models.belief; tau [B*K]; present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
@@ -44,6 +46,8 @@ class Draft:
     condition: Tensor
     doubt: Tensor
     hints: Tensor
+    expected: Tensor
+    hinted: Tensor
     tau: Tensor
     present: Tensor
 
@@ -86,7 +90,7 @@ class MotionContext(nn.Module):
     """What the two ends tell of the instant tau: a draft at 1/4 for the decoder, a condition at 1/16 for the DiT.
 
     `guess` regresses the posterior's mean from the condition: it trains the condition and serves as a diagnostic.
-    `doubt` says how large a correction of the starting flows may be expected.
+    `doubt` says how large a correction of the starting flows may be expected, `belief` which one the hints let expect.
     """
 
     def __init__(self, widths: tuple[int, ...], local: int, condition: int, latent: int, keys: int = 32):
@@ -104,6 +108,7 @@ class MotionContext(nn.Module):
         self.doubt = nn.Conv2d(condition, PARTS, 1)
         nn.init.zeros_(self.doubt.weight)
         nn.init.constant_(self.doubt.bias, -1.0)
+        self.belief = Belief()
 
     def fill(self, level: int, features: tuple[Tensor, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Stand a learned null in for the features of an absent end."""
@@ -136,7 +141,8 @@ class MotionContext(nn.Module):
         doubt = CERTAIN + self.doubt(condition).float().clamp(-5, 3).exp()
         across = (ends.flow_forward, ends.flow_backward)
         told = hints(ends.beyond, ends.pictures, across, flows, tau, doubt.detach())
-        return Draft(flows, warped, local, condition, doubt, told, tau, present)
+        believed = self.belief(told, doubt.detach(), tau)
+        return Draft(flows, warped, local, condition, doubt, told, *believed, tau, present)
 
     def look(self, ends: Ends, flows: tuple[Tensor, Tensor], quarter: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
         """The condition [B*K, condition, h/16, w/16]: the only place that compares the ends over a neighbourhood."""

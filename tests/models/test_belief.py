@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+
+from vidcm.models.acceleration import HINTS
+from vidcm.models.belief import MOST, Belief, disbelief
+from vidcm.models.motion_code import PARTS
+
+SIZE = (3, 5)
+
+
+@pytest.fixture
+def belief() -> Belief:
+    """Not as it begins, where it believes a fixed share of everything."""
+    torch.manual_seed(0)
+    net = Belief()
+    for weights in net.parameters():
+        torch.nn.init.normal_(weights, std=0.5)
+    return net.eval()
+
+
+def told(strayed: torch.Tensor, doubt: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """Hints of what things seem to stray by, [2 sides, 2, h, w] cells, everything else at random."""
+    rng = torch.Generator().manual_seed(seed)
+    sides = []
+    for side in strayed:
+        varies, misfit = (torch.rand(1, 1, *SIZE, generator=rng) for _ in range(2))
+        code = (side[None] / doubt[:, :2]).asinh()
+        sides.append(torch.cat((code, varies, misfit, torch.ones_like(varies)), dim=1))
+    return torch.cat(sides, dim=1)
+
+
+@pytest.fixture
+def doubt() -> torch.Tensor:
+    return 0.2 + torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(3)).expand(1, PARTS, *SIZE)
+
+
+@pytest.fixture
+def strayed() -> torch.Tensor:
+    return torch.randn(2, 2, *SIZE, generator=torch.Generator().manual_seed(4))
+
+
+def test_it_turns_with_the_picture(belief, doubt, strayed):
+    """Motion turned by any angle: what is expected of it turns by as much."""
+    angle = torch.tensor(0.7)
+    turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    expected, size = belief(told(strayed, doubt), doubt, torch.tensor([0.3]))
+    turned, size_turned = belief(told(torch.einsum("ij,sjhw->sihw", turn, strayed), doubt), doubt, torch.tensor([0.3]))
+    torch.testing.assert_close(turned, torch.einsum("ij,njhw->nihw", turn, expected), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(size_turned, size)
+    assert expected.abs().min() > 1e-4
+
+
+def test_time_run_backwards_is_expected_the_same(belief, doubt, strayed):
+    hints = told(strayed, doubt)
+    expected, _ = belief(hints, doubt, torch.tensor([0.3]))
+    backwards, _ = belief(torch.cat(hints.chunk(2, dim=1)[::-1], dim=1), doubt, torch.tensor([0.7]))
+    torch.testing.assert_close(backwards, expected)
+    other, _ = belief(torch.cat(hints.chunk(2, dim=1)[::-1], dim=1), doubt, torch.tensor([0.3]))
+    assert (other - expected).abs().max() > 1e-3
+
+
+def test_nothing_is_expected_of_a_side_that_is_not_there(belief, doubt, strayed):
+    hints = told(strayed, doubt)
+    hints[:, HINTS // 2 :] = 0  # no frame after: all of its channels are zero
+    expected, _ = belief(hints, doubt, torch.tensor([0.5]))
+    along = (expected[0] * strayed[0]).sum(0).abs()
+    torch.testing.assert_close(along, expected[0].norm(dim=0) * strayed[0].norm(dim=0), atol=1e-5, rtol=1e-4)
+    nothing, none = belief(torch.zeros_like(hints), doubt, torch.tensor([0.5]))
+    assert nothing.abs().max() == 0
+    assert none.abs().max() == 0
+
+
+def test_what_it_begins_with(doubt, strayed):
+    """A fixed share of both sides, in cells: whatever the doubt that they are written in."""
+    expected, size = Belief()(told(strayed, doubt), doubt, torch.tensor([0.5]))
+    torch.testing.assert_close(expected[0], 0.2 * strayed.sum(0), atol=1e-5, rtol=1e-4)
+    lengths = strayed.square().sum((0, 1)) / 2
+    torch.testing.assert_close(size[0, 0], (lengths + 0.02**2).sqrt(), atol=1e-5, rtol=1e-4)
+
+
+def test_disbelief_is_relative_to_the_hints_and_bounded():
+    size, true = torch.full((2, 1, 1, 1), 0.95), torch.zeros(2, 2, 1, 1)
+    missed = torch.tensor([0.5, 1e6]).view(2, 1, 1, 1).expand(2, 2, 1, 1)
+    torch.testing.assert_close(disbelief(missed, size, true), torch.tensor([0.125, MOST - 0.5]))
+
+
+def test_it_learns_to_believe_what_both_sides_tell(doubt):
+    """Truth: the smaller of the two where they agree in direction, else nothing. Found by descent, and in directions
+    that were never shown."""
+    torch.manual_seed(1)
+    net, rng = Belief(), torch.Generator().manual_seed(5)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+
+    def batch(direction: float) -> tuple[torch.Tensor, torch.Tensor]:
+        length = torch.randn(2, 1, *SIZE, generator=rng)
+        along = torch.tensor([math.cos(direction), math.sin(direction)]).view(1, 2, 1, 1)
+        agreed = (length[0].sign() == length[1].sign()) * length.abs().amin(0) * length[0].sign()
+        return told(length * along, doubt), agreed * along
+
+    def error(direction: float) -> torch.Tensor:
+        hints, true = batch(direction)
+        return disbelief(*net(hints, doubt, torch.tensor([0.5])), true).mean()
+
+    before = torch.stack([error(2.0) for _ in range(40)]).mean()
+    for _ in range(250):
+        optimizer.zero_grad()
+        error(0.0).backward()
+        optimizer.step()
+    after = torch.stack([error(2.0) for _ in range(40)]).mean()
+    assert after < 0.4 * before

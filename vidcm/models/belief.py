@@ -1,0 +1,71 @@
+"""How much to believe of what the frames beyond a pair tell.
+
+    expected = g(one side, the other, tau) * strayed(one side) + g(the other, the one, 1 - tau) * strayed(the other)
+
+`strayed` is by how much things stray from even motion at tau were the acceleration that one side shows a steady one
+(vidcm/models/acceleration.py). It mostly is not: what changed speed before the pair goes on evenly within it, and both
+sides then tell different things. `g` sees how large both are and how well they agree, numbers that no turn and no
+mirror changes, and treats both sides alike: what it learns of one direction holds in every one, forwards as backwards.
+That is why it finds more in the same footage than the DiT, which has to learn each direction by itself
+(docs/log.md, 45).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from vidcm.models.acceleration import FINE
+
+SEEN = 16
+LEAST = 0.02  # cells of the 1/4 grid: hints smaller than that do not tell how well they agree
+MOST = 8.0  # of anything that `g` sees
+
+
+def length(vector: Tensor) -> Tensor:
+    """[N, 2, h, w] -> [N, 1, h, w]; its derivative is finite at zero."""
+    return (vector.square().sum(1, keepdim=True) + 1e-12).sqrt()
+
+
+def compressed(cells: Tensor) -> Tensor:
+    return (cells / FINE).asinh()
+
+
+def disbelief(expected: Tensor, size: Tensor, true: Tensor) -> Tensor:
+    """What `g` is trained for: the error of the expected deviation [N, 2, h, w] in sizes of the hints, robust: [N]."""
+    missed = ((expected - true) / (size + FINE / 2)).clamp(-MOST, MOST)
+    return F.huber_loss(missed, torch.zeros_like(missed), reduction="none").flatten(1).mean(1)
+
+
+class Belief(nn.Module):
+    def __init__(self, width: int = 48):
+        super().__init__()
+        self.g = nn.Sequential(
+            nn.Conv2d(SEEN, width, 1), nn.SiLU(), nn.Conv2d(width, width, 1), nn.SiLU(), nn.Conv2d(width, 1, 1)
+        )
+        nn.init.zeros_(self.g[-1].weight)
+        nn.init.constant_(self.g[-1].bias, 0.2)
+
+    def forward(self, hints: Tensor, doubt: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+        """hints [N, HINTS, h, w]; doubt [N, PARTS, h, w]; tau [N]. Returns what both flows are expected to miss,
+        [N, 2, h, w], and the size of the hints [N, 1, h, w], in cells of the 1/4 grid; zero where there are none."""
+        with torch.autocast(hints.device.type, enabled=False):
+            hints, doubt, when = hints.float(), doubt.float(), tau.float().view(-1, 1, 1, 1)
+            sides = hints.chunk(2, dim=1)
+            codes, varies, misfits, there = zip(*(side.split((2, 1, 1, 1), dim=1) for side in sides), strict=True)
+            strayed = [code.clamp(-6, 6).sinh() * doubt[:, :2] for code in codes]
+            lengths = [length(x) for x in strayed]
+            size = ((lengths[0].square() + lengths[1].square()) / 2 + LEAST**2).sqrt()
+            agreement = (strayed[0] * strayed[1]).sum(1, keepdim=True) / size.square()
+            gap, unsure = compressed(length(strayed[0] - strayed[1])), doubt[:, :2].mean(1, keepdim=True).log()
+            rough = size.clamp(min=FINE / 2)
+            weights = {name: weight.float() for name, weight in self.g.named_parameters()}
+            expected = torch.zeros_like(strayed[0])
+            for own, other, since in ((0, 1, when), (1, 0, 1 - when)):
+                both = (own, other)
+                seen = [compressed(lengths[i]) for i in both] + [lengths[i] / size for i in both] + [agreement]
+                seen += [FINE * varies[i].sinh() / rough for i in both] + [varies[i] for i in both]
+                seen += [misfits[i] for i in both] + [there[i] for i in both] + [since.expand_as(gap), unsure, gap]
+                share = functional_call(self.g, weights, torch.cat(seen, dim=1).clamp(-MOST, MOST))
+                expected = expected + there[own] * share * strayed[own]
+        return expected, size * torch.maximum(*there)
