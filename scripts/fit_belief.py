@@ -2,9 +2,8 @@
 
     python scripts/fit_belief.py MODEL LATENTS [--steps 1200]
 
-Stage 1 of training (configs/runs/motion_vae.yaml) learns it with the rest of the VAE; this is for a VAE that was
-trained before, or whose hints changed. LATENTS: the folder of shards that a later stage left beside its run. The DiT
-sees what is believed, and is to be trained anew or further.
+Stage 1 of training (configs/runs/motion_vae.yaml) learns it with the rest of the VAE; this is for a VAE from before
+there was a belief, or to fit it to other footage. LATENTS: the folder of shards that a later stage left beside its run.
 """
 
 from itertools import islice
@@ -29,6 +28,7 @@ def main(model: Path, latents: Path, steps: int, lr: float) -> None:
     from vidcm.models.motion_vae import rows
     from vidcm.training.latents import LatentBatches
 
+    give_one(model / "vae")
     family = MotionFamily.load(model)
     vae, belief = family.vae, family.vae.context.belief
     seen = vae.config.condition_channels
@@ -50,6 +50,19 @@ def main(model: Path, latents: Path, steps: int, lr: float) -> None:
         if step % 100 == 0 or step == steps - 1:
             print(f"step {step}/{steps}  loss {loss.item():.4f}")
     vae.save_pretrained(model / "vae")
+
+
+def give_one(vae: Path) -> None:
+    """Weights of a VAE from before there was a belief: with one that has learned nothing."""
+    from safetensors.torch import load_file, save_file
+
+    from vidcm.families.checkpoint import WEIGHTS
+    from vidcm.models.belief import Belief
+
+    weights = load_file(vae / WEIGHTS)
+    new = {f"context.belief.{name}": tensor for name, tensor in Belief().state_dict().items()}
+    if not new.keys() <= weights.keys():
+        save_file({**weights, **new}, vae / WEIGHTS, metadata={"format": "pt"})
 
 
 if __name__ == "__main__":

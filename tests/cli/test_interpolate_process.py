@@ -18,7 +18,9 @@ def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[s
     """A long interpolation that has begun to write."""
     write_video(source, 400)
     # A test run that was itself put in the background has SIGINT ignored, and hands that down: put it back.
-    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    code = (
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import process; process()"
+    )
     command = [sys.executable, "-c", code, "interpolate", source, "-o", out]
     process = subprocess.Popen(
         [*map(str, command), "--factor", "8", "--model", str(model)], stderr=subprocess.PIPE, text=True
@@ -50,7 +52,9 @@ def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: P
 
     write_video(source, 61)
     asked = [source, "--factor", "8", "--steps", "0", "--model", model, "--cuts", "off"]
-    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import main; main()"
+    code = (
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import process; process()"
+    )
     command = [sys.executable, "-c", code, "interpolate", *asked, "-o", out]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
@@ -79,7 +83,7 @@ def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkey
     write_video(source, 20)
     asked = [source, "--factor", "2", "--model", model, "--steps", "0"]
     short = "from vidcm.interpolation import segments; segments.FRAMES = segments.LEAST_FRAMES = 8; "
-    code = f"{short}from vidcm.cli.main import main; main()"
+    code = f"{short}from vidcm.cli.main import process; process()"
     first, second = ended = in_two_processes(["-c", code, "interpolate", "-o", out, *asked])
     succeeded(ended)
     assert first.stdout.startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")

@@ -188,7 +188,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
 
 LEFT = """
 import atexit, sys
-from vidcm.cli.main import main
+from vidcm.cli.main import process
 class Kept:
     def __del__(self, write=sys.stderr.write): write("taken apart;")
 kept = Kept()
@@ -200,7 +200,7 @@ def late():
     atexit.register(lambda: print("atexit", file=sys.stderr, end=";"))
     click.echo("all " * 5000)
 m.LazyGroup.get_command = lambda self, ctx, name: late
-main()
+process()
 """
 
 
@@ -211,3 +211,11 @@ def test_the_process_ends_when_all_is_said_and_is_not_taken_apart() -> None:
     wrong = subprocess.run([sys.executable, "-c", LEFT, "late", "--bogus"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "taken apart" not in wrong.stderr
+
+
+def test_a_program_that_runs_the_command_line_ends_as_it_likes() -> None:
+    code = "import atexit, sys; atexit.register(print, 'atexit'); sys.argv[1:] = ['models']\n"
+    code += "from vidcm.cli.main import main\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    print('caught', end.code)\nsys.exit(7)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.splitlines()[-2:]) == (7, ["caught 0", "atexit"]), run.stderr

@@ -3,10 +3,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 
-from vidcm.core.ahead import ahead
+from vidcm.core.ahead import Shared, ahead
 
 
 def threads() -> int:
@@ -153,4 +154,21 @@ def test_an_interrupt_at_any_moment_ends_both_threads():
     deadline = time.monotonic() + 30
     while threads() and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert threads() == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals interrupt no wait there")
+def test_an_interrupt_that_swallows_the_last_token_is_raised_and_no_more(monkeypatch):
+    """It may come when the token that tells of the thread's end has been taken, and nothing was made of it yet."""
+
+    class Swallowing(SimpleQueue):
+        def get(self, *args, **settings):
+            super().get(*args, **settings)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidcm.core.ahead.Shared", lambda: Shared(ended=Swallowing()))
+    running = ahead(iter(range(3)))
+    next(running)
+    with pytest.raises(KeyboardInterrupt):
+        running.close()
     assert threads() == 0

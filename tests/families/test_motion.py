@@ -48,15 +48,21 @@ def test_motion_is_found_at_two_thirds_of_the_size_within_bounds(size, wanted):
     assert working_size(*size) == wanted
 
 
-@pytest.mark.parametrize(("height", "preset"), [(384, "fine"), (400, "medium")])
-def test_single_pixels_are_matched_on_small_pictures_alone(height, preset, monkeypatch):
+@pytest.mark.parametrize(
+    ("size", "finer", "preset"),
+    [((256, 448), 1, "fine"), ((576, 608), 1, "fine"), ((576, 608), 1.5, "fine"), ((600, 640), 1, "medium")],
+)
+def test_single_pixels_are_matched_on_small_pictures_alone(size, finer, preset, monkeypatch):
+    """Usually small: where motion is looked for finer than usual it is not looked for less."""
     asked = []
     monkeypatch.setattr(
         motion_look, "dis_flow", lambda a, b, name: asked.append(name) or np.zeros((2, *a.shape), np.float32)
     )
-    frame = np.zeros((height, 448), np.uint8)
-    assert motion_look.flows_between([frame], [frame]).shape == (1, 2, height // 4, 112)
-    assert asked == [preset]
+    first, last = (motion_look.Look(torch.zeros(1, 3, *size), finer) for _ in range(2))
+    height, width = first.small.shape[-2:]
+    assert first.motion_to(last).shape == (1, 2, height // 4, width // 4)
+    measure(torch.zeros(1, 3, 400, 448), torch.zeros(1, 3, 400, 448))
+    assert asked == [preset, "medium"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from vidcm.interpolation.render import Renderer, Tally
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.overlays import OverlayFinder
 from vidcm.media.reader import read_clip
 
 from .titles import RATE, STEP, frames_of, ground, letters, moves, picture, write
@@ -109,6 +110,21 @@ def test_on_twos_a_title_is_known_a_picture_late_at_most():
 
     assert known_from(1) == 10
     assert known_from(2) <= 11
+
+
+def test_a_picture_that_changes_slowly_is_no_picture_that_is_shown_again():
+    """Half a grey level a frame, as in a fade at 60 frames a second: every other one is another picture."""
+    seen = []
+
+    class Counting(OverlayFinder):
+        def add(self, luma):
+            seen.append(luma)
+            return super().add(luma)
+
+    watched, every_other = relay.Relay(Counting), np.indices((90, 160)).sum(0) % 2
+    for index in range(20):  # before the next finder begins
+        watched.add(index, (60 + (index + every_other) // 2).astype(np.uint8))
+    assert len(seen) == 10
 
 
 @pytest.mark.parametrize("place", [5, BLOCK - 3])

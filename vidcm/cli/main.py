@@ -159,10 +159,15 @@ def cli(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line on sys.argv; ends the process with the exit code."""
+    """Run the command line on sys.argv; raises SystemExit with the exit code."""
+    cli(prog_name="vidcm")
+
+
+def process() -> None:
+    """What a process is that runs the command line and nothing else: it ends with it."""
     with leaving_at_once():
-        cli(prog_name="vidcm")
+        main()
 
 
 if __name__ == "__main__":
-    main()
+    process()

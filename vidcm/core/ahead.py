@@ -28,13 +28,20 @@ class End(NamedTuple):
 @dataclass
 class Shared(Generic[T]):
     """What both threads know. waiting: items on their way; room: a token for each that may still be; go: whether to
-    begin; ended: a token when the thread is through; is_over: whether nobody wants items any more."""
+    begin; is_through: whether the thread is, and ended: a token then, to be woken by, which an interrupt may swallow;
+    is_over: whether nobody wants items any more."""
 
     waiting: "SimpleQueue[Item[T] | End]" = field(default_factory=SimpleQueue)
     room: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
     go: "SimpleQueue[bool]" = field(default_factory=SimpleQueue)
     ended: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
+    is_through: bool = False
     is_over: bool = False
+
+    def end(self) -> None:
+        """Of the thread."""
+        self.is_through = True
+        self.ended.put(None)
 
 
 def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
@@ -78,11 +85,9 @@ def _wait(shared: Shared[Any]) -> None:
 
     An interrupted `Thread.join` may take a thread for dead that is not, so it comes after."""
     interrupt: KeyboardInterrupt | None = None
-    is_ended = False
-    while not is_ended:
+    while not shared.is_through:
         try:
             shared.ended.get(timeout=POLL_S)
-            is_ended = True
         except Empty:
             continue
         except KeyboardInterrupt as raised:
@@ -94,7 +99,7 @@ def _wait(shared: Shared[Any]) -> None:
 def _run(items: Iterator[T], shared: Shared[T]) -> None:
     error: BaseException | None = None
     if not shared.go.get():
-        shared.ended.put(None)
+        shared.end()
         return
     try:
         for item in items:
@@ -109,7 +114,7 @@ def _run(items: Iterator[T], shared: Shared[T]) -> None:
         except BaseException as raised:
             error = error or raised
         _put(shared, End(error))
-        shared.ended.put(None)
+        shared.end()
 
 
 def _close(items: Iterator[Any]) -> None:

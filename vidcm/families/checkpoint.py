@@ -46,8 +46,8 @@ def _load_weights(kind: Any, part: Path) -> Any:
         module.load_state_dict(tensors, strict=True)
     except Exception as error:  # safetensors and load_state_dict raise several kinds, all meaning: not these weights
         raise UserError(
-            f"{part / WEIGHTS} does not hold the weights of {kind.__name__} as this version has them: take another copy, "
-            f"or, if they were tuned with an earlier version, tune anew: {_line(error)}"
+            f"{part / WEIGHTS} does not hold the weights of {kind.__name__}: take another copy or, if they were tuned "
+            f"with an earlier version, tune anew ({_line(error)})"
         ) from error
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:

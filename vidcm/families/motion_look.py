@@ -24,6 +24,7 @@ class Look:
     def __init__(self, frame: Tensor, finer: float = 1.0) -> None:
         small = resize(frame, working_size(*frame.shape[-2:], finer))
         self.small = small.clone() if small.data_ptr() == frame.data_ptr() else small
+        self._preset = preset_for(min(working_size(*frame.shape[-2:])))
         self._motion: WeakKeyDictionary[Look, Tensor] = WeakKeyDictionary()
 
     @cached_property
@@ -33,7 +34,7 @@ class Look:
     def motion_to(self, other: "Look") -> Tensor:
         """On the 1/4 grid, [B, 2, h, w] in its cells."""
         if other not in self._motion:
-            self._motion[other] = flows_between(self.luma, other.luma).to(self.small.device)
+            self._motion[other] = flows_between(self.luma, other.luma, self._preset).to(self.small.device)
         return self._motion[other]
 
     def differs(self, other: "Look") -> Tensor:
@@ -43,7 +44,7 @@ class Look:
 
 def measure(a: Tensor, b: Tensor) -> Tensor:
     """Motion a -> b of working-size frames [N, 3, H, W] on the 1/4 grid: [N, 2, H/4, W/4], by OpenCV's DIS."""
-    return flows_between(luma(a), luma(b)).to(a.device)
+    return flows_between(luma(a), luma(b), preset_for(min(a.shape[-2:]))).to(a.device)
 
 
 def luma(frames: Tensor) -> list[np.ndarray]:
@@ -51,9 +52,13 @@ def luma(frames: Tensor) -> list[np.ndarray]:
     return [grey(x) for x in (255 * frames).round().byte().permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def flows_between(a: list[np.ndarray], b: list[np.ndarray]) -> Tensor:
-    found = (dis_flow(x, y, "fine" if min(x.shape) <= FINE_SIDE else "medium") for x, y in zip(a, b, strict=True))
-    return torch.from_numpy(np.stack([reduce_flow(flow, 4) for flow in found]))
+def preset_for(short: int) -> str:
+    """short: side of the usual working size; where finer motion is looked for than that, it is not looked for less."""
+    return "fine" if short <= FINE_SIDE else "medium"
+
+
+def flows_between(a: list[np.ndarray], b: list[np.ndarray], preset: str) -> Tensor:
+    return torch.from_numpy(np.stack([reduce_flow(dis_flow(x, y, preset), 4) for x, y in zip(a, b, strict=True)]))
 
 
 def motion_between(start: Look | None, end: Look | None, like: Look) -> Tensor:

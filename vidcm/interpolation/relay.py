@@ -23,36 +23,40 @@ def begin_for(index: int) -> int:
     return max(0, index // BLOCK * BLOCK - WARM)
 
 
+class Watch:
+    """A finder, and the picture that it saw last: what is compared with that one, however slowly it changes."""
+
+    def __init__(self, finder: OverlayFinder, luma: np.ndarray, small: np.ndarray) -> None:
+        self._finder, self._seen, self._evidence = finder, small, finder.add(luma)
+
+    def add(self, luma: np.ndarray, small: np.ndarray) -> Evidence:
+        """small: the luma at SMALL. The same evidence as before where the picture is shown again."""
+        apart = cv2.blur(cv2.absdiff(self._seen, small).astype(np.float32), (AROUND, AROUND)).max()
+        if apart >= AGAIN:
+            self._seen, self._evidence = small, self._finder.add(luma)
+        return self._evidence
+
+
 class Relay:
     """Feed it the luma of all frames in order, from `begin_for` one on, with their indices in the file."""
 
     def __init__(self, finder: Callable[[], OverlayFinder] = OverlayFinder) -> None:
         self._new = finder
-        self._now, self._next = finder(), None
+        self._now: Watch | None = None
+        self._next: Watch | None = None
         self._block, self._index = -1, 0
-        self._last: np.ndarray | None = None
-        self._evidence: Evidence | None = None
-        self._coming: Evidence | None = None  # of the next finder
 
     def add(self, index: int, luma: np.ndarray) -> Evidence:
-        """index: negative for a frame that is put in and has none: it counts with the one before it. The same evidence
-        as for the frame before where a picture is shown again."""
+        """index: negative for a frame that is put in and has none: it counts with the one before it."""
         self._index = index if index >= 0 else self._index
         block, place = divmod(self._index, BLOCK)
         if block != self._block:
             self._now, self._next, self._block = self._next or self._now, None, block
-            self._evidence, self._coming = self._coming or self._evidence, None
-        is_again, is_new = self._is_again(luma), self._next is None and place >= BLOCK - WARM
-        if is_new:
-            self._next = self._new()
-        if self._next is not None and (is_new or not is_again):  # a part begins with this very picture
-            self._coming = self._next.add(luma)
-        if self._evidence is None or not is_again:
-            self._evidence = self._now.add(luma)
-        return self._evidence
-
-    def _is_again(self, luma: np.ndarray) -> bool:
-        last, self._last = self._last, cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA)
-        if last is None:
-            return False
-        return bool(cv2.blur(cv2.absdiff(last, self._last).astype(np.float32), (AROUND, AROUND)).max() < AGAIN)
+        small = cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA)
+        if self._next is not None:
+            self._next.add(luma, small)
+        elif place >= BLOCK - WARM:
+            self._next = Watch(self._new(), luma, small)
+        if self._now is None:
+            self._now = Watch(self._new(), luma, small)
+        return self._now.add(luma, small)
