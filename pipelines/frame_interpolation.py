@@ -20,7 +20,7 @@ from vidcm.core.shipped import shipped
 from vidcm.core.times import edm_angles
 from vidcm.families.motion import Batch, MotionFamily
 from vidcm.families.motion_look import Look
-from vidcm.models.attention import attention_backend
+from vidcm.models.attention import preferring
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.motion_vae import MotionVAE, rows, unrows
@@ -227,7 +227,7 @@ class FrameInterpolationPipeline(DiffusionPipeline):
         both = ExitStack()
         both.enter_context(self.precision())
         if self.device.type == "cpu":
-            both.enter_context(attention_backend("rows"))
+            both.enter_context(preferring("rows"))
         return both
 
     def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Callable[[int, tuple], Tensor]:

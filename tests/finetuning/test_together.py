@@ -13,7 +13,6 @@ from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
 
 WEIGHTS = "1-pictures/model/vae/diffusion_pytorch_model.safetensors"
-SEED = 2  # crosses no kink of the loss in these steps: 5e-5 of what weights move, with other seeds up to a fiftieth
 NETWORK = "1-motion/model/transformer/diffusion_pytorch_model.safetensors"
 
 
@@ -45,14 +44,14 @@ def words(dataset, model) -> list[str | Path]:
 
 @pytest.mark.slow
 def test_two_processes_tune_as_one_and_speak_with_one_voice(dataset, words, config, tmp_path):
-    first, second = together(*words, "-o", tmp_path / "two", "--json", "--seed", str(SEED))
+    first, second = together(*words, "-o", tmp_path / "two", "--json")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "tuning pictures: 4 steps of 4 clips, fp32" in first.stderr
     assert first.stderr.count("validation after 4 steps") == 1
     assert json.loads(first.stdout)["event"] == "done"
     assert second.stdout == ""
     assert not any(word in second.stderr for word in ("validation", "tuning", "step 4"))  # torch may warn
-    finetune(dataset, tmp_path / "one", config, steps=4, batch_size=4, evaluations=6, seed=SEED)
+    finetune(dataset, tmp_path / "one", config, steps=4, batch_size=4, evaluations=6)
     assert_alike(tmp_path / "one", tmp_path / "two")
 
 

@@ -1,4 +1,5 @@
 import logging
+import threading
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from vidcm.models.attention import (
     attention_backend,
     check_backend,
     default_backend,
+    preferring,
     probe,
 )
 
@@ -131,3 +133,19 @@ def test_xformers_equals_sdpa_on_cuda():
     with attention_backend("xformers"):
         fast = attention(q, k, v)
     torch.testing.assert_close(fast.cpu().float(), by_hand(*tokens()), atol=5e-3, rtol=5e-3)
+
+
+def test_what_is_preferred_gives_way_to_what_is_forced_and_stays_in_its_thread(monkeypatch):
+    asked = []
+    for name in ("sdpa", "math", "rows"):
+        monkeypatch.setitem(BACKENDS, name, lambda q, k, v, name=name: asked.append(name) or v)
+    q = torch.zeros(1, 1, 4, 8)
+    with preferring("rows"):
+        attention(q, q, q)
+        with attention_backend("math"):
+            attention(q, q, q)
+        other = threading.Thread(target=attention, args=(q, q, q))
+        other.start()
+        other.join()
+    attention(q, q, q)
+    assert asked == ["rows", "math", "sdpa", "sdpa"]

@@ -2,12 +2,13 @@
 
 `xformers` where it is installed and a CUDA device runs it, PyTorch's fused `sdpa` elsewhere, `math` (plain matrix
 products) where forward-mode derivatives must pass: fused kernels have no JVP. `rows` is for a CPU in bf16, where it
-takes half the time of the fused kernel; a pipeline asks for it, since its roundings are others.
+takes half the time of the fused kernel; a pipeline asks for it in its thread, since its roundings are others.
 """
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -61,7 +62,8 @@ BACKENDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "rows": _rows,
 }
 PLAIN = ("sdpa", "rows")  # leave the calls of other libraries' networks alone
-_forced: str | None = None
+_forced: str | None = None  # of the whole process
+_preferred: ContextVar[str | None] = ContextVar("preferred attention", default=None)  # of a thread
 
 
 @cache
@@ -106,6 +108,16 @@ def attention_backend(name: str) -> Iterator[None]:
         _forced = before
 
 
+@contextmanager
+def preferring(name: str) -> Iterator[None]:
+    """Compute our attention inside the block, in this thread, with a backend, unless `attention_backend` names one."""
+    token = _preferred.set(name)
+    try:
+        yield
+    finally:
+        _preferred.reset(token)
+
+
 def check_backend(name: str, device_type: str) -> None:
     """Raises UserError for a backend that is not known, or does not serve on a device when it is tried."""
     if name not in BACKENDS:
@@ -136,4 +148,4 @@ class Routed(TorchFunctionMode):
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """q [B, heads, N, D], k and v [B, heads, M, D] -> [B, heads, N, D]; softmax(q k^T / sqrt(D)) v."""
-    return BACKENDS[_forced or default_backend(q.device.type)](q, k, v)
+    return BACKENDS[_forced or _preferred.get() or default_backend(q.device.type)](q, k, v)
