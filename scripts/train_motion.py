@@ -101,7 +101,11 @@ def steps_for(seconds: float, stage: str, out: Path, given: dict[str, str]) -> i
     """How many steps of a stage take so long on this machine; timed once, so that a run that goes on has as many."""
     plan = out / f"motion-{stage}-plan.json"
     if plan.is_file():
-        return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
+        planned = json.loads(plan.read_text(encoding="utf-8"))
+        if planned["seconds"] != seconds:
+            told = f"{stage}: {planned['steps']} steps in {planned['seconds'] / 60:.1f} minutes, as planned before"
+            print(f"{told}, not {seconds / 60:.1f}: delete {out} to plan anew", file=sys.stderr, flush=True)
+        return int(planned["steps"])
     trial = out / f"motion-{stage}-trial"
     short = {"steps": str(TRIAL), "log_every": "1", "save_every": str(TRIAL), "efficiency": "false", "last_stage": "0"}
     train(stage, {**given, **short, "out": str(trial)}, "--auto-resume")

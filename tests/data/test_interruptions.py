@@ -145,3 +145,21 @@ def test_where_an_end_is_absent_nothing_interrupts(scenes):
     config = replace(SMALL, absent=1.0)
     plain, found = (Batches(replace(config, flash=share), scenes).batch(0) for share in (0.0, 1.0))
     assert all(torch.equal(plain[name], found[name]) for name in plain)
+
+
+def test_what_lies_beyond_a_cut_is_of_another_source(make_cache):
+    """Also where most of an epoch is one clip."""
+    cache = make_cache(
+        long=(np.tile(scene_frames(0), (8, 1, 1, 1)), "train", None), short=(scene_frames(1), "train", None)
+    )
+    pool = Batches(SMALL, cache).source.pool
+    for number in range(pool.samples_per_epoch):
+        other = pool.elsewhere(number)
+        own = {clip.file for clip, _ in pool.anchors(number)}
+        assert other is None or not own & {clip.file for clip, _ in other}
+
+
+def test_of_one_source_there_is_nothing_beyond_a_cut(make_cache):
+    alone = make_cache(long=(scene_frames(0), "train", None))
+    cut, plain = (Batches(replace(SMALL, cut=share), alone).batch(0) for share in (1.0, 0.0))
+    assert all(torch.equal(cut[name], plain[name]) for name in plain)

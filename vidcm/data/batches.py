@@ -59,11 +59,11 @@ class Batches:
         `data.cut` also those of the shot beyond a cut."""
         size, pool = self.config.batch_size, self.source.pool
         first = (step * self.world + self.rank) * size
-        numbers = list(range(first, first + size))
+        numbers = range(first, first + size)
+        anchors = [pool.anchors(number) for number in numbers]
         if self.config.cut:
-            numbers += [pool.elsewhere(number) for number in numbers]
-        anchors = (pool.anchors(number) for number in numbers)
-        return sorted({clip.file for pair in anchors for clip, _ in pair})
+            anchors += [pool.elsewhere(number) or [] for number in numbers]
+        return sorted({clip.file for each in anchors for clip, _ in each})
 
     def iterate(self, start: int = 0, *, workers: int | None = None) -> Iterator[dict[str, Tensor]]:
         """The batches of steps start, start + 1, ... without end, made ahead of need by worker processes.

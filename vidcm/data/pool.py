@@ -62,10 +62,17 @@ class ClipPool:
         epoch, place = divmod(number, self.samples_per_epoch)
         return [self._readable(self._order(epoch), at) for at in (2 * place, 2 * place + 1)]
 
-    def elsewhere(self, number: int) -> int:
-        """The sample half an epoch away: another shot, for what lies beyond a cut in sample `number`."""
+    def elsewhere(self, number: int) -> list[tuple[Clip, int]] | None:
+        """Anchors as for a sample, of other sources than those of sample `number`: the next ones in the epoch's order
+        from half an epoch away on, for what lies beyond a cut in it. None where there is no other source."""
         epoch, place = divmod(number, self.samples_per_epoch)
-        return epoch * self.samples_per_epoch + (place + self.samples_per_epoch // 2) % self.samples_per_epoch
+        sources = {clip.source for clip, _ in self.anchors(number)}
+        far = place + self.samples_per_epoch // 2
+        for step in range(self.samples_per_epoch):
+            anchors = self.anchors(epoch * self.samples_per_epoch + (far + step) % self.samples_per_epoch)
+            if not any(clip.source in sources for clip, _ in anchors):
+                return anchors
+        return None
 
     def _readable(self, order: np.ndarray, place: int) -> tuple[Clip, int]:
         for step in range(len(order)):

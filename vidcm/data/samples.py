@@ -101,8 +101,8 @@ def _interrupted(rng, config: DataConfig, pool: ClipPool, number: int, drawn: Dr
     chance = rng.random()
     if chance < config.flash:
         return flashed(rng, drawn)
-    if chance < config.flash + config.cut:
-        other = _real(rng, config, pool, pool.anchors(pool.elsewhere(number)), len(drawn.tau))
+    if chance < config.flash + config.cut and (anchors := pool.elsewhere(number)):
+        other = _real(rng, config, pool, anchors, len(drawn.tau))
         return joined(rng, drawn, replace(other, frames=_photometric(rng, config, other.frames)))
     return drawn
 
