@@ -8,6 +8,7 @@ import pytest
 
 from vidcm.core.errors import UserError
 from vidcm.interpolation.plan import Factor, PlannedFrame, Rate, gaps, parse_factor, parse_rate, plan
+from vidcm.interpolation.slow_motion import SlowMotion
 
 FILM, NTSC_FILM, NTSC_60 = Fraction(24), Fraction(24000, 1001), Fraction(60000, 1001)
 
@@ -178,3 +179,12 @@ def test_factors_are_read_exactly(text, factor):
 def test_a_factor_that_is_none_says_so_in_one_line(text):
     with pytest.raises(UserError, match=r"^--factor must be"):
         parse_factor(text)
+
+
+@pytest.mark.parametrize("rule", [Factor(3), Rate(25), SlowMotion(3)])
+def test_plain_numbers_are_divided_as_exactly_as_fractions(rule):
+    number = next(iter(vars(rule).values()))
+    assert isinstance(number, Fraction)
+    exact, source = type(rule)(Fraction(number)), constant(FILM, 5)
+    assert list(plan(rule, source)) == list(plan(exact, source))
+    assert all(isinstance(step, Fraction) for step in rule.steps(Fraction(1, 24)))
