@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from vidcm import families, losses
 from vidcm.cli import doctor, main, models
+from vidcm.cli.model_path import ModelPath
+from vidcm.core.shipped import shipped
 from vidcm.families.motion import MotionFamily
 
 
@@ -94,3 +96,13 @@ def test_the_doctor_fails_without_a_shipped_model(package: Path) -> None:
     answer = CliRunner().invoke(main.cli, ["doctor"])
     assert answer.exit_code == 1
     assert "--model" in answer.output
+
+
+def test_a_shipped_model_is_meant_by_its_name_unless_a_folder_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = ModelPath()
+    assert named.convert("clip", None, None) == shipped("clip")
+    assert named.convert("mine", None, None) == Path("mine")
+    assert named.convert("../assets", None, None) == Path("../assets")
+    (tmp_path / "clip").mkdir()
+    assert named.convert("clip", None, None) == Path("clip")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.families.tiny_video import write
 from vidcm import families
 from vidcm.cli.main import cli
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.data.clip import Clip
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.heldout import ClipShape, Held, real_clips
@@ -231,5 +231,5 @@ def test_what_cannot_be_tuned_is_told_in_one_line(words, code, told, filmed, tmp
 
 def test_what_is_for_generators_is_refused_for_the_motion_model(filmed, model, tmp_path):
     for name, value in (("lora", 4), ("num_frames", 17), ("size", "64x64"), ("prompt", "a ball")):
-        with pytest.raises(UserError, match=rf"{name.replace('_', '-')} is for generators"):
+        with pytest.raises(WrongUse, match=rf"{name.replace('_', '-')} is for generators"):
             finetune(filmed.folder, tmp_path / "run", FinetuneConfig(str(model), **{name: value}))

@@ -6,11 +6,17 @@ import pytest
 
 from vidcm.media import deep
 from vidcm.media.colour import BT601, BT709, BT2020, FULL, LIMITED, Colour, Converter
-from vidcm.media.deep import depth_of, frame_of, middle_format, overshoots, planes_of
+from vidcm.media.deep import depth_of, frame_of, middle_format, overshoots
 
 LUMA = {BT601: (0.299, 0.114), BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # of red and blue
 FORMATS = [f"yuv{chroma}p{depth}le" for chroma in (420, 422, 444) for depth in (10, 12)]
 COLOURS = [(1, 0, 0), (0, 1, 0), (0.08, 0.16, 0.8), (0.5, 0.5, 0.5), (1, 1, 1), (0, 0, 0), (0.801, 0.702, 0.103)]
+
+
+def planes_of(frame: av.VideoFrame) -> np.ndarray:
+    """The samples of a planar 16-bit frame without subsampling, uint16 [H, W, C]."""
+    lines = (np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes)
+    return np.stack(list(lines), axis=-1)
 
 
 def closed_form(rgb, matrix: int, is_full: bool, depth: int) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE, Temperature
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.generation_config import GIVEN, GenerationConfig
@@ -77,7 +78,7 @@ def interpolation(
 
 @command.command()
 @click.argument("dataset", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--model", help="Model directory.  [default: the shipped clip model]")
+@click.option("--model", type=ModelPath(), help="Model directory.  [default: the shipped clip model]")
 @click.option("--split", help=f"Clips of this split are held against: val or train.  [default: {GENERATION.split}]")
 @click.option("--clips", type=click.IntRange(1), help=f"How many, evenly over all.  [default: {GENERATION.clips}]")
 @click.option("--given", help=f"Frames that the model is told, by commas.  [default: of {','.join(GIVEN)} what it can]")
@@ -100,6 +101,7 @@ def generation(dataset: Path, json_file: Path | None, **settings: Any) -> None:
     chosen = {name: value for name, value in settings.items() if value is not None}
     if "given" in chosen:
         chosen["given"] = _listed(chosen["given"])
+    chosen |= {"model": str(chosen["model"])} if "model" in chosen else {}
     config = from_mapping(GenerationConfig, chosen)
     _check_folders(json_file)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
 from vidcm.finetuning.check import check_dataset, check_run
@@ -23,9 +24,7 @@ DEFAULTS = FinetuneConfig()
 @click.option(
     "-o", "--output", "run", metavar="RUN", required=True, type=click.Path(path_type=Path), help="Folder of the run."
 )
-@click.option(
-    "--model", type=click.Path(path_type=Path), help="Model directory to start from.  [default: the shipped one]"
-)
+@click.option("--model", type=ModelPath(), help="Model directory to start from, motion or clip.  [default: motion]")
 @click.option(
     "--parts",
     metavar="PART,...",

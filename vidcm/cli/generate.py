@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vidcm.generation.makers import Maker
     from vidcm.generation.run import Load
 
-ATTENTION = ("xformers", "sdpa", "math")
+ATTENTION = ("xformers", "sdpa", "math", "rows")
 FRAME, SHEET = click.Path(path_type=str), click.Path(path_type=Path)
 
 

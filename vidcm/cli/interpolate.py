@@ -10,6 +10,7 @@ from vidcm.cli.asked import check_folder, check_pipes, check_reports, request, r
 from vidcm.cli.file import Shared, interpolate_video
 from vidcm.cli.folder import interpolate_folder
 from vidcm.cli.identity import options_of
+from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE, PLACE, PLACE_HELP, WORKERS_HELP, Temperature, check_place, judged
 from vidcm.cli.reroll import check_reroll, interpolate_again
 from vidcm.core.processes import launched
@@ -54,7 +55,7 @@ from vidcm.media.pace import SOUNDS
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed, another take on what the ends leave open.")
 @click.option("--temperature", type=Temperature(), help="Scale of the noise.  [default: stored with the model]")
-@click.option("--model", type=click.Path(path_type=Path), help="Model directory.  [default: the shipped one]")
+@click.option("--model", type=ModelPath(), help="Model directory.  [default: the shipped one]")
 @click.option(
     "--memory",
     metavar="SIZE",

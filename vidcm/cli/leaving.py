@@ -5,6 +5,7 @@ serves nobody, ten and more on a busy machine, and a terminal or a batch would w
 """
 
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ def leaving_at_once() -> Iterator[None]:
 def _leave(codes: list[int]) -> None:
     if not codes:
         return
+    logging.shutdown()  # registered before, and so not called
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.interpolation.check import check_model
@@ -47,7 +48,7 @@ DROPPED = {
 @click.option(
     "--latents",
     "model",
-    type=click.Path(path_type=Path),
+    type=ModelPath(),
     metavar="MODEL",
     help="Also what this generator's encoders make of the clips and captions.",
 )

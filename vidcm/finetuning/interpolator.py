@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.errors import WrongUse
 from vidcm.core.processes import Processes
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.figure import contact_sheet, liveliest
@@ -46,7 +46,7 @@ class MotionSubject(Subject):
         for name in OF_GENERATORS:
             if getattr(config, name):
                 said = name.replace("_", "-")
-                raise UserError(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
+                raise WrongUse(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
         self.parts = config.parts
         if config.division and "pictures" in self.parts:
             raise WrongUse(

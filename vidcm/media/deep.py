@@ -82,11 +82,6 @@ def overshoots(frame: av.VideoFrame) -> bool:
     return float(np.maximum(seen, WHITE).mean()) - WHITE > LOST
 
 
-def planes_of(frame: av.VideoFrame) -> np.ndarray:
-    """The samples of a planar 16-bit frame without subsampling, uint16 [H, W, C]."""
-    return np.stack([_plane(plane) for plane in frame.planes], axis=-1)
-
-
 def frame_of(samples_HWC: np.ndarray, pix_fmt: str) -> av.VideoFrame:
     """A planar 16-bit frame without subsampling that holds these samples."""
     height, width, _ = samples_HWC.shape
