@@ -38,6 +38,7 @@ def test_doubtful_frames_are_held(source: Path, out: Path, model: Path) -> None:
     asked = ["--min-confidence", "1", "--report", report, "--steps", "0"]
     run = interpolate(source, "-o", out, "--factor", "2", "--model", model, *asked)
     assert run.stdout.startswith(f"{out}: 8 frames from 4 (0 made)")
+    assert ", 3 below --min-confidence replaced, " in run.stdout
     assert {frame["kind"] for frame in json.loads(report.read_text())["frames"]} == {"source", "hold", "end"}
 
 

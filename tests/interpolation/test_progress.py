@@ -39,9 +39,21 @@ def test_loading_and_warming_up_do_not_count_for_the_time_left(capsys):
     assert capsys.readouterr().err.splitlines()[-1].endswith("42/101 frames  2.0 per s  0:30 left")
 
 
+def test_a_run_that_goes_on_tells_no_time_left_before_it_is_warm_again(capsys):
+    """It begins at many frames, and loads a model between the first two of its own."""
+    clock = Clock()
+    progress = Progress(clock=clock)
+    for done in range(240, 250):
+        progress(done, 600)
+        clock.now += 20.0 if done == 240 else 3.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("  ? left")
+    assert not any("1:" in each for each in lines)
+
+
 def test_the_last_moment_is_not_told_as_no_time():
-    assert line(99, 100, 10.0).endswith("  0:01 left")
-    assert line(100, 100, 10.0).endswith("  10.0 per s")
+    assert line(99, 100, 10.0, True).endswith("  0:01 left")
+    assert line(100, 100, 10.0, True).endswith("  10.0 per s")
 
 
 def test_a_terminal_keeps_one_line_and_clears_it(capsys, monkeypatch):
@@ -53,7 +65,7 @@ def test_a_terminal_keeps_one_line_and_clears_it(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "\n" not in shown
     assert shown.count("per s") == 3
-    assert shown.split("\r")[-2:] == [" " * len(line(4, 4, 2.0)), ""]
+    assert shown.split("\r")[-2:] == [" " * len(line(4, 4, 2.0, True)), ""]
 
 
 def test_json_events_are_one_a_line(capsys):

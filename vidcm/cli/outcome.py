@@ -44,11 +44,13 @@ def tell(report: "Report", as_json: bool) -> None:
     kept = f", {report.frames_kept} of them there before" if report.frames_kept else ""
     repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
     filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
+    unsure = f", {report.frames_unsure} below --min-confidence replaced" if report.frames_unsure else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
     still = f", {len(report.overlays)} overlays kept still" if len(report.overlays) > 1 else ""
     still = ", 1 overlay kept still" if len(report.overlays) == 1 else still
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
-        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{cuts}{still}, in {clock_time(report.wall_s)}",
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{unsure}{cuts}{still}, "
+        f"in {clock_time(report.wall_s)}",
         err=report.target == "-",  # where the pictures went
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from av.packet import Packet
 
+from vidcm.interpolation.doubt import FALLBACKS
 from vidcm.interpolation.journal import Journal
-from vidcm.interpolation.ledger import Ledger, Notes
+from vidcm.interpolation.ledger import Entry, Ledger, Notes
 from vidcm.interpolation.segments import Begin
 from vidcm.media.encoding import Pictures, telling
 from vidcm.media.info import VideoInfo
@@ -27,8 +28,8 @@ class Assembly:
     """Takes what `segments.rendered` gives, in order. A context, which closes what a failure leaves open.
 
     info: of the source, from the first frame that is shown on; stretch: how much longer the output lasts; ledger: is
-    told of every frame; put: what becomes of a picture before it is encoded. frames_out, frames_made: so far; sizes: of
-    what was encoded in this run.
+    told of every frame; put: what becomes of a picture before it is encoded. frames_out, frames_made, frames_unsure: so
+    far; sizes: of what was encoded in this run.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Assembly:
         ledger: Ledger | None,
         put: Put = lambda planned, shown: shown,
     ) -> None:
-        self.frames_out = self.frames_made = self.frames_kept = 0
+        self.frames_out = self.frames_made = self.frames_unsure = self.frames_kept = 0
         self.sizes = Sizes()
         self._writer, self._journal, self._info, self._stretch = writer, journal, info, stretch
         self._ledger, self._put = ledger, put
@@ -67,7 +68,7 @@ class Assembly:
         index, ends = self._begin.index + self._in_gap, (self._begin.first, self._begin.last)
         self._notes.note(index, ends, rendered, self._info, self._stretch)
         self._in_gap += 1
-        self._count(rendered.is_made)
+        self._count(rendered)
 
     def end(self, instant: Fraction) -> None:
         """instant: of the end of the last frame, on the source's clock. The first of several processes waits for the
@@ -76,7 +77,7 @@ class Assembly:
         self._close()
         self._journal.processes.wait()
         if self._is_shared and self._journal.processes.is_first and self._begin is not None:
-            self.frames_out = self.frames_made = 0
+            self.frames_out = self.frames_made = self.frames_unsure = 0
             for index in range(self._begin.segment + 1):
                 self._join(index, self._counted(index))
         elif self._is_shared:
@@ -126,7 +127,7 @@ class Assembly:
         """The notes on a segment that was not made here and now."""
         notes = self._journal.notes(index)
         for entry in notes.entries:
-            self._count(entry.is_made)
+            self._count(entry)
         return notes
 
     def _finish(self, index: int) -> Notes:
@@ -143,6 +144,7 @@ class Assembly:
     def _new_notes(self) -> Notes:
         return Notes(self._ledger.pictures if self._ledger else 0)
 
-    def _count(self, is_made: bool) -> None:
+    def _count(self, frame: "Rendered | Entry") -> None:
         self.frames_out += 1
-        self.frames_made += is_made
+        self.frames_made += frame.is_made
+        self.frames_unsure += frame.kind in FALLBACKS

@@ -50,11 +50,12 @@ class Progress:
         self._shown = now
         rate = (done - self._first) / max(now - self._started, 1e-9)
         if self.as_json:
-            left_s = round((expected - done) / rate, 1) if rate else None
+            is_told = rate and (self._is_warm or self._first <= 1)  # not by a model's loading for what is left of a run
+            left_s = round((expected - done) / rate, 1) if is_told else None
             stage = {"stage": self.stage} if self.stage else {}
             emit("progress", **stage, done=done, expected=expected, frames_per_s=round(rate, 3), left_s=left_s)
         else:
-            self._line(f"{self.stage}{': ' * bool(self.stage)}{line(done, expected, rate)}")
+            self._line(f"{self.stage}{': ' * bool(self.stage)}{line(done, expected, rate, self._is_warm)}")
 
     def close(self) -> None:
         """Clear the line on a terminal."""
@@ -75,14 +76,15 @@ class Progress:
         self._width = len(text)
 
 
-def line(done: int, expected: int, rate: float) -> str:
-    """rate: frames per second. Of what is done no time is left, and none is told."""
+def line(done: int, expected: int, rate: float, is_warm: bool) -> str:
+    """rate: frames per second; is_warm: whether it tells how long the rest takes. Of what is done no time is left, and
+    none is told."""
     part = min(done / expected, 1.0) if expected else 1.0
     bar = "#" * round(20 * part)
     told = f"[{bar:.<20}] {part:4.0%}  {done}/{expected} frames  {rate:.1f} per s"
     if done >= expected:
         return told
-    left = clock_time(max(1.0, (expected - done) / rate)) if rate and done > EARLY else "?"
+    left = clock_time(max(1.0, (expected - done) / rate)) if rate and is_warm else "?"
     return f"{told}  {left} left"
 
 
