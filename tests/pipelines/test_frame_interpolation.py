@@ -326,3 +326,17 @@ def test_what_the_frames_around_let_expect_takes_the_place_of_the_networks_guess
     torch.testing.assert_close(pipe.family.believed(x0, alone), x0)
     one = pipe.reconstruct(*frames[1:3], [0.5], "believed", around=around)
     assert not torch.equal(one, pipe.reconstruct(*frames[1:3], [0.5], "draft", around=around))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_call_shows_what_is_believed_where_there_is_something_to_believe(pipe, steps):
+    frames = torch.rand(4, 1, 3, 64, 96)
+
+    def made(around: Around) -> torch.Tensor:
+        return pipe(*frames[1:3], [0.5], around=around, num_inference_steps=steps).frames
+
+    around = Around(frames[0], frames[3])
+    before, alone = made(around), made(ALONE)
+    pipe.vae.context.belief.g[-1].bias.data += 1  # believes more
+    assert (made(around) - before).abs().max() > 1e-3
+    torch.testing.assert_close(made(ALONE), alone, rtol=0, atol=0)
