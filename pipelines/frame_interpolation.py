@@ -17,23 +17,20 @@ from torch import Tensor
 from vidcm.core.around import ALONE, Around
 from vidcm.core.noise import keyed_noise
 from vidcm.core.shipped import shipped
-from vidcm.core.times import edm_angles
-from vidcm.families.motion import Batch, MotionFamily
-from vidcm.families.motion_look import Look
+from vidcm.families.motion import MotionFamily
+from vidcm.families.motion_look import Looks
 from vidcm.models.attention import preferring
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_decoder import Motion
-from vidcm.models.motion_vae import MotionVAE, rows, unrows
+from vidcm.models.motion_vae import MotionVAE, rows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.synthesis import STRIP, warp_in_strips
 from vidcm.models.video_dit import VideoDiT
+from vidcm.pipelines.rungs import Rungs
 from vidcm.sampling.anchored import anchored
-from vidcm.sampling.ode import ode
 
 NEAREST = 2.0**-20  # of tau to an end
 RANGE_SLACK = 0.5  # super-whites and filters overshoot 0..1 by less; 8-bit values by far more
-LATENTS = ("draft", "believed", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
-Looks = tuple[Look | None, Look | None, Look | None, Look | None]
 Generators = torch.Generator | list[torch.Generator] | None
 
 
@@ -47,7 +44,7 @@ class FrameInterpolationOutput(BaseOutput):
     confidence: Tensor | np.ndarray
 
 
-class FrameInterpolationPipeline(DiffusionPipeline):
+class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
     """Any instants between two frames of any size. See `__call__`."""
 
     _optional_components: ClassVar = ["teacher"]
@@ -334,80 +331,6 @@ class FrameInterpolationPipeline(DiffusionPipeline):
             for whole, x in zip(found, each, strict=True):
                 whole[i // count, :, i % count] = x
         return found
-
-    # Evaluation -----------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def reconstruct(
-        self,
-        first: Tensor,
-        last: Tensor,
-        tau: Tensor | Sequence[float],
-        latents: str,
-        truth: Tensor | None = None,
-        *,
-        around: Around = ALONE,
-        looks: Looks | None = None,
-        seed: int = 0,
-        shot: int = 0,
-        position: int = 0,
-        temperature: float | None = None,
-        teacher_steps: int = 64,
-        shuffle_with: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """The frames [B, 3, K, H, W] that a latent of the named origin decodes to (the ladder of latents).
-
-        draft: z = 0. believed: what the frames around let expect, without the DiT. ect1, ect2: consistency steps.
-        random: the noise that ect2 gets, at its temperature and spread, as if the network passed it on. teacher: the
-        diffusion model by `teacher_steps` Heun steps, drawn towards its own mean as ect2 is. posterior: from the true
-        frames [B, 3, K, H, W]. shuffled: the posterior of another pair, shuffle_with = (first, last, tau, truth) of the
-        same sizes.
-        """
-        if latents not in LATENTS:
-            raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
-        ends_given, tau = self.check_inputs(first, last, tau, 2, around)
-        heat = self.scheduler.config.temperature if temperature is None else temperature
-        draw = self.keyed(tau, seed, shot, position)
-        with self.network():
-            family = self.family
-            batch = family.pair(*self.look(first, last, around, looks), tau=tau)
-            ends, draft = family.observe(batch)
-            shape = self.latent_shape(draft, ends)
-            if latents == "posterior":
-                z = self.posterior_mean(batch, truth)
-            elif latents == "shuffled":
-                other_first, other_last, other_tau, other_truth = shuffle_with
-                given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2)
-                z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
-            elif latents == "believed":
-                nothing = unrows(self.vae.scale(rows(draft.doubt.new_zeros(shape))), len(tau))
-                z = self.vae.unscale(rows(family.believed(nothing, draft)))
-            elif latents == "random":
-                z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
-            elif latents == "teacher":
-                z = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
-            else:
-                steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
-                z = self.latents(steps, temperature, draw, ends, draft)
-            motion = self.vae.decode(z, ends, draft)
-        return self.together(self.render(motion, draft.present, *ends_given), first, last, tau)[0]
-
-    def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
-        ends, draft = self.family.observe(batch)
-        batch = self.family.with_truth(batch, truth)
-        return self.family.infer(batch, draft, self.family.wanted(batch, ends, draft))[0]
-
-    def teacher_latents(self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft) -> Tensor:
-        if self.teacher is None:
-            raise ValueError("this model directory has no teacher/: the teacher's row cannot be computed")
-        denoiser = self.family.denoiser(self.family.condition(ends, draft), self.teacher)
-        angles, anchor = edm_angles(steps), self.scheduler.config
-        mean, sample = (
-            ode(lambda x, angle: denoiser(x, angle).float(), noise, angles, temperature=heat)
-            for heat in (0, temperature)
-        )
-        centre = self.family.believed(mean, draft)
-        return self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
 
 
 def extremes(x: Tensor) -> tuple[float, float]:

@@ -10,10 +10,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcm.core.around import ALONE, Around
 from vidcm.core.judged import Judged
-from vidcm.families.motion_look import Look
+from vidcm.families.motion_look import Look, Looks
 from vidcm.models.synthesis import STRIP
 from vidcm.pipelines.confidence import Calibration
-from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline, Looks
+from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
 
 
 @dataclass(eq=False)

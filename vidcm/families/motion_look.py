@@ -42,6 +42,9 @@ class Look:
         return F.avg_pool2d((self.small - other.small).abs(), 8).amax((1, 2, 3)) > REPEATED
 
 
+Looks = tuple[Look | None, Look | None, Look | None, Look | None]  # of (first, last, before, after)
+
+
 def measure(a: Tensor, b: Tensor) -> Tensor:
     """Motion a -> b of working-size frames [N, 3, H, W] on the 1/4 grid: [N, 2, H/4, W/4], by OpenCV's DIS."""
     return flows_between(luma(a), luma(b), preset_for(min(a.shape[-2:]))).to(a.device)
