@@ -21,7 +21,9 @@ from benchmarks.methods import interpolator_of
 from benchmarks.titles import lasts, opacity_at, titled
 from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.render import Interpolator, Renderer, Tally
+from vidcm.interpolation.render import Interpolator, Renderer
+from vidcm.interpolation.rendered import Tally
+from vidcm.interpolation.works import Planner
 from vidcm.media.reader import VideoFrame, read_clip
 
 KINDS = {"as it is": 0.0, "opaque": 1.0, "half": 0.5}
@@ -59,8 +61,8 @@ def rebuilt(
     ]
     judged = [index for index in range((len(pictures) - 1) // 2) if lasts(2 * index, 2 * index + 2)]
     wanted = {judged[place] for place in np.linspace(0, len(judged) - 1, pairs).round().astype(int)}
-    renderer, made, held = Renderer(Factor(Fraction(2)), interpolate, overlays=overlays), {}, []
-    for work in renderer.works(overlays.watch(frames) if overlays else frames, Tally()):
+    planner, renderer, made, held = Planner(Factor(Fraction(2)), overlays=overlays), Renderer(interpolate), {}, []
+    for work in planner.works(overlays.watch(frames) if overlays else frames, Tally()):
         first = work.step.first
         held.append(0.0 if first.overlay is None else float((first.overlay > 0.5).mean()))
         if first.frame.index in wanted and work.step.last is not None:

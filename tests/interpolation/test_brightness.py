@@ -8,7 +8,7 @@ import torch
 
 from vidcm.interpolation.brightness import flicker, level_of
 from vidcm.interpolation.ledger import Entry
-from vidcm.interpolation.render import to_bytes, to_floats
+from vidcm.interpolation.pictures import to_bytes, to_floats
 from vidcm.interpolation.seen import seen_of
 from vidcm.media.colour import Colour, Converter
 from vidcm.media.light import display

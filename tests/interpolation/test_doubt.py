@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.interpolation.rendering import rendering
 from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.render import Renderer, Tally
+from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import VideoFrame, open_reader
 
@@ -38,7 +39,7 @@ def white(first, last, taus, **_):
 def rendered(doubt, frames=2, **options):
     notes = []
     tally = Tally(note=notes.append)
-    list(Renderer(FOUR, white, doubt=doubt, **options)(grey_frames(frames), tally))
+    list(rendering(FOUR, white, doubt=doubt, **options)(grey_frames(frames), tally))
     return notes, tally
 
 
@@ -76,7 +77,7 @@ def test_a_frame_held_at_a_cut_says_so():
 
 def test_scores_are_needed(crossfade):
     with pytest.raises(UserError, match="--min-confidence needs a model that scores its frames"):
-        list(Renderer(FOUR, crossfade, doubt=Doubt(0.5))(grey_frames(2), Tally()))
+        list(rendering(FOUR, crossfade, doubt=Doubt(0.5))(grey_frames(2), Tally()))
 
 
 @pytest.mark.parametrize("least", [-0.1, 1.5, float("nan")])

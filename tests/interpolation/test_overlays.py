@@ -7,12 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.interpolation.rendering import rendering
 from vidcm.interpolation import in_place, relay
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.overlays import AHEAD, Overlays
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.relay import begin_for
-from vidcm.interpolation.render import Renderer, Tally
+from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
@@ -33,7 +34,7 @@ def short_blocks(monkeypatch):
 
 def made(frames, overlays: Overlays | None, interpolator=moves) -> dict[Fraction, np.ndarray]:
     """Planned position, counted in source frames -> the frame made there."""
-    renderer = Renderer(Factor(Fraction(2)), interpolator, overlays=overlays)
+    renderer = rendering(Factor(Fraction(2)), interpolator, overlays=overlays)
     watched = overlays.watch(frames) if overlays else frames
     shown = renderer(watched, Tally())
     return {each.planned.source + each.planned.tau: each.shown for each in shown if each.is_made}

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.interpolation.rendering import rendering
 from vidcm.core import large
 from vidcm.interpolation import pictures
 from vidcm.interpolation.lazily import Lazily
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.render import Renderer, Tally
+from vidcm.interpolation.rendered import Tally
 from vidcm.media.reader import VideoFrame
 from vidcm.media.shots import CutDetector
 
@@ -49,7 +50,7 @@ class OneByOne:
 
 
 def rendered(interpolator, detector=None):
-    return list(Renderer(Factor(Fraction(4)), interpolator, detector)(iter(frames(6)), Tally()))
+    return list(rendering(Factor(Fraction(4)), interpolator, detector)(iter(frames(6)), Tally()))
 
 
 def test_frames_made_one_by_one_are_those_made_together():

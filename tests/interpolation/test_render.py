@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.interpolation.rendering import rendering
 from vidcm.core.errors import UserError
 from vidcm.interpolation.pictures import to_bytes
 from vidcm.interpolation.plan import Factor, Rate
-from vidcm.interpolation.render import TOGETHER, Renderer, Tally
+from vidcm.interpolation.render import TOGETHER
+from vidcm.interpolation.rendered import Tally
 from vidcm.media.reader import VideoFrame
 
 
@@ -34,7 +36,7 @@ class CutBefore:
 
 def test_source_frames_are_passed_on_themselves_and_in_betweens_lie_between(crossfade):
     frames, tally = grey_frames(3), Tally()
-    shown = [shown for _, shown, *_ in Renderer(Factor(Fraction(2)), crossfade)(frames, tally)]
+    shown = [shown for _, shown, *_ in rendering(Factor(Fraction(2)), crossfade)(frames, tally)]
     assert [shown[0], shown[2], shown[4], shown[5]] == [*frames, frames[2]]
     assert [set(made.flat) for made in (shown[1], shown[3])] == [{10}, {30}]
     assert (tally.frames_in, tally.frames_out, tally.frames_made, tally.cuts) == (3, 6, 2, [])
@@ -42,14 +44,14 @@ def test_source_frames_are_passed_on_themselves_and_in_betweens_lie_between(cros
 
 
 def test_the_interpolator_is_told_where_it_stands(crossfade):
-    list(Renderer(Rate(Fraction(60)), crossfade)(grey_frames(4), Tally()))
+    list(rendering(Rate(Fraction(60)), crossfade)(grey_frames(4), Tally()))
     taus = [[0.4, 0.8], [0.2, 0.6], [0.4, 0.8]]
     assert crossfade.calls == [(index, 0, True, True, pytest.approx(taus[index])) for index in range(3)]
 
 
 def test_nothing_is_blended_across_a_cut(crossfade):
     tally = Tally()
-    render = Renderer(Factor(Fraction(4)), crossfade, CutBefore(40))
+    render = rendering(Factor(Fraction(4)), crossfade, CutBefore(40))
     shown = [shown for _, shown, *_ in render(grey_frames(4), tally)]
     assert crossfade.calls == [
         (0, 0, True, True, [0.25, 0.5, 0.75]),
@@ -63,20 +65,20 @@ def test_nothing_is_blended_across_a_cut(crossfade):
 
 def test_hold_repeats_the_nearer_frame_at_a_cut_and_asks_nobody(crossfade):
     frames = grey_frames(3)
-    render = Renderer(Factor(Fraction(4)), crossfade, CutBefore(20, 40), at_cuts="hold")
+    render = rendering(Factor(Fraction(4)), crossfade, CutBefore(20, 40), at_cuts="hold")
     shown = [shown for _, shown, *_ in render(frames, Tally())]
     assert crossfade.calls == []
     assert shown[:8] == [frames[0]] * 3 + [frames[1]] * 4 + [frames[2]]
 
 
 def test_each_cut_starts_a_shot(crossfade):
-    list(Renderer(Factor(Fraction(2)), crossfade, CutBefore(20, 60))(grey_frames(5), Tally()))
+    list(rendering(Factor(Fraction(2)), crossfade, CutBefore(20, 60))(grey_frames(5), Tally()))
     assert [(position, shot) for position, shot, *_ in crossfade.calls] == [(1, 1), (2, 1), (3, 2)]  # 0 is held
 
 
 def test_what_has_no_motion_to_go_on_with_is_held(crossfade):
     """A shot of one frame, and a frame that is too far off to tell how fast things move."""
-    single = Renderer(Factor(Fraction(2)), crossfade, CutBefore(20, 40))
+    single = rendering(Factor(Fraction(2)), crossfade, CutBefore(20, 40))
     assert [kind for *_, kind, _ in single(grey_frames(3), Tally())] == [
         "source",
         "cut",
@@ -87,13 +89,13 @@ def test_what_has_no_motion_to_go_on_with_is_held(crossfade):
     ]
     frames = grey_frames(3)
     frames[2].instant = Fraction(5, 24)
-    late = Renderer(Factor(Fraction(2)), crossfade, CutBefore(40))
+    late = rendering(Factor(Fraction(2)), crossfade, CutBefore(40))
     assert [kind for *_, kind, _ in late(frames, Tally())] == ["source", "made", "source", "cut", "source", "end"]
     assert crossfade.calls == [(0, 0, True, True, [0.5])]
 
 
 def test_the_frames_next_to_a_pair_are_shown_too_as_far_as_they_are_of_its_shot(crossfade):
-    list(Renderer(Factor(Fraction(2)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
+    list(rendering(Factor(Fraction(2)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
     grey = [
         tuple(None if frame is None else round(255 * frame.mean().item()) for frame in (around.before, around.after))
         for around in crossfade.around
@@ -103,7 +105,7 @@ def test_the_frames_next_to_a_pair_are_shown_too_as_far_as_they_are_of_its_shot(
 
 
 def test_at_a_cut_either_side_is_shown_its_own_shot_alone(crossfade):
-    list(Renderer(Factor(Fraction(4)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
+    list(rendering(Factor(Fraction(4)), crossfade, CutBefore(60))(grey_frames(6), Tally()))
     at_cut = [(call[2:4], a) for call, a in zip(crossfade.calls, crossfade.around, strict=True) if call[0] == 2]
     grey = [
         (ends, *(None if x is None else round(255 * x.mean().item()) for x in (a.before, a.after)))
@@ -114,7 +116,7 @@ def test_at_a_cut_either_side_is_shown_its_own_shot_alone(crossfade):
 
 def test_what_came_before_the_frames_is_shown_unless_a_cut_lies_between(crossfade):
     lead_in, *frames = grey_frames(4)
-    list(Renderer(Factor(Fraction(2)), crossfade)(frames, Tally(), lead_in))
+    list(rendering(Factor(Fraction(2)), crossfade)(frames, Tally(), lead_in))
     assert crossfade.around[0].before.mean().item() == 0
     for told in crossfade.around[1:]:
         assert told.before.mean().item() > 0
@@ -126,7 +128,7 @@ def test_what_came_before_the_frames_is_shown_unless_a_cut_lies_between(crossfad
             return super().is_cut(before, after)
 
     crossfade.around.clear()
-    list(Renderer(Factor(Fraction(2)), crossfade, Cuts(20))(frames, Tally(), lead_in))
+    list(rendering(Factor(Fraction(2)), crossfade, Cuts(20))(frames, Tally(), lead_in))
     assert crossfade.around[0].before is None
     assert asked == [20, 40, 60]  # in order
 
@@ -136,13 +138,13 @@ def test_how_far_off_they_are_is_told_in_units_of_the_pair(crossfade):
     frames = grey_frames(5)
     for frame, tick in zip(frames, ticks, strict=True):
         frame.instant = Fraction(tick)
-    list(Renderer(Factor(Fraction(2)), crossfade)(frames, Tally()))
+    list(rendering(Factor(Fraction(2)), crossfade)(frames, Tally()))
     assert [(around.lead, around.trail) for around in crossfade.around] == [(1, 2), (0.5, 0.5), (2, 4), (0.25, 1)]
 
 
 def test_a_long_gap_is_made_in_parts(crossfade):
     frames = grey_frames(2, rate=1)
-    shown = list(Renderer(Rate(Fraction(60)), crossfade)(frames, Tally()))
+    shown = list(rendering(Rate(Fraction(60)), crossfade)(frames, Tally()))
     assert [round(60 * tau) for call in crossfade.calls for tau in call[4]] == list(range(1, 60))
     assert max(len(call[4]) for call in crossfade.calls) <= TOGETHER
     assert len(shown) == 120
@@ -161,7 +163,7 @@ def test_only_a_gap_and_the_frames_next_to_it_are_kept(crossfade):
             yield VideoFrame(index, Fraction(index), Fraction(1), lambda: np.zeros((4, 6, 3), np.uint8))
 
     most = 0
-    for _ in Renderer(Factor(Fraction(3)), crossfade)(frames(), Tally()):
+    for _ in rendering(Factor(Fraction(3)), crossfade)(frames(), Tally()):
         most = max(most, len(alive))
     assert most <= 4
 

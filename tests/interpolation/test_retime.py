@@ -5,8 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tests.interpolation.rendering import rendering
 from vidcm.interpolation.plan import Factor, Rate
-from vidcm.interpolation.render import Renderer, Tally
+from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.retime import Retiming
 from vidcm.media.reader import VideoFrame
 
@@ -41,7 +42,7 @@ def repeats_of(frames: list[VideoFrame], **more) -> Retiming:
 def rendered(frames, crossfade, rule=DOUBLE, detector=None, **how):
     """(instant in frames, grey value, kind) of every output frame, and the tally."""
     tally, told = Tally(), []
-    renderer = Renderer(rule, crossfade, detector, "hold", **how)
+    renderer = rendering(rule, crossfade, detector, "hold", **how)
     for planned, shown, kind, _ in renderer(frames, tally):
         value = shown.rgb.flat[0] if isinstance(shown, VideoFrame) else shown.flat[0]
         told.append((float(planned.instant * RATE), int(value), kind))

@@ -19,7 +19,7 @@ from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
     from vidcm.interpolation.plan import PlannedFrame
-    from vidcm.interpolation.render import Rendered, Shown
+    from vidcm.interpolation.rendered import Rendered, Shown
 
 Put = Callable[["PlannedFrame", "Shown"], "Shown"]
 

@@ -18,7 +18,7 @@ from vidcm.interpolation.doubt import CROSSFADE
 if TYPE_CHECKING:
     import numpy as np
 
-    from vidcm.interpolation.render import Rendered
+    from vidcm.interpolation.rendered import Rendered
     from vidcm.media.info import VideoInfo
 
 WORST = 24  # pictures

@@ -16,7 +16,7 @@ from vidcm.media.interlace import whole_pictures
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import CutDetector
+    from vidcm.interpolation.works import CutDetector
 
 
 class Mending:

@@ -16,7 +16,7 @@ from vidcm.media.reader import VideoFrame, VideoReader, samples_of
 
 if TYPE_CHECKING:
     from vidcm.interpolation.plan import PlannedFrame
-    from vidcm.interpolation.render import Shown
+    from vidcm.interpolation.rendered import Shown
 
 LEAST_FRAMES = 2  # of the source: below that there is nothing to interpolate
 

@@ -44,7 +44,9 @@ from vidcm.work.batch import recorded
 
 if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
-    from vidcm.interpolation.render import AtCuts, CutDetector, Rendered, Shown
+    from vidcm.interpolation.render import AtCuts
+    from vidcm.interpolation.rendered import Rendered, Shown
+    from vidcm.interpolation.works import CutDetector
 
 # Source frames: the cut detector remembers so many; the motion behind a gap is looked at, and bwdif looks one further.
 BEFORE, BEHIND = 10, 4
@@ -131,7 +133,9 @@ def _made(
     overlays: bool,
 ) -> "list[Rendered]":
     from vidcm.interpolation.overlays import AHEAD, Overlays, frames_before
-    from vidcm.interpolation.render import Renderer, Tally
+    from vidcm.interpolation.render import Renderer
+    from vidcm.interpolation.rendered import Tally
+    from vidcm.interpolation.works import Planner
 
     known = cuts.indices(reader) if cuts else frozenset()
     first = max(0, gap - BEFORE)
@@ -141,8 +145,9 @@ def _made(
     if overlays:
         place["overlays"] = Overlays()
         frames = place["overlays"].watch(frames, past=partial(frames_before, reader.info, interlaced, reader.threads))
-    renderer = Renderer(rule, interpolator, detector, at_cuts, known, doubt=doubt, with_alpha=with_alpha, **place)
-    for work in renderer.works(frames, Tally()):
+    planner = Planner(rule, detector, known, with_alpha=with_alpha, **place)
+    renderer = Renderer(interpolator, at_cuts, doubt)
+    for work in planner.works(frames, Tally()):
         if work.step.first.frame.index == gap:
             is_last = work.step.last is None
             return [] if is_last else [each for each in renderer.render(work) if each.kind not in ("source", "cut")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vidcm.interpolation.plan import Gap, PlannedFrame
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import Step
+    from vidcm.interpolation.works import Step
 
 NEAR = Fraction(1, 16)  # of a gap: so near to a source frame whose instant was worked out, it is shown itself
 

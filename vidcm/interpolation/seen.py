@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from vidcm.interpolation.render import Shown
+    from vidcm.interpolation.rendered import Shown
 
 
 def seen_of(shown: "Shown", pix_fmt: str) -> "np.ndarray":

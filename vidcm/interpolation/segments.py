@@ -14,7 +14,9 @@ from vidcm.interpolation.filling import shown_by
 from vidcm.media.info import VideoInfo
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import Rendered, Renderer, Step, Work
+    from vidcm.interpolation.render import Renderer
+    from vidcm.interpolation.rendered import Rendered
+    from vidcm.interpolation.works import Step, Work
 
 FRAMES = 240  # output frames: as many as encoders put between two key frames anyway, so that it costs next to nothing
 LEAST_FRAMES = 60

@@ -45,7 +45,9 @@ from vidcm.media.writer import VideoWriter
 
 if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
-    from vidcm.interpolation.render import AtCuts, CutDetector, Shown, Tally
+    from vidcm.interpolation.render import AtCuts
+    from vidcm.interpolation.rendered import Shown, Tally
+    from vidcm.interpolation.works import CutDetector
 
 
 @dataclass(frozen=True)
@@ -155,17 +157,18 @@ def interpolate_file(
         from vidcm.interpolation.makers import in_strips
         from vidcm.interpolation.mending import Mending
         from vidcm.interpolation.overlays import Overlays, frames_before, no_past
-        from vidcm.interpolation.render import Renderer, Tally  # needs torch, which takes longer than refusing a file
+        from vidcm.interpolation.render import Renderer  # needs torch, which takes longer than refusing a file
+        from vidcm.interpolation.rendered import Tally
+        from vidcm.interpolation.works import Planner
 
-        interpolator = in_strips(interpolator, way.strip)
-        renderer, tally = Renderer(rule, interpolator, detector, at_cuts, known, job.stop, doubt), Tally()
-        renderer = replace(renderer, with_alpha=choice.has_alpha, is_lean=way.is_lean)
+        renderer, tally = Renderer(in_strips(interpolator, way.strip), at_cuts, doubt), Tally()
+        planner = Planner(rule, detector, known, job.stop, with_alpha=choice.has_alpha, is_lean=way.is_lean)
         if repair:
             mending = Mending(reader, repair, interlaced, job.begin, job.stop)
             seen = mending.look_ahead(detector, known, survey_progress)
-            renderer = replace(renderer, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
+            planner = replace(planner, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
             job = job.mended(mending, seen)
-        renderer = replace(renderer, origin=reader.info.start, number=job.number)
+        planner = replace(planner, origin=reader.info.start, number=job.number)
         expected = rule.count(job.count, job.info.average_rate) // processes.count
         frames = whole_pictures(job.frames, job.info, interlaced, reader.problems)
         if repair:
@@ -174,10 +177,10 @@ def interpolate_file(
         if still is not None:
             past = no_past if job.begin is None else partial(frames_before, reader.info, interlaced, reader.threads)
             frames = still.watch(frames, job.lead_in, past)
-            renderer = replace(renderer, overlays=still)
+            planner = replace(planner, overlays=still)
         beside = None if preview is None else SideBySide(job.info, choice.has_alpha)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
-        works = renderer.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
+        works = planner.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)), way.gaps_ahead)
         piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (

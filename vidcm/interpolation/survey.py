@@ -16,7 +16,7 @@ from vidcm.media.reader import VideoFrame
 from vidcm.media.repeats import RepeatFinder
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.render import CutDetector
+    from vidcm.interpolation.works import CutDetector
 
 MARGIN = 128  # frames beside a part that are looked at too: no decision reaches further
 

@@ -1,0 +1,133 @@
+"""Source frames in, works out: gap by gap what is to be made, and all that it is made from. No interpolator is needed.
+
+Holds four source frames at a time: a pair, and the frames next to it, which tell how its motion is changing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, islice
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from vidcm.interpolation.overlays import Overlays
+from vidcm.interpolation.pictures import Picture
+from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
+from vidcm.interpolation.rendered import Tally
+from vidcm.interpolation.retime import AS_IT_IS, Retiming
+from vidcm.media.reader import VideoFrame
+
+
+class CutDetector(Protocol):
+    def is_cut(self, before: np.ndarray, after: np.ndarray, /) -> bool:
+        """before, after: consecutive frames, uint8 RGB [H, W, 3]. Whether `after` starts a new shot."""
+        ...
+
+
+class Step(NamedTuple):
+    """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them.
+
+    planned: output frames, with instants in it; slots: the gaps between source frames for which they were planned,
+    more than one where some of those are left out.
+    """
+
+    gap: Gap
+    first: Picture
+    last: Picture | None
+    is_cut: bool
+    planned: tuple[PlannedFrame, ...]
+    slots: tuple[Gap, ...]
+
+
+class Work(NamedTuple):
+    """A gap with output frames in it, and all that they are made from.
+
+    before: the frame before the gap, if of its shot; following: the gap behind it; shot: which one the gap begins in.
+    """
+
+    step: Step
+    before: Picture | None
+    following: Step | None
+    shot: int
+    planned: tuple[PlannedFrame, ...]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """See the module. detector: None finds no cut. cuts: source frames that are known to start a shot. overlays: has
+    watched the frames."""
+
+    rule: Rule
+    detector: CutDetector | None = None
+    cuts: frozenset[int] = frozenset()
+    stop: Fraction | None = None  # the source frame at this instant, seconds, is led up to, and not shown
+    start: Fraction | None = None  # what is before it only leads up to it
+    retiming: Retiming = AS_IT_IS
+    origin: Fraction | None = None  # instant of the first frame of the file, and
+    number: int = 0  # how many of its frames come before those that are given
+    with_alpha: bool = False  # whether the output keeps it
+    overlays: Overlays | None = None
+    is_lean: bool = False  # whether no more is held of each source frame than of a large one
+
+    def works(self, frames: Iterable[VideoFrame], tally: Tally, lead_in: VideoFrame | None = None) -> Iterator[Work]:
+        """What is to be done, in order. lead_in: what came before the first of `frames`.
+
+        Tells `tally` of the source frames. All that depends on what came before is decided here, so that any of the
+        works may be left out afterwards, and the others stay as they are."""
+        before, pictures = self._opened(frames, lead_in)
+        del lead_in
+        for step, following in with_next(self.retiming(self._steps(pictures))):
+            slots = [slot for slot in step.slots if self._is_wanted(slot.start)]
+            step = step._replace(planned=tuple(each for each in step.planned if self._is_wanted(each.instant)))
+            if self.stop is not None and step.slots[0].start >= self.stop and not step.planned:
+                return
+            tally.frames_in += len(slots)
+            replaced = (slot.start for slot in step.slots[1:] if self._is_wanted(slot.start))
+            tally.repeats += sum(instant in self.retiming.repeats for instant in replaced)
+            tally.end = max([tally.end, *(slot.end for slot in slots)])
+            if step.planned:
+                yield Work(step, before, following, len(tally.cuts), step.planned)
+            if step.is_cut and step.last is not None:
+                tally.cuts.append(step.last.frame.index)
+            before = None if step.is_cut else step.first
+            step.first.instant = step.gap.start  # what it shows may have been earlier than when it was shown
+
+    def _is_wanted(self, instant: Fraction) -> bool:
+        return (self.start is None or instant >= self.start) and (self.stop is None or instant < self.stop)
+
+    def _opened(
+        self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
+    ) -> tuple[Picture | None, Iterator[Picture]]:
+        """What came before the first frame, if it is of its shot, and all frames."""
+        pictures = map(self._picture, frames)
+        opening = list(islice(pictures, 1))
+        before = None if lead_in is None or not opening else self._picture(lead_in)
+        if before is not None and self._is_cut(before, opening[0]):
+            before = None
+        return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        overlay = None if self.overlays is None else self.overlays.of(frame)
+        return Picture(frame, self.with_alpha, overlay, self.is_lean)
+
+    def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
+        for gap, first, last in gaps(pictures, self.origin, self.number):
+            is_cut = self._is_cut(first, last)
+            first.compared()
+            yield Step(gap, first, last, is_cut, tuple(self.rule.frames(gap)), (gap,))
+
+    def _is_cut(self, first: Picture, last: Picture | None) -> bool:
+        if last is None or last.frame.index in self.cuts:
+            return last is not None
+        return self.detector is not None and self.detector.is_cut(first.frame.seen, last.frame.seen)
+
+
+def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:
+    """Every step and the one after it."""
+    ahead = iter(steps)
+    step = next(ahead, None)
+    while step is not None:
+        following = next(ahead, None)
+        yield step, following
+        step = following
