@@ -139,7 +139,7 @@ def recipe_of(stage: str) -> Path:
 
 
 def train(stage: str, settings: dict[str, str], *options: str) -> None:
-    run("-m", "vidcm.cli.main", "train", recipe_of(stage), *(f"{k}={v}" for k, v in settings.items()), *options)
+    run("-m", "vidcm", "train", recipe_of(stage), *(f"{k}={v}" for k, v in settings.items()), *options)
 
 
 def run(*words: object) -> None:

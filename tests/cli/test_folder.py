@@ -96,7 +96,7 @@ def test_a_suffix_for_one_video_is_refused(footage: Path, tmp_path: Path) -> Non
 def test_two_processes_split_a_folder(footage: Path, tmp_path: Path, model: Path) -> None:
     (footage / "c.avi").unlink()
     asked = [footage, "-o", tmp_path / "out", "--factor", "2", "--model", model, "--steps", "0"]
-    first, second = ended = in_two_processes(["-m", "vidcm.cli.main", "interpolate", *asked])
+    first, second = ended = in_two_processes(["-m", "vidcm", "interpolate", *asked])
     succeeded(ended)
     assert first.stdout == f"{tmp_path / 'out'}: 2 of 2 videos, summary.json has each\n"
     assert second.stdout == ""

@@ -19,7 +19,7 @@ def running(source: Path, out: Path, model: Path) -> Iterator[subprocess.Popen[s
     write_video(source, 400)
     # A test run that was itself put in the background has SIGINT ignored, and hands that down: put it back.
     code = (
-        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import process; process()"
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.__main__ import process; process()"
     )
     command = [sys.executable, "-c", code, "interpolate", source, "-o", out]
     process = subprocess.Popen(
@@ -53,7 +53,7 @@ def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: P
     write_video(source, 61)
     asked = [source, "--factor", "8", "--steps", "0", "--model", model, "--cuts", "off"]
     code = (
-        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.cli.main import process; process()"
+        "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from vidcm.__main__ import process; process()"
     )
     command = [sys.executable, "-c", code, "interpolate", *asked, "-o", out]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
@@ -83,7 +83,7 @@ def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkey
     write_video(source, 20)
     asked = [source, "--factor", "2", "--model", model, "--steps", "0"]
     short = "from vidcm.interpolation import segments; segments.FRAMES = segments.LEAST_FRAMES = 8; "
-    code = f"{short}from vidcm.cli.main import process; process()"
+    code = f"{short}from vidcm.__main__ import process; process()"
     first, second = ended = in_two_processes(["-c", code, "interpolate", "-o", out, *asked])
     succeeded(ended)
     assert first.stdout.startswith(f"{out}: 40 frames from 20 (19 made), 48 fps")
@@ -99,7 +99,7 @@ def test_two_processes_share_a_file(source: Path, out: Path, model: Path, monkey
 def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: Path) -> None:
     source = tmp_path / "source.mp4"
     cut_short(write_video(source, 60, container_options={"movflags": "+faststart"}), 0.6)
-    command = [sys.executable, "-m", "vidcm.cli.main", "interpolate", source, "-o", out, "--factor", "2"]
+    command = [sys.executable, "-m", "vidcm", "interpolate", source, "-o", out, "--factor", "2"]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1

@@ -188,7 +188,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
 
 LEFT = """
 import atexit, sys
-from vidcm.cli.main import process
+from vidcm.__main__ import process
 class Kept:
     def __del__(self, write=sys.stderr.write): write("taken apart;")
 kept = Kept()
@@ -219,3 +219,21 @@ def test_a_program_that_runs_the_command_line_ends_as_it_likes() -> None:
     code += "try:\n    main()\nexcept SystemExit as end:\n    print('caught', end.code)\nsys.exit(7)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (run.returncode, run.stdout.splitlines()[-2:]) == (7, ["caught 0", "atexit"]), run.stderr
+
+
+EARLY = """
+import signal, sys
+from vidcm.__main__ import process
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+process()
+"""
+
+
+def test_ctrl_c_before_anything_is_there_is_one_line() -> None:
+    run = subprocess.run([sys.executable, "-c", EARLY, "models"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "Interrupted.\n")

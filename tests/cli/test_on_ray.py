@@ -62,7 +62,7 @@ def test_a_single_clip_is_refused(tmp_path: Path) -> None:
 
 
 def on_two_workers(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vidcm.cli.main", *map(str, words), "--on", "ray", "--workers", "2"]
+    command = [sys.executable, "-m", "vidcm", *map(str, words), "--on", "ray", "--workers", "2"]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900)
 
 

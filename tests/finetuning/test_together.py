@@ -18,7 +18,7 @@ NETWORK = "1-motion/model/transformer/diffusion_pytorch_model.safetensors"
 
 def together(*words: str | Path) -> list[subprocess.CompletedProcess[str]]:
     """The command in two gloo processes."""
-    return in_two_processes(["-m", "vidcm.cli.main", "finetune", *words])
+    return in_two_processes(["-m", "vidcm", "finetune", *words])
 
 
 def scores(run: Path) -> list[float]:

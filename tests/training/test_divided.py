@@ -127,7 +127,7 @@ def test_one_process_loads_the_model_that_two_have_saved(done, way):
 @pytest.mark.slow
 def test_a_pretrained_network_is_tuned_in_shards_and_the_stock_pipeline_reads_it(settings, tmp_path):
     """A stored model of another library; latents are encoded by both processes, each its share."""
-    stock, words = write("wan 2.1 t2v", tmp_path / "stock"), ["-m", "vidcm.cli.main", "train", str(settings)]
+    stock, words = write("wan 2.1 t2v", tmp_path / "stock"), ["-m", "vidcm", "train", str(settings)]
     words += ["family=wan", f"init={stock}", "optimizer.lr=1e-3"]
     vidcm_train(settings, *words[4:], f"out={tmp_path / 'one'}")
     said = succeeded(in_two_processes([*words, f"out={tmp_path / 'two'}", "shard=true", "latents.batch_size=1"]))

@@ -1,6 +1,5 @@
 """`vidcm generate`: clips from prompts and images. Arguments are judged before torch is imported or a model is read."""
 
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +96,6 @@ def command(
     if batch is not None and takes is not None:
         raise click.UsageError(f"--takes is for one clip: give the lines of {batch} seeds of their own")
     check_place(place, workers, "--batch JOBS.jsonl" if batch is None else None)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     options = {"device": device, "low_memory": low_memory, "attention": attention}
     options["quiet"] = not ctx.find_root().params["verbose"]
     if batch is None:

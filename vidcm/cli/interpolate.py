@@ -1,6 +1,5 @@
 """`vidcm interpolate`: add frames to a video. Arguments are judged before torch is imported or a model is read."""
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +197,6 @@ def command(
     check_model(model)
     check_reports(reports, source, target)
     check_place(place, workers, None if many else "a folder")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
 
     sampling = {"device": device, "steps": steps, "seed": seed, "temperature": temperature}
     shared = Shared(how, sampling, model, options_of(ctx), as_json, launched())

@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from vidcm import __version__
-from vidcm.cli.leaving import leaving_at_once
 from vidcm.core.errors import UserError, WrongUse
 
 # name -> what `vidcm --help` says of it. The file vidcm/cli/<name>.py holds it as `command`.
@@ -161,13 +160,3 @@ def cli(verbose: bool) -> None:
 def main() -> None:
     """Run the command line on sys.argv; raises SystemExit with the exit code."""
     cli(prog_name="vidcm")
-
-
-def process() -> None:
-    """What a process is that runs the command line and nothing else: it ends with it."""
-    with leaving_at_once():
-        main()
-
-
-if __name__ == "__main__":
-    process()

@@ -1,7 +1,6 @@
 """`vidcm prepare`: from footage to a dataset for training and tuning."""
 
 import os
-import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,6 @@ def command(
     from vidcm.data.dataset import PrepareConfig
     from vidcm.data.prepare import prepare
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended tidies up like Ctrl-C
     settings["short_side"] = settings["short_side"] or None
     show = Progress(as_json)
     try:
