@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGTERM cannot be caugh
 
 OPENING = """
 import signal, sys, time
-from vidcm.core.interrupts import IMPORT, interruptible
+from vidcm.core.interrupts import IMPORT, interruptible, together
 signal.signal(signal.SIGINT, {before})
 interruptible()
 try:
@@ -22,6 +22,11 @@ except KeyboardInterrupt:
 """
 WITHIN_AN_IMPORT = """
     exec(compile("signal.raise_signal(number); print('put off')", IMPORT, "exec"), {"signal": signal, "number": NUMBER})
+"""
+TOGETHER = """
+    with together():
+        signal.raise_signal(NUMBER)
+        print("put off")
 """
 IN_A_FINALISER = """
     class Left:
@@ -46,6 +51,10 @@ def test_it_interrupts_at_once(number: str) -> None:
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_within_an_import_it_waits_until_that_is_at_something_else(number: str) -> None:
     assert said(WITHIN_AN_IMPORT, number) == (["put off", "interrupted"], "")
+
+
+def test_what_belongs_together_is_not_torn_apart() -> None:
+    assert said(TOGETHER, "SIGTERM") == (["put off", "interrupted"], "")
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,31 @@ def test_a_lock_that_goes_away_between_opening_and_locking_is_taken_anew(tmp_pat
     with claimed(tmp_path / "out.mp4"):
         assert (tmp_path / ".out.mp4.lock").exists()
     assert len(tried) == 2
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from pathlib import Path
+from vidcm.core.interrupts import interruptible
+from vidcm.media import lock
+open_file = os.open
+def opened(*how):
+    handle = open_file(*how)
+    signal.raise_signal(signal.SIGTERM)
+    return handle
+interruptible()
+lock.os.open = opened
+try:
+    with lock.claimed(Path(sys.argv[1])):
+        time.sleep(10)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM cannot be caught there")
+def test_an_interrupt_while_it_is_taken_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED, target], capture_output=True, text=True)
+    assert run.stdout == "interrupted\n", run.stderr
+    assert list(tmp_path.iterdir()) == []

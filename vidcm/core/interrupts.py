@@ -3,19 +3,23 @@
 Python raises it between any two instructions. Between those of its own import it can leave the lock of all imports
 taken, and every thread that imports from then on waits without end: there it is put off until the import is at
 something else. Where nothing can be raised, in a finaliser or a callback of a library written in C, Python says that it
-ignores it and goes on: it is raised again.
+ignores it and goes on: it is raised again. And where a few steps belong together, `together` puts it off.
 """
 
 import _thread
 import signal
 import sys
-from threading import Timer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 IMPORT = "<frozen importlib._bootstrap>"
 AGAIN_S = 0.02
+
+_is_held = False  # whether the main thread is at something that is not to be interrupted
 
 
 def interruptible() -> None:
@@ -35,14 +39,37 @@ def interruptible() -> None:
     sys.unraisablehook = unraisable
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """The block is short, and not interrupted: what comes meanwhile is raised just after it. Without `interruptible`,
+    and in other threads, which never are, nothing changes."""
+    global _is_held
+    before, is_ours = _is_held, current_thread() is main_thread()
+    _is_held = before or is_ours
+    try:
+        yield
+    finally:
+        if is_ours:
+            _is_held = before
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if frame is not None and frame.f_code.co_filename == IMPORT:
+    if _is_held or (frame is not None and frame.f_code.co_filename == IMPORT):
         _again(number)
     else:
         raise KeyboardInterrupt
 
 
 def _again(number: int) -> None:
-    timer = Timer(AGAIN_S, _thread.interrupt_main, (number,))
+    timer = Timer(AGAIN_S, _send, (number,))
     timer.daemon = True
     timer.start()
+
+
+def _send(number: int) -> None:
+    """To the main thread, and out of what it waits for where a system can do that."""
+    main = main_thread().ident
+    if sys.platform != "win32" and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
