@@ -104,6 +104,19 @@ def test_a_long_run_is_foretold_in_one_line(out: Path, capsys: pytest.CaptureFix
     assert (told["event"], told["left_s"], told["size"]) == ("estimate", 754.0, None)
 
 
+def test_going_on_from_nothing_is_said_and_begins(source: Path, out: Path, model: Path) -> None:
+    asked = [source, "-o", out, "--factor", "2", "--model", model, "--steps", "0", "--resume"]
+    run = interpolate(*asked)
+    assert run.stderr == f"{out}: nothing of it is there to go on with, so it is made from the beginning\n"
+    assert run.stdout.startswith(f"{out}: 8 frames from 4 (3 made), ")
+    again = interpolate(*asked)
+    assert (again.exit_code, again.stderr.count("\n")) == (1, 1)
+    assert f"{out} is there, and nothing of it is unfinished" in again.stderr
+    out.unlink()
+    told = [json.loads(line) for line in interpolate(*asked, "--json").stdout.splitlines()]
+    assert (told[0], told[-1]["event"]) == ({"event": "begin", "target": str(out)}, "done")
+
+
 def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path, out: Path) -> None:
     told, modules = told_with_modules(source, "-o", out, "--factor", "2", "--range", "5-")
     assert "--range 5- begins behind the end of" in told

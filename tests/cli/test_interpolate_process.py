@@ -71,6 +71,7 @@ def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: P
     assert refused.stderr.count("\n") == 1
     run = interpolate(*asked, "-o", out, "--resume")
     assert run.stdout.startswith(f"{out}: 488 frames from 61 (420 made), 240 of them there before"), run.stderr
+    assert "from the beginning" not in run.stderr
     assert list(out.parent.iterdir()) == [out]
     whole = out.with_name("whole.mp4")
     interpolate(*asked, "-o", whole)

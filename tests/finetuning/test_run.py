@@ -181,7 +181,7 @@ def test_a_resumed_run_keeps_its_settings_says_what_differs_and_refuses_another_
 ):
     dataset, run = Path(shutil.copytree(dataset, tmp_path / "set")), tmp_path / "run"
     finetune(dataset, run, replace(config, steps=2, evaluations=1))
-    finetune(dataset, run, resume=True)
+    finetune(dataset, run, resume=True, patience=9)
     assert "settings changed" not in capsys.readouterr().err
     finetune(dataset, run, resume=True, patience=8)
     assert "settings changed since the run began: patience 9 -> 8\n" in capsys.readouterr().err
@@ -210,6 +210,32 @@ def test_a_run_goes_on_with_the_parts_it_began_with_though_it_did_not_write_them
     assert yaml.safe_load(path.read_text())["config"]["parts"] == ["pictures"]
 
 
+def test_a_run_that_is_finished_says_so_and_judges_nothing_again(dataset, tuned, whole, tmp_path, monkeypatch, capsys):
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    kept = contents(folder)
+    with monkeypatch.context() as patch:
+        stop_at(patch, interpolator, "judge", 1)
+        again = finetune(dataset, folder, resume=True)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{folder} is finished already, and nothing is left to do; more --steps would go on with it"
+    ]
+    assert contents(folder) == kept
+    assert (again.before, again.after, again.told, again.numbers) == (
+        tuned.before, tuned.after, tuned.told, tuned.numbers
+    )  # fmt: skip
+    assert (again.best, again.report) == (folder / "best", folder / "report.md")
+
+
+def test_a_run_that_goes_on_with_other_settings_is_finished_no_more(dataset, whole, tmp_path, monkeypatch, capsys):
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    with monkeypatch.context() as patch, pytest.raises(Boom):
+        stop_at(patch, tuning, "keep_if_better", 1)
+        finetune(dataset, folder, resume=True, steps=8)
+    finetune(dataset, folder, resume=True)
+    assert "finished already" not in capsys.readouterr().err
+    assert marks(folder)[-1]["step"] == 8
+
+
 def test_the_usual_parts_are_written_down(dataset, config, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "Tuning", lambda folder, subject, settings, leader: SimpleNamespace(go=lambda _: settings))
     settings = finetune(dataset, tmp_path / "run", replace(config, parts=()))
@@ -230,7 +256,11 @@ def test_minutes_are_planned_once_and_hold_for_choosing_and_validations_too(
         finetune(dataset, folder, config)
     finetune(dataset, folder, resume=True)
     assert [(mark["part"], mark["step"]) for mark in marks(folder)] == [("start", 0), ("pictures", 2)]
-    assert "1 min: 2 steps, too few to teach much, 1 validations a part" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 min: 2 steps, too few to teach much, 1 validations a part" in said
+    assert "timing 8 steps" in said
+    assert "step 4/8" not in said
+    assert said.count("memory of a process") == 2  # once in each start
     assert not (folder / "1-settings").exists()
     assert not (folder / ".timing.tmp").exists()
 

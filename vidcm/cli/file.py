@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcm.cli.identity import Identity
-from vidcm.cli.outcome import foretell, tell
+from vidcm.cli.outcome import foretell, tell, tell_that_it_begins
 from vidcm.core.devices import own_device
 from vidcm.core.errors import WrongUse
 from vidcm.core.processes import Processes
 from vidcm.interpolation.estimate import Forecast
-from vidcm.interpolation.journal import ANEW, GO_ON
+from vidcm.interpolation.journal import ANEW, GO_ON, folder_of, read_head
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.progress import Progress
 from vidcm.interpolation.reports import write_report
@@ -83,6 +83,8 @@ class Shared:
         if not (is_pipe(source) or is_pipe(target)):
             announced = resume == GO_ON and not self.as_json
             more |= {"settings": Identity(self.options, source, self.model, announced), "resume": resume}
+            if resume == GO_ON and self.processes.is_first and not _goes_on(target):
+                tell_that_it_begins(target, self.as_json)
         how = {name: value for name, value in self.how.items() if name != "find_cuts"}
         self._check_memory()
         try:
@@ -92,6 +94,11 @@ class Shared:
                 return interpolate_file(source, target, interpolator=Lazily(loaded), detector=found, **how, **more)
         finally:
             progress.close()
+
+
+def _goes_on(target: Path) -> bool:
+    """Whether something is there to go on with, or to be refused for."""
+    return target.exists() or read_head(folder_of(target)) is not None
 
 
 def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple[Path, ...], resume: bool) -> None:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from vidcm.interpolation.stream import Report
 
 
+def tell_that_it_begins(target: Path, as_json: bool) -> None:
+    """Where going on was asked for: a run that ended before anything of it was whole leaves nothing, so that is no
+    mistake, and a script may give --resume each time; but a mistyped name begins a run of hours."""
+    if as_json:
+        emit("begin", target=str(target))
+    else:
+        click.echo(f"{target}: nothing of it is there to go on with, so it is made from the beginning", err=True)
+
+
 def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
     """What a long run will take, as soon as its first frames have shown it."""
     free = shutil.disk_usage(target.absolute().parent).free

@@ -13,11 +13,13 @@ from vidcm.finetuning.settings import Settings
 from vidcm.finetuning.subject import Subject
 from vidcm.settings import as_mapping
 
+REPORT = "report.md"
+
 
 def write_report(
     run: Path, settings: Settings, subject: Subject, before: Mark, after: Mark, marks: Sequence[Mark]
-) -> Path:
-    """The report and the pictures it shows, in the folder of the run. Returns its path."""
+) -> None:
+    """The report and the pictures it shows, in the folder of the run."""
     save_sheet(run / "samples.png", subject.sheet(subject.start, run / "best"))
     pictures = ["![Validation clips: truth, before, after](samples.png)"]
     for name, svg in charts(run, subject, marks).items():
@@ -35,8 +37,7 @@ def write_report(
         "Settings:",
         "```yaml\n" + yaml.safe_dump(as_mapping(settings), sort_keys=False) + "```",
     ]
-    _write(run / "report.md", "\n\n".join(lines) + "\n")
-    return run / "report.md"
+    _write(run / REPORT, "\n\n".join(lines) + "\n")
 
 
 def table(subject: Subject, before: Mark, after: Mark) -> str:

@@ -5,6 +5,7 @@ RUN/history.jsonl       what was judged, when
 RUN/best/               the best model so far: `vidcm interpolate --model RUN/best`, or `vidcm generate`
 RUN/<n>-<part>/         the training of a part: checkpoints, metrics, the model it began from
 RUN/report.md, *.svg, *.png
+RUN/finished.json       what the run found, once it has ended
 """
 
 from contextlib import ExitStack

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidcm.training.config import RunConfig
-from vidcm.training.loop import train
 from vidcm.training.metrics import say
 
 WARM, TIMED = 3, 5  # steps; the first ones compile
@@ -77,7 +76,7 @@ def told(plan: Plan, most: Plan, parts: int, chosen: Collection[str], over_s: fl
 
 
 def time_steps(
-    config: RunConfig, limit_s: float, aside: Path, train: Callable[[RunConfig], object] = train
+    config: RunConfig, limit_s: float, aside: Path, train: Callable[[RunConfig], object]
 ) -> tuple[float, float]:
     """Seconds of a step of a training, and those before its first one. aside: a folder for the trial, removed
     afterwards. A trial that takes longer than the limit ends after the step that it is at."""

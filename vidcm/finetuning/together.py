@@ -29,11 +29,13 @@ class Leader:
         self.processes = processes
         self._training = False
 
-    def train(self, config: RunConfig, *, resume: Resume = False, watch: Watch | None = None) -> Path:
+    def train(
+        self, config: RunConfig, *, resume: Resume = False, watch: Watch | None = None, is_told: bool = True
+    ) -> Path:
         """As `vidcm.training.loop.train`, in all processes."""
         self.processes.told(Order(config, resume))
         self._training = True
-        model = train(config, resume=resume, watch=watch)
+        model = train(config, resume=resume, watch=watch, is_told=is_told)
         self._training = False
         return model
 

@@ -4,11 +4,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vidcm.finetuning.best import keep_if_better, mark_of, tidy
+from vidcm.finetuning.finished import Found, forget, found_by, write_found
 from vidcm.finetuning.history import START, History, Judgement, Mark
-from vidcm.finetuning.report import write_report
+from vidcm.finetuning.report import REPORT, write_report
 from vidcm.finetuning.settings import Settings, compare
 from vidcm.finetuning.subject import Subject, Tell
 from vidcm.finetuning.timing import TRIAL, Costs, Plan, fit, time_steps, told
@@ -50,8 +52,15 @@ class Tuning:
 
     def go(self, before: Settings | None) -> Tuned:
         tidy(self.run)
-        if before is not None and (found := compare(before, self.settings, self.run)):
-            say(f"settings changed since the run began: {', '.join(found)}")
+        changed = compare(before, self.settings, self.run) if before is not None else []
+        ended = found_by(self.run)
+        if ended is not None and not changed and mark_of(self.best) is not None:
+            say(f"{self.run} is finished already, and nothing is left to do; more --steps would go on with it")
+            self.settle(before, 0.0)
+            return self.tuned(ended)
+        forget(self.run)
+        if changed:
+            say(f"settings changed since the run began: {', '.join(changed)}")
         if before is None:
             self.settings.save(self.run)
         first, judged_s = self.judge_start(before)
@@ -100,7 +109,8 @@ class Tuning:
         costs = Costs(judged_s, subject.choosing * judged_s)
         if trained:
             timed = self.run_config(trained[0], str(subject.start), "", 1)
-            step_s, start_s = time_steps(timed, TRIAL * seconds, self.run / ".timing.tmp", self.leader.train)
+            train = partial(self.leader.train, is_told=False)
+            step_s, start_s = time_steps(timed, TRIAL * seconds, self.run / ".timing.tmp", train)
             costs = replace(costs, step=step_s, start=start_s)
         left_s = seconds - (time.monotonic() - self.began) - subject.concluding * judged_s
         most = Plan(config.steps, config.evaluations, config.windows)
@@ -179,12 +189,20 @@ class Tuning:
         others = before.scores if best.part == START else self.shown(subject.compare, self.best)
         after = replace(best, scores={**others, **best.scores})
         after = replace(after, scores={name: after.scores[name] for name in before.scores})
-        report = write_report(self.run, self.settings, subject, before, after, self.history.marks)
+        write_report(self.run, self.settings, subject, before, after, self.history.marks)
+        found = Found(before, after)
+        write_found(self.run, found)
+        return self.tuned(found)
+
+    def tuned(self, found: Found) -> Tuned:
+        """The same in words and numbers."""
+        before, after, subject = found.before, found.after, self.subject
         told = (
             subject.verdict(before, after).replace("**", ""),
             *(f"  {x}" for x in (*subject.forgetting(before, after), *subject.notes(self.best))),
         )
-        return Tuned(self.best, report, before, after, told, subject.use(self.best), subject.facts(before, after))
+        use, facts = subject.use(self.best), subject.facts(before, after)
+        return Tuned(self.best, self.run / REPORT, before, after, told, use, facts)
 
 
 def teller() -> Tell:

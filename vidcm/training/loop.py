@@ -54,15 +54,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: RunConfig, *, resume: Resume = False, family: Any = None, batches: Any = None, watch: Watch | None = None
+    config: RunConfig,
+    *,
+    resume: Resume = False,
+    family: Any = None,
+    batches: Any = None,
+    watch: Watch | None = None,
+    is_told: bool = True,
 ) -> Path:
     """Run one stage of training. Returns the model directory, OUT/model, which holds the averaged weights.
 
     resume: continue from the newest checkpoint in OUT that verifies; "auto": if there is one. `family` and `batches`
     replace the config's. watch(step): called in the main process whenever OUT/model has been saved on schedule or at
     the end, with the steps done; true ends the run. A resumed run calls it again for the step that it continues from,
-    if it is one of these. It may answer with what it saw, for the trackers. Raises `Interrupted` after SIGINT or
-    SIGTERM, with a checkpoint saved.
+    if it is one of these. It may answer with what it saw, for the trackers. is_told: whether its plan and its progress
+    are; a trial's are not. Raises `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
     out = Path(config.out)
     going = check_begun(out, resume)
@@ -75,7 +81,7 @@ def train(
     settle_teacher(config, family)
     batches = batches if batches is not None else open_batches(config, family, accelerator)
     state = State(config, accelerator, family, batches)
-    teller = Teller(state)
+    teller = Teller(state, is_told)
     with ExitStack() as stack:
         stack.enter_context(room_in(out, "go on with --resume from the last checkpoint, which is whole"))
         stack.enter_context(others_answer(config))
@@ -91,8 +97,9 @@ def train(
             record_run(asked, out, step=state.step, processes=accelerator.num_processes, device=str(accelerator.device))
             teller.file = stack.enter_context(closing(MetricsFile(out / "metrics.jsonl", state.step)))
             stack.enter_context(tracking(accelerator, config.track, out, resolved(asked)))
-        say(plan_line(config, accelerator.num_processes, accelerator.device))
-        say(memory_line(held_bytes(state), accelerator.device))
+        if is_told:
+            say(plan_line(config, accelerator.num_processes, accelerator.device))
+            say(memory_line(held_bytes(state), accelerator.device))
         stack.enter_context(frames_divided(config, *state.networks()))
         stack.callback(clear)
         request = stack.enter_context(StopRequest())

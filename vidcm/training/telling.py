@@ -11,9 +11,10 @@ from vidcm.training.state import State
 
 @dataclass
 class Teller:
-    """steps_s: steps a second, of late."""
+    """steps_s: steps a second, of late. is_told: whether there is a line of progress."""
 
     state: State
+    is_told: bool = True
     file: MetricsFile | None = None  # in the main process
     latest: dict[str, float] = field(default_factory=dict)  # what the meter read last
 
@@ -25,11 +26,12 @@ class Teller:
         record = {**self.record(steps_s), **self.latest}
         self.file.write(record)
         self.track(record)
-        live(self.progress(record, steps_s))
+        if self.is_told:
+            live(self.progress(record, steps_s))
 
     def glance(self, steps_s: float) -> None:
         """The line on a terminal between two of the file."""
-        if self.file is not None and sys.stderr.isatty():
+        if self.file is not None and self.is_told and sys.stderr.isatty():
             live(self.progress({**self.record(steps_s), **self.latest}, steps_s))
 
     def track(self, values: Mapping[str, Any]) -> None:
