@@ -197,6 +197,14 @@ def test_matroska_takes_subtitles_fonts_chapters_and_titles_along(with_subtitles
         assert bytes(container.streams[3].data) == b"not really a font"
 
 
+def test_webm_names_a_font_too(with_subtitles, tmp_path):
+    """Its muxer takes an attachment without a word, and writes none."""
+    dropped = interpolated(with_subtitles, tmp_path / "out.webm")
+    assert [line.split(" stream")[0] for line in dropped] == ["audio", "subtitle", "attachment"]
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
 def test_mp4_leaves_out_what_it_cannot_hold_and_keeps_the_rest(with_subtitles, tmp_path):
     dropped = interpolated(with_subtitles, tmp_path / "out.mp4")
     assert [line.split(" stream")[0] for line in dropped] == ["subtitle", "attachment"]

@@ -7,34 +7,31 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from vidcm.media.info import open_container
+from vidcm.media.marks import say
 from vidcm.media.packets import demux
 from vidcm.media.timecode import DROP_FRAME
-
-STALE = {
-    *("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration", "vendor_id", "timecode"),
-    "alpha_mode",  # of the pictures, which may have become others
-}
-STATISTICS = ("NUMBER_OF_", "BPS", "DURATION", "_STATISTICS")
+from vidcm.media.trial import trial
 
 
 def add(target: OutputContainer, stream: Stream) -> Stream:
     """A stream of the target that takes this one's packets."""
     copy = target.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(stream_words(stream.metadata))
-    copy.disposition = stream.disposition
+    say(copy, stream, target.format.name)
     return copy
 
 
 def why_not(path: Path, stream: Stream, container: str) -> str | None:
     """Why a stream of `path` cannot come along packet for packet, or None if it can."""
-    trial = io.BytesIO()
+    held = io.BytesIO()
     try:
-        with av.open(trial, "w", format=container) as target:
+        if stream.type == "attachment":
+            with trial(container, lambda target, _: add(target, stream)) as back:
+                return None if len(back.streams) == 2 else f"{container} cannot hold it"
+        with av.open(held, "w", format=container) as target:
             add(target, stream)
             target.start_encoding()
         if isinstance(stream, DataStream) and not _comes_back(path, stream.index, container):
@@ -52,47 +49,15 @@ def is_empty(path: Path, index: int) -> bool:
 
 def _comes_back(path: Path, index: int, container: str) -> bool:
     """Whether a data stream's packet is still one of data when it is read back."""
-    trial = io.BytesIO()
-    with open_container(path) as source, av.open(trial, "w", format=container) as target:
+    held = io.BytesIO()
+    with open_container(path) as source, av.open(held, "w", format=container) as target:
         copy = add(target, source.streams[index])
         packet = next(packet for packet in demux(source, source.streams[index]) if packet.size)
         packet.pts, packet.dts, packet.stream = 0, 0, copy
         target.mux(packet)
-    trial.seek(0)
-    with av.open(trial) as back:
+    held.seek(0)
+    with av.open(held) as back:
         return [stream.type for stream in back.streams] == ["data"]
-
-
-def words(metadata: Mapping[str, str]) -> dict[str, str]:
-    """What still holds in another file; brands, encoder and sizes are the muxer's own business."""
-    return {
-        key: text
-        for key, text in metadata.items()
-        if key.lower() not in STALE and not key.upper().startswith(STATISTICS)
-    }
-
-
-def stream_words(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The same of a stream. MP4 reads a title as its `name`, and writes the one it finds as `title`."""
-    kept = words(metadata)
-    return {**kept, "title": kept["name"]} if "name" in kept and "title" not in kept else kept
-
-
-def lost_words(metadata: Mapping[str, str], container: str) -> list[str]:
-    """Keys that a container has no place for. Only the QuickTime family is so choosy."""
-    if container not in ("mp4", "mov") or not metadata:
-        return []
-    trial = io.BytesIO()
-    with av.open(trial, "w", format=container) as target:
-        stream = target.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
-        target.metadata.update(metadata)
-        target.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")))
-        target.mux(stream.encode(None))
-    trial.seek(0)
-    with av.open(trial, metadata_errors="replace") as back:
-        kept = {key.lower() for key in back.metadata}
-    return [key for key in metadata if key.lower() not in kept]
 
 
 def is_cover(stream: Stream) -> bool:

@@ -20,11 +20,14 @@ from av.stream import DataStream, Disposition, Stream
 from vidcm.core.errors import UserError
 from vidcm.media import carry, sound
 from vidcm.media.info import VideoInfo, open_container
+from vidcm.media.marks import lost_marks, say
 from vidcm.media.names import has_alpha
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
 from vidcm.media.packets import demux
 from vidcm.media.pcm import Pcm
-from vidcm.media.window import Window
+from vidcm.media.window import Window, heard
+from vidcm.media.words import lost_words
+from vidcm.media.words import words as words_of
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
     from av.container.core import Chapter
@@ -47,10 +50,11 @@ class StreamCopy:
         self._name, self._target = f"{path}: its {stream.type} stream {index}", target
         self._stream = carry.add(target, stream)
         self._origin = round(origin / stream.time_base) if stream.time_base else 0
-        self._packets = self._read(source, stream)
+        self._packets, has_edits = self._read(source, stream), target.format.name in ("mp4", "mov")
+        if isinstance(stream, AudioStream):
+            self._packets = heard(self._packets, has_edits)
         if window is not None and not carry.is_cover(stream):
             pcm = Pcm.of(stream) if isinstance(stream, AudioStream) else None
-            has_edits = target.format.name in ("mp4", "mov")
             slip = self._origin * (stream.time_base or 0) - origin
             self._packets = window.packets(self._packets, stream.type, has_edits, pcm, slip)
         if pace.is_slower and not carry.is_cover(stream):
@@ -154,9 +158,9 @@ class Remux:
 
     def _tell(self, source: InputContainer) -> None:
         """Titles, chapters, language and timecode."""
-        words, container = carry.words(source.metadata), self._target.format.name
+        words, container = words_of(source.metadata), self._target.format.name
         self._target.metadata.update(words)
-        if lost := carry.lost_words(words, container):
+        if lost := lost_words(words, container):
             self.dropped.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
         chapters = [_moved(chapter, self._info.origin) for chapter in source.chapters()]
         chapters = self._window.chapters(chapters) if self._window else chapters
@@ -166,8 +170,8 @@ class Remux:
             given = {key.lower(): text for key, text in main.metadata.items()}
             if given.get("alpha_mode") == "1" and not has_alpha(self._info.pix_fmt):
                 self.dropped.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
-            video.metadata.update(carry.stream_words(main.metadata))
-            video.disposition = main.disposition
+            say(video, main, container)
+            self._tell_lost(main)
             self._tell_timecode([source.metadata, *(stream.metadata for stream in source.streams)], video)
 
     def _tell_timecode(self, metadata: Iterable[Mapping[str, str]], video: av.VideoStream) -> None:
@@ -199,6 +203,14 @@ class Remux:
         if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
+        elif stream.type in ("audio", "subtitle", "video"):
+            self._tell_lost(stream)
+
+    def _tell_lost(self, stream: Stream) -> None:
+        """Name what is said of a stream that comes along, and has no place."""
+        container = self._target.format.name
+        if gone := lost_marks(stream, container):
+            self.dropped.append(f"{stream.type} stream {stream.index}: {container} has no place for {gone}")
 
     def _why_not(self, stream: Stream) -> str | None:
         if stream.type == "video" and self._window is not None:
@@ -251,7 +263,7 @@ def left_behind(path: Path, info: VideoInfo) -> list[str]:
     lost = [f"{each.type} stream {each.index} ({each.codec}): {why}" for each in info.others]
     with open_container(path) as source:
         lost += [f"{len(source.chapters())} chapters: {why}"] if source.chapters() else []
-        words = carry.words(source.metadata)
+        words = words_of(source.metadata)
     return lost + ([f"metadata {', '.join(sorted(words))}: {why}"] if words else [])
 
 

@@ -19,8 +19,8 @@ from av.filter import Graph
 from av.packet import Packet
 
 from vidcm.core.errors import UserError
-from vidcm.media import carry
 from vidcm.media.filters import link, pull
+from vidcm.media.marks import say
 from vidcm.media.packets import demux
 
 SLOWEST = 2  # times that one atempo makes sound longer at most
@@ -79,8 +79,7 @@ def add_sound(target: OutputContainer, stream: AudioStream, choice: SoundChoice)
     if not codec_of(stream).startswith(LOSSLESS) and not choice.encoder.startswith(LOSSLESS):
         usual = BITS_PER_CHANNEL * stream.codec_context.layout.nb_channels
         sound.codec_context.bit_rate = stream.codec_context.bit_rate or usual
-    sound.metadata.update(carry.stream_words(stream.metadata))
-    sound.disposition = stream.disposition
+    say(sound, stream, target.format.name)
     return sound
 
 

@@ -33,6 +33,9 @@ class Window:
         has_edits: whether the container can hide what lies before zero. Then the packet of sound that is running at
         zero comes along, and the one before it, without which codecs with overlapping frames begin with a flaw.
         """
+        if kind == "subtitle":
+            yield from self._subtitles(packets)
+            return
         with_run_in = has_edits and kind == "audio"
         run_in: Packet | None = None
         heard: Fraction | None = None  # until when, by the samples counted: clocks such as Matroska's round
@@ -43,9 +46,7 @@ class Window:
                 heard = pcm.end(start, packet)
             if self.length is not None and start >= self.length:
                 return
-            if kind == "subtitle":
-                yield from self._shown(packet)
-            elif pcm is not None:
+            if pcm is not None:
                 if (kept := pcm.cut(packet, start, self.length)) is not None:
                     yield kept
             elif start >= 0 or (with_run_in and _end(packet) > 0):
@@ -66,8 +67,23 @@ class Window:
                 kept.append({**chapter, "start": max(chapter["start"], 0), "end": end})
         return kept  # type: ignore[return-value]
 
+    def _subtitles(self, packets: Iterator[Packet]) -> Iterator[Packet]:
+        """Each for as long as it is on within the window. Those of Blu-rays do not say how long: until the next one."""
+        standing: Packet | None = None
+        for packet in packets:
+            if _start(packet) < 0 and not packet.duration:
+                standing = packet
+                continue
+            if standing is not None and _start(packet) >= 0:
+                yield _at_zero(standing)
+            standing = None
+            if self.length is not None and _start(packet) >= self.length:
+                return
+            yield from self._shown(packet)
+        if standing is not None:
+            yield _at_zero(standing)
+
     def _shown(self, packet: Packet) -> Iterator[Packet]:
-        """A subtitle, for as long as it is on within the window."""
         start, end = _start(packet), _end(packet)
         if end <= 0 and start < 0:
             return
@@ -77,6 +93,28 @@ class Window:
             packet.pts = packet.dts = round(max(start, Fraction(0)) / packet.time_base)
             packet.duration = round(end / packet.time_base) - packet.pts
         yield packet
+
+
+def heard(packets: Iterator[Packet], has_edits: bool) -> Iterator[Packet]:
+    """Packets of sound without those that the input's edit list hides; times are on the output's clock.
+
+    What is hidden before zero stays where the output's own edit list hides it. Elsewhere the last of those packets
+    stays alone: decoders start on it, and it is the encoder's own run-in where nothing was cut.
+    """
+    run_in: Packet | None = None
+    for packet in packets:
+        if packet.is_discard and not (has_edits and _start(packet) < 0):
+            run_in = packet if _start(packet) < 0 else None
+            continue
+        if run_in is not None:
+            yield run_in
+            run_in = None
+        yield packet
+
+
+def _at_zero(packet: Packet) -> Packet:
+    packet.pts = packet.dts = 0
+    return packet
 
 
 def _start(packet: Packet) -> Fraction:
