@@ -118,6 +118,25 @@ def test_pictures_in_and_out(deep, kind, crossfade, tmp_path):
     np.testing.assert_allclose(alpha_of(load(tmp_path / "out" / "2.png")), sum(ends) / 2, atol=0.0021)
 
 
+@pytest.mark.parametrize(("kind", "top"), [("rgba", 255), ("rgba64be", 65535)])
+def test_colours_under_what_is_transparent_are_those_of_the_frames_around(kind, top, crossfade, tmp_path):
+    """Blue under all, then red, for an opaque white square that moves on: without alpha nothing flickers."""
+    given, frames = kind.replace("be", "le"), []
+    for index in range(3):
+        rgba = np.zeros((48, 64, 4), np.uint8 if top == 255 else np.uint16)
+        rgba[..., 2 if index < 2 else 0] = top
+        rgba[16:32, 8 + 16 * index : 24 + 16 * index] = top
+        frames.append(av.VideoFrame.from_ndarray(rgba, given).reformat(format=kind))
+    source = save(tmp_path / "in" / "%d.png", frames)
+    (tmp_path / "out").mkdir()
+    interpolate_file(source, tmp_path / "out" / "%d.png", rule=Factor(Fraction(4)), interpolator=crossfade)
+    for number, blue in ((2, 1), (4, 1), (6, 0.75), (8, 0.25)):
+        made = load(tmp_path / "out" / f"{number}.png").reformat(format=given).to_ndarray()
+        unseen = made[made[..., 3] == 0][:, :3]
+        assert len(unseen) == 64 * 48 - 32 * 16
+        assert np.abs(unseen - np.array([(1 - blue) * top, 0, blue * top])).max() <= 1
+
+
 def test_a_codec_without_alpha_says_so_and_which_has_it(crossfade, tmp_path):
     source = video(tmp_path / "in.mkv", "ffv1", "yuva444p")
     report = interpolate_file(source, tmp_path / "out.mp4", rule=DOUBLE, interpolator=crossfade)

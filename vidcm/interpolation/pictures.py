@@ -65,6 +65,16 @@ class Picture:
         planes = torch.from_numpy(samples).permute(2, 0, 1)
         return planes.contiguous() if self.is_deep else planes.to(torch.float32).div_(255)
 
+    def straight(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """RGB [H, W, 3], uint8 or float32 0..1, as it lies under the alpha 0..1 [H, W]. None where that is not moved
+        along, or there is none."""
+        alpha = self.frame.alpha if self._with_alpha and self.frame.light is None else None
+        colours = None if alpha is None else self.frame.converted()
+        if self.is_lean:
+            self.frame.forget()
+        self._forget()
+        return None if alpha is None or colours is None else (colours, alpha)
+
     def look(self, by: FrameByFrame) -> Any:
         """What `by` needs of it, kept."""
         if self._look is None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import groupby, islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_fram
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import Gap, PlannedFrame
 from vidcm.interpolation.rendered import Rendered, Tally
+from vidcm.interpolation.unseen import keep_unseen
 from vidcm.interpolation.works import Planner, Step, Work
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
@@ -90,7 +92,6 @@ class Renderer:
     def _made(
         self, ends: Sequence[Picture | None], planned: Sequence[PlannedFrame], beside: Beside, **where: Any
     ) -> Iterator[Rendered]:
-        to_samples = to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes
         for start in range(0, len(planned), TOGETHER):
             together = iter(planned[start : start + TOGETHER])
             taus = [float(frame.tau) for frame in planned[start : start + TOGETHER]]
@@ -98,7 +99,7 @@ class Renderer:
                 told = [None] * made.shape[1] if scores is None else scores.tolist()
                 some = list(islice(together, len(told)))
                 sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(told)
-                shown = to_samples(self._in_place(made, some, ends))
+                shown = _samples(self._in_place(made, some, ends), [float(frame.tau) for frame in some], ends)
                 del made  # before others are made
                 for frame, picture, score, is_sure in zip(some, shown, told, sure, strict=True):
                     if is_sure:
@@ -144,8 +145,8 @@ class Renderer:
         if self.doubt.fallback == HOLD:
             nearer = last if planned.tau > HALF else first
             return Rendered(planned, nearer.frame, HOLD, score)
-        to_samples = to_floats if first.is_deep or last.is_deep else to_bytes
-        (faded,) = to_samples(torch.lerp(first.tensor, last.tensor, float(planned.tau))[:, None])
+        tau = float(planned.tau)
+        (faded,) = _samples(torch.lerp(first.tensor, last.tensor, tau)[:, None], [tau], ends)
         return Rendered(planned, faded, CROSSFADE, score)
 
 
@@ -166,6 +167,14 @@ def _beside(before: Picture | None, step: Step, following: Step | None) -> Besid
     if following is not None and following.last is not None and not following.is_cut:
         after, trail = following.last, (following.gap.end - step.gap.end) / length
     return Beside(before, after, lead, trail)
+
+
+def _samples(made: Tensor, taus: Sequence[float], ends: Sequence[Picture | None]) -> np.ndarray:
+    """Made frames [C, K, H, W] at taus between the ends as samples [K, H, W, C], as deep as those."""
+    shown = (to_floats if any(end is not None and end.is_deep for end in ends) else to_bytes)(made)
+    if shown.shape[-1] == 4:
+        keep_unseen(shown, taus, ends)
+    return shown
 
 
 def _look(picture: Picture | None, by: FrameByFrame) -> Any:
