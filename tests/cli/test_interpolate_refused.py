@@ -79,7 +79,10 @@ BAD_OPTIONS = {
     "unknown device": (["--factor", "2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
     "too many steps": (["--factor", "2", "--steps", "101"], "101 is not in the range 0<=x<=100"),
     "unknown codec": (["--factor", "2", "--codec", "divx"], "'divx' is not one of 'h264', 'hevc', 'av1'"),
-    "codec and container": (["--factor", "2", "--codec", "prores"], "mp4 files do not hold prores (use h264, hevc"),
+    "codec and container": (
+        ["--factor", "2", "--codec", "prores"],
+        "mp4 files do not hold prores (use h264, hevc, av1, vp9; prores goes into .mov, .mkv)",
+    ),
     "unknown quality": (["--factor", "2", "--quality", "17"], "'17' is not one of 'low', 'medium', 'high', 'best'"),
     "range reversed": (["--factor", "2", "--range", "9-3"], "--range 9-3 ends where it begins or before"),
     "range of words": (["--factor", "2", "--range", "start-end"], "--range must be two times, such as"),

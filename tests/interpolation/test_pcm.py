@@ -1,4 +1,4 @@
-"""`--range` cuts PCM to the sample: no sample of its time is missing, and none of another is there."""
+"""PCM comes along as it is, and `--range` cuts it to the sample: none of its time is missing, none of another there."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -54,6 +54,25 @@ def part(source: Path, target: Path, text: str, crossfade) -> tuple[Fraction, np
     rule, span = Factor(Fraction(2)), parse_range(text)
     interpolate_file(source, target, rule=rule, interpolator=crossfade, span=span)
     return heard(target)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le", "pcm_f32le"])
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".avi"])  # the last two do not say which two channels there are
+def test_mp4_gets_it_as_it_is_and_a_line_says_so(suffix, codec, crossfade, tmp_path):
+    source, target = film(tmp_path / f"in{suffix}", codec), tmp_path / "out.mp4"
+    report = interpolate_file(source, target, rule=Factor(Fraction(2)), interpolator=crossfade)
+    given, found = heard(source), heard(target)
+    assert found[0] == given[0] == 0
+    np.testing.assert_array_equal(found[1], given[1])
+    (line,) = report.problems
+    assert line == f"audio stream 1 ({codec}) stays uncompressed, which few players of MP4 know: .mov is safer"
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_what_mp4_cannot_hold_of_it_is_told_with_what_can(suffix, crossfade, tmp_path):
+    source = film(tmp_path / f"in{suffix}", "pcm_u8")
+    report = interpolate_file(source, tmp_path / "out.mp4", rule=Factor(Fraction(2)), interpolator=crossfade)
+    assert report.dropped == ["audio stream 1 (pcm_u8): mp4 cannot hold it, .mov can"]
 
 
 @pytest.mark.parametrize("codec", KINDS)

@@ -47,6 +47,17 @@ def slowed(source, target, times, sound="stretch"):
     return writer.dropped
 
 
+def test_channels_without_names_are_taken_for_the_usual_ones(tmp_path):
+    source = with_sound(tmp_path / "in.mkv", "pcm_s16le", "stereo", 48000)
+    with av.open(str(source)) as container:
+        assert container.streams.audio[0].codec_context.layout.name == "2 channels"
+    assert slowed(source, tmp_path / "out.mp4", Fraction(2)) == []
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec_context.layout.name == "stereo"
+        count = sum(frame.samples for frame in container.decode(audio=0))
+    assert count == pytest.approx(48000, abs=48)  # Matroska tells milliseconds
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "layout", "rate"),
     [

@@ -99,7 +99,7 @@ def _done(report: Mapping[str, Any]) -> str:
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
-    return [*report["problems"], *(f"left out: {stream}" for stream in report["dropped"])]
+    return [*report["problems"], *(f"not kept: {stream}" for stream in report["dropped"])]
 
 
 def _end(records: "list[VideoRecord]", folder: Path, as_json: bool) -> bool:

@@ -42,7 +42,7 @@ def _mib(amount: int) -> str:
 
 
 def tell(report: "Report", as_json: bool) -> None:
-    for note in (*report.problems, *(f"left out: {stream}" for stream in report.dropped)):
+    for note in (*report.problems, *(f"not kept: {stream}" for stream in report.dropped)):
         click.echo(f"{report.source}: {note}", err=True)
     if as_json:
         emit("done", **report.as_dict())

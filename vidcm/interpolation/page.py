@@ -38,7 +38,7 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     overlays = [_overlay(found) for found in report.get("overlays", ())]
     if overlays:
         yield "<h2>Kept still</h2>\n<ul>" + "".join(f"<li>{each}</li>" for each in overlays) + "</ul>\n"
-    notes = [*report["problems"], *(f"left out: {each}" for each in report["dropped"])]
+    notes = [*report["problems"], *(f"not kept: {each}" for each in report["dropped"])]
     if notes:
         yield "<h2>Notes</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
     yield "</html>\n"

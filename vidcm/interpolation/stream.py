@@ -75,7 +75,7 @@ class Report:
     codec: str
     pix_fmt: str
     dropped: list[str]  # what the target does not get, of streams, words and pictures, with the reason
-    problems: list[str]  # damage that was read around
+    problems: list[str]  # damage that was read around, and what else is worth knowing
     wall_s: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -210,8 +210,8 @@ def interpolate_file(
             if tally.frames_in < min(2, job.count):
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
         in_front = [] if still is None else [each.as_dict() for each in still.found(reader.info.start)]
-        took_s = time.monotonic() - started
-        return _report(source, writer, shown.info, rule, tally, assembly, in_front, reader.problems, took_s)
+        problems, took_s = reader.problems + writer.remarks, time.monotonic() - started
+        return _report(source, writer, shown.info, rule, tally, assembly, in_front, problems, took_s)
 
 
 def _with(settings: Settings | None, choice: Choice, told: Mapping[str, str]) -> Settings | None:

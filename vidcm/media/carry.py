@@ -7,12 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
+from vidcm.media.channels import is_named, layout_of
 from vidcm.media.info import open_container
 from vidcm.media.marks import say
 from vidcm.media.packets import demux
+from vidcm.media.pcm import Pcm
 from vidcm.media.timecode import DROP_FRAME
 from vidcm.media.trial import trial
 
@@ -20,24 +23,32 @@ from vidcm.media.trial import trial
 def add(target: OutputContainer, stream: Stream) -> Stream:
     """A stream of the target that takes this one's packets."""
     copy = target.add_stream_from_template(stream, opaque=True)
+    if isinstance(stream, AudioStream) and isinstance(copy, AudioStream) and target.format.name == "mp4":
+        layout = layout_of(stream)
+        if layout != stream.codec_context.layout.name:  # MP4 has no PCM of channels without names
+            copy.codec_context.layout = layout
     say(copy, stream, target.format.name)
     return copy
 
 
 def why_not(path: Path, stream: Stream, container: str) -> str | None:
     """Why a stream of `path` cannot come along packet for packet, or None if it can."""
-    held = io.BytesIO()
+    held, refusal = io.BytesIO(), f"{container} cannot hold it"
+    if isinstance(stream, AudioStream) and Pcm.of(stream) and container != "mov":
+        refusal += ", .mov can"
+        if container == "mp4" and not is_named(layout_of(stream)):
+            return refusal
     try:
         if stream.type == "attachment":
             with trial(container, lambda target, _: add(target, stream)) as back:
-                return None if len(back.streams) == 2 else f"{container} cannot hold it"
+                return None if len(back.streams) == 2 else refusal
         with av.open(held, "w", format=container) as target:
             add(target, stream)
             target.start_encoding()
         if isinstance(stream, DataStream) and not _comes_back(path, stream.index, container):
-            return f"{container} cannot hold it"
+            return refusal
     except (av.error.FFmpegError, ValueError):
-        return f"{container} cannot hold it"
+        return refusal
     return None
 
 

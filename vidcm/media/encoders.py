@@ -188,7 +188,7 @@ def container_for(path: Path) -> Container:
     if suffix in SEQUENCES:
         if pattern_of(path) is None:
             example = path.with_name(f"{path.stem}_%04d{suffix}")
-            raise UserError(f"{path}: is one picture, or there: number new ones, such as {example}")
+            raise UserError(f"{path}: each frame becomes a picture of its own: give a pattern, such as {example}")
         return SEQUENCES[suffix]
     if suffix not in CONTAINERS:
         known = ", ".join([*CONTAINERS, ".y4m", *(f"_%04d{suffix}" for suffix in SEQUENCES)])
@@ -202,13 +202,19 @@ def check_steady(path: Path, rate: Fraction | None) -> None:
         raise UserError(f"{path}: holds no times, and the input's rate is variable: give a constant one with --fps")
 
 
+def _names_for(codec: str) -> list[str]:
+    """What the name of a file with such pictures ends in."""
+    return [ending for ending, each in (CONTAINERS | {".y4m": Y4M} | SEQUENCES).items() if codec in each.codecs]
+
+
 def check_codec(path: Path, codec: str | None, quality: str | None = None) -> None:
     """Raises UserError for names and pairs that are wrong whatever the input is."""
     container = container_for(path)
     if codec is not None and codec not in ENCODERS:
         raise UserError(f"unknown codec {codec!r} (known: {', '.join(ENCODERS)})")
     if codec is not None and codec not in container.codecs:
-        raise UserError(f"{container.format} files do not hold {codec} (use {', '.join(container.codecs)})")
+        known, fit = ", ".join(container.codecs), ", ".join(_names_for(codec))
+        raise UserError(f"{container.format} files do not hold {codec} (use {known}; {codec} goes into {fit})")
     if quality is not None and quality not in QUALITIES:
         raise UserError(f"unknown quality {quality!r} (known: {', '.join(QUALITIES)})")
     if codec is not None and quality is not None and ENCODERS[codec].levels is None:

@@ -124,7 +124,8 @@ class SlowSound(StreamCopy):
 
 
 class Remux:
-    """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why.
+    """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why;
+    remarks: what else is worth telling.
 
     The target has its video stream already, which gets the main video's language, title and timecode. window: the part
     of it to take, on the source's clock from `info.origin` on, where the target's begins. pace: how much slower.
@@ -142,6 +143,7 @@ class Remux:
         self._open = ExitStack()
         self._copies: list[StreamCopy] = []
         self.dropped: list[str] = []
+        self.remarks: list[str] = []
         with open_container(path) as source:
             self._tell(source)
             for stream in source.streams:
@@ -200,6 +202,8 @@ class Remux:
             reason = self._why_not(stream)
             if reason is None:
                 self._copy(stream)
+                if isinstance(stream, AudioStream):
+                    self._remark(stream, sound.codec_of(stream))
         if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
@@ -248,7 +252,13 @@ class Remux:
         origin = self._info.origin
         slow = SlowSound(self._path, own, stream.index, self._target, choice, origin, self._window, self._pace)
         self._copies.append(slow)
+        self._remark(stream, choice.encoder)
         return None
+
+    def _remark(self, stream: AudioStream, codec: str) -> None:
+        if codec.startswith("pcm_") and self._target.format.name == "mp4":
+            why = "stays uncompressed, which few players of MP4 know: .mov is safer"
+            self.remarks.append(f"audio stream {stream.index} ({codec}) {why}")
 
     def _copy(self, stream: Stream) -> None:
         own = self._open.enter_context(open_container(self._path))

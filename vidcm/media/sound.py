@@ -19,6 +19,7 @@ from av.filter import Graph
 from av.packet import Packet
 
 from vidcm.core.errors import UserError
+from vidcm.media.channels import layout_of
 from vidcm.media.filters import link, pull
 from vidcm.media.marks import say
 from vidcm.media.packets import demux
@@ -52,7 +53,7 @@ def codec_of(stream: AudioStream) -> str:
 
 def choose_sound(stream: AudioStream, container: str) -> SoundChoice | None:
     """How slowed sound is written: in the source's own codec, else the container's usual one; None: not at all."""
-    name, layout = codec_of(stream), stream.codec_context.layout.name
+    name, layout = codec_of(stream), layout_of(stream)
     own = ENCODERS.get(name, name)
     for encoder in dict.fromkeys((own, USUAL[container])):
         for wanted in dict.fromkeys((layout, layout.partition("(")[0], "stereo")):
@@ -64,7 +65,7 @@ def choose_sound(stream: AudioStream, container: str) -> SoundChoice | None:
 
 def note_on(stream: AudioStream, choice: SoundChoice) -> str | None:
     """What of a stream of sound does not come along, beside its packets; None if nothing."""
-    name, layout = codec_of(stream), stream.codec_context.layout.name
+    name, layout = codec_of(stream), layout_of(stream)
     changes = []
     if ENCODERS.get(name, name) != choice.encoder:
         changes.append(f"{name} is written as {choice.encoder}")

@@ -120,6 +120,11 @@ class VideoWriter:
         pictures = [*self.choice.notes, *lost(self.choice.encoder.name, self.info.hdr)]
         return pictures + (self._remux.dropped if self._remux else self._left)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What else is worth telling of what comes along from `copy_from`."""
+        return self._remux.remarks if self._remux else []
+
     def write(self, frame: VideoFrame | np.ndarray, instant: Fraction, duration: Fraction | None = None) -> None:
         """Show `frame` from `instant` on, in seconds on the source's clock, rising from call to call.
 
