@@ -288,6 +288,21 @@ def test_a_full_disk_keeps_what_is_whole_and_says_how_to_go_on(make_video, tmp_p
     assert target.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["out.mp4", "f_%02d.png"])
+def test_a_disk_that_takes_nothing_is_told_of_by_the_name_of_the_output(name, make_video, tmp_path, monkeypatch):
+    from vidcm.interpolation.journal import Journal
+
+    source, folder = make_video(count=4), tmp_path / "out"
+    folder.mkdir()
+    (tmp_path / "full").symlink_to("/dev/full")
+    monkeypatch.setattr(Journal, "unfinished", tmp_path / "full")
+    with pytest.raises(UserError, match=r"cannot be written: No space left on device") as caught:
+        interpolate_file(source, folder / name, rule=DOUBLE, interpolator=Maker(), settings=lambda: SETTINGS)
+    assert str(folder / name) in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
 def test_nothing_outlives_a_failure_before_the_first_segment_is_whole(make_video, tmp_path):
     source, target = make_video(count=20), tmp_path / "out.mp4"
     interrupted(source, target, stop=2, rule=DOUBLE)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from av.packet import Packet
@@ -86,8 +87,10 @@ class Assembly:
     def __enter__(self) -> "Assembly":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def _encode_waiting(self, until: Fraction) -> None:
         waiting, self._waiting = self._waiting, None

@@ -63,7 +63,11 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:  # what a full disk did not take is tried once more: that was told already
+            if error is None:
+                raise
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
