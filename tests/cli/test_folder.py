@@ -8,6 +8,7 @@ import pytest
 
 from tests.two_processes import in_two_processes, succeeded
 from vidcm.cli.folder import Teller
+from vidcm.core.errors import UserError
 
 from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
@@ -31,8 +32,8 @@ def test_a_folder_is_made_with_its_tree_and_what_failed_is_told(footage: Path, t
     assert run.stdout == f"{out}: 2 of 3 videos, summary.json has each\n"
     lines = run.stderr.splitlines()
     assert lines[0].startswith("[1/3] a.mp4: 6 frames from 3, in 0:0")
-    assert lines[1].startswith(f"[2/3] c.avi: {footage / 'c.avi'}: cannot be read as video")
-    assert lines[-1].startswith("failed: c.avi: ")
+    assert lines[1].startswith("[2/3] c.avi: cannot be read as video")
+    assert lines[-1].startswith("failed: c.avi: cannot be read as video")
     assert (out / "a.mkv").is_file()
     assert (out / "day 2" / "b.mkv").is_file()
 
@@ -49,6 +50,21 @@ def test_a_folder_is_made_with_its_tree_and_what_failed_is_told(footage: Path, t
     }
     other = interpolate(*asked, "--seed", "1")
     assert "was finished before" not in other.stderr
+
+
+def test_what_is_refused_waits_for_no_model(footage: Path, tmp_path: Path, model: Path, monkeypatch) -> None:
+    asked = [footage, "-o", tmp_path / "out", "--factor", "2", "--suffix", "mkv", "--model", model, "--steps", "0"]
+    assert interpolate(*asked).exit_code == 2
+
+    def load(*_: object) -> None:
+        raise UserError("the model is read")
+
+    monkeypatch.setattr("vidcm.pipelines.FrameInterpolationPipeline.from_pretrained", load)
+    again = interpolate(*asked)
+    assert (again.exit_code, again.stdout.split(": ")[1]) == (2, "2 of 3 videos, summary.json has each\n")
+    (tmp_path / "out" / "a.mkv").unlink()
+    ended = interpolate(*asked)  # now it is, and ends the run
+    assert (ended.exit_code, ended.stderr) == (1, "Error: the model is read\n")
 
 
 def test_what_the_input_s_own_container_cannot_be_fails_alone(footage: Path, tmp_path: Path, model: Path) -> None:

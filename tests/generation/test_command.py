@@ -167,6 +167,7 @@ def test_takes_have_seeds_of_their_own_and_a_row_each_in_the_sheet(model, tmp_pa
     words = ["--model", model, "--prompt", "a ball", "--size", "48x32", *CLIP, "--seed", "3"]
     done = vidcm("-o", tmp_path / "out.mkv", "--takes", "2", "--contact-sheet", tmp_path / "sheet.png", *words)
     assert done.exit_code == 0, done.output
+    assert len(done.stderr.splitlines()) == len(set(done.stderr.splitlines())) == 1  # a note on both takes, once
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out-3.mkv", "out-4.mkv", "sheet.png"]
     assert vidcm("-o", tmp_path / "alone.mkv", *words[:-1], "4").exit_code == 0
     first, second, alone = (frames(tmp_path / f"{name}.mkv") for name in ("out-3", "out-4", "alone"))

@@ -49,6 +49,17 @@ def test_every_size_is_met(how, size):
     assert fit(halves(37, 53), *size, how).pixels.shape == (*size, 3)
 
 
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tiff"])
+@pytest.mark.parametrize("part", [0.1, 0.6])
+def test_of_an_image_that_is_cut_short_nobody_else_speaks(ending, part, tmp_path, capfd):
+    path = tmp_path / f"a{ending}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    with pytest.raises(UserError, match="is no image that can be read"):
+        read_image(path)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no picture"])
 def test_what_is_no_image_is_told(tmp_path, content):
     path = tmp_path / "a.png"

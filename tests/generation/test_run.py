@@ -99,6 +99,20 @@ def test_a_full_disk_ends_the_run(tmp_path, monkeypatch):
         run(tmp_path / "out", lines(Job(prompt="one"), Job(prompt="two")), Maker())
 
 
+def test_a_job_that_cannot_be_made_needs_no_model(tmp_path):
+    def check(job):
+        if job.prompt == "fail":
+            raise UserError("no image")
+
+    maker, loads = Maker(), []
+    for jobs in (["fail"], ["fail", "one", "two"]):
+        batch = Manifest(tmp_path / "out", lambda: loads.append(1) or (maker, CPU), "m", check)
+        records = make_all(batch, lines(*(Job(prompt=prompt) for prompt in jobs)))
+        assert records[0].error == "no image"
+        assert len(loads) == len(jobs) // 2
+    assert maker.made == ["one", "two"]
+
+
 def test_finished_jobs_need_no_model(tmp_path):
     jobs = lines(Job(prompt="one"))
     run(tmp_path / "out", jobs, Maker())

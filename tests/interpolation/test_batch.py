@@ -92,6 +92,19 @@ def test_a_failure_is_recorded_and_tried_again_and_stops_no_other(footage):
     assert statuses(records) == ["done"] * 4
 
 
+def test_records_of_what_is_gone_go_and_those_of_files_that_are_there_stay(footage):
+    (footage / "b/c.mov").write_text("bad")
+    run(footage)
+    journal = footage.parent / "out" / JOURNAL
+    for name in ("b/c.mov", "b/d.mkv"):
+        (footage / name).unlink()
+    run(footage)
+    assert [path.name for path in sorted(journal.rglob("*.json"))] == ["a.mp4.json", "d.mkv.json", "z.webm.json"]
+    (footage.parent / "out/b/d.mkv").unlink()
+    run(footage)
+    assert sorted(path.name for path in journal.rglob("*")) == ["a.mp4.json", "z.webm.json"]
+
+
 def test_what_nobody_foresaw_stops_no_other_either(footage):
     def make(source: Path, target: Path) -> dict:
         raise ZeroDivisionError("by\nzero")

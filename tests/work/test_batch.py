@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from vidcm.work.batch import as_json, make_all, read
+from vidcm.core.errors import UserError
+from vidcm.work.batch import as_json, make_all, needed, read
 
 from .jobs import Notes
 
@@ -36,6 +37,37 @@ def test_a_record_that_cannot_be_read_still_says_that_the_file_is_ours(tmp_path)
 def test_a_full_disk_ends_the_run(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["full", "one"])
+
+
+def test_what_is_needed_is_loaded_by_the_first_job_that_comes_to_need_it(tmp_path):
+    class Needing(Notes):
+        def load(self):
+            self.needed = needed(super().load)
+
+        def make(self, job, record):
+            if not job.startswith("bad"):
+                self.needed()
+            super().make(job, record)
+
+    notes = Needing(tmp_path / "out", tmp_path / "trace")
+    make_all(notes, ["bad", "one", "two"])
+    assert [line.split()[0] for line in notes.trace.read_text().splitlines()][:3] == ["begin", "load", "begin"]
+    assert len(notes.seen("load")) == 1
+
+
+@pytest.mark.parametrize("error", [UserError("no such model"), ZeroDivisionError("a bug")])
+def test_what_cannot_be_loaded_ends_the_run_as_what_it_is(tmp_path, error):
+    def load():
+        raise error
+
+    class Needing(Notes):
+        def make(self, job, record):
+            needed(load)()
+
+    notes = Needing(tmp_path / "out", tmp_path / "trace")
+    with pytest.raises(type(error), match=str(error)):
+        make_all(notes, ["one", "two"])
+    assert not notes.place("two").exists()
 
 
 def test_names_that_are_no_utf_8_can_be_told():

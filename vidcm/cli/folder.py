@@ -40,13 +40,15 @@ def interpolate_folder(
         from vidcm.work.cluster import make_all_on_ray
 
         records = make_all_on_ray(batch, videos, tell=tell, **on_ray)
-    return shared.processes.is_first and _end(records, folder, shared.as_json)
+    return shared.processes.is_first and _end(records, videos, folder, shared.as_json)
 
 
 def _load(shared: Shared) -> "Make":
-    """What makes a video, with the model read. A run that was interrupted in one goes on."""
-    loaded = shared.loader()
-    loaded()
+    """What makes a video. A run that was interrupted in one goes on. The model is read when the first one comes to need
+    it, so not where all that is left is refused."""
+    from vidcm.work.batch import needed
+
+    loaded = needed(shared.loader())
     return lambda source, target: shared.make(source, target, loaded, IF_IT_FITS).as_dict()
 
 
@@ -79,7 +81,8 @@ class Teller:
             emit("video", number=done, expected=count, left_s=left_s, **facts)
             return
         left = f", {clock_time(left_s)} left" if left_s else ""
-        said = {"done": _done(record.report), "kept": "was finished before"}.get(record.status, record.error)
+        made = {"done": _done(record.report), "kept": "was finished before"}
+        said = made[record.status] if record.status in made else _reason(record, video)
         click.echo(f"[{done}/{count}] {record.name}: {said}{left}", err=True)
         for note in _notes(record.report) if record.status == "done" else ():
             click.echo(f"  {note}", err=True)
@@ -98,17 +101,22 @@ def _done(report: Mapping[str, Any]) -> str:
     return f"{report['frames_out']} frames from {report['frames_in']}, in {clock_time(report['wall_s'])}"
 
 
+def _reason(record: "VideoRecord", video: Video) -> str:
+    """Why it failed, without the path of the video, which is named before."""
+    return (record.error or "").removeprefix(str(video.source)).lstrip(": ")
+
+
 def _notes(report: Mapping[str, Any]) -> list[str]:
     return [*report["problems"], *(f"not kept: {stream}" for stream in report["dropped"])]
 
 
-def _end(records: "list[VideoRecord]", folder: Path, as_json: bool) -> bool:
+def _end(records: "list[VideoRecord]", videos: list[Video], folder: Path, as_json: bool) -> bool:
     """The sum, and a list of those that failed. Whether any did."""
-    failed = [record for record in records if record.status != "done"]
+    failed = [(record, video) for record, video in zip(records, videos, strict=True) if record.status != "done"]
     if as_json:
         emit("done", folder=str(folder), videos=len(records), done=len(records) - len(failed), failed=len(failed))
     else:
         click.echo(f"{folder}: {len(records) - len(failed)} of {len(records)} videos, summary.json has each")
-    for record in failed:
-        click.echo(f"failed: {record.name}: {record.error}", err=True)
+    for record, video in failed:
+        click.echo(f"failed: {record.name}: {_reason(record, video)}", err=True)
     return bool(failed)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,22 +134,29 @@ def _one(
         for key, path in job.images().items():
             if place.exists() and place.samefile(path):
                 raise WrongUse(f"{place} is --{key.replace('_', '-')} itself: choose another name for the output")
-    for path in job.images().values():
-        _check_image(path)
+    _check_images(job)
     from vidcm.generation.run import make_clip
 
     maker, where = _loading(model, **options)()
+    told: set[str] = set()
     for one, place in wanted:
-        tell(make_clip(one, place, maker, where), place, as_json)
+        tell(make_clip(one, place, maker, where), place, as_json, told)
     if sheet is not None:
         sheet_of_takes(sheet, [(f"seed {one.seed}", place) for one, place in wanted])
 
 
-def _check_image(path: str) -> None:
+def _check_images(job: Job) -> None:
     """Raises UserError for what is no image, before the model is there to ask for it."""
     from vidcm.generation.pictures import read_image
 
-    read_image(path)
+    for path in job.images().values():
+        read_image(path)
+
+
+def _check_line(model: Path | None, job: Job) -> None:
+    """Raises UserError for a job that the model cannot do, as far as that is known before it is read."""
+    check_fits(job, model)
+    _check_images(job)
 
 
 def _take(target: Path, seed: int, takes: int) -> Path:
@@ -191,7 +199,8 @@ def _many(
     if on_ray:  # workers start in a folder of their own
         folder = folder.absolute()
         model = model if model is None or named(model) else model.absolute()
-    manifest = Manifest(folder, _loading(model, processes=processes, **options), identity(model))
+    load = _loading(model, processes=processes, **options)
+    manifest = Manifest(folder, load, identity(model), partial(_check_line, model))
     if on_ray:
         from vidcm.work.cluster import make_all_on_ray
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from vidcm.generation.sheet import Row
 
 
-def tell(record: "ClipRecord", target: Path, as_json: bool) -> None:
+def tell(record: "ClipRecord", target: Path, as_json: bool, told: set[str]) -> None:
+    """told: the notes on other takes, which are not said again; it gets those on this one."""
     for note in record.notes:
-        click.echo(note, err=True)
+        if note not in told:
+            click.echo(note, err=True)
+    told.update(record.notes)
     if as_json:
         facts = _facts(record)
         emit("done", target=str(target), **{key: facts[key] for key in ("seconds", "peak_mib", "settings", "notes")})

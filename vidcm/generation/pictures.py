@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from vidcm.core.errors import UserError
+from vidcm.core.hushed import stderr_shut
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -15,7 +16,8 @@ def read_image(path: str | Path) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise UserError(f"image {path} cannot be read: {error.strerror or error}") from error
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    with stderr_shut():  # of one that is cut short OpenCV and libpng speak, too
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if decoded is None:
         raise UserError(f"{path} is no image that can be read: give a whole PNG, JPEG or WebP")
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)

@@ -13,7 +13,7 @@ from vidcm.generation.jobs import Job, Line, digest
 from vidcm.generation.makers import Maker
 from vidcm.generation.memory import peak_mib, reset_peak
 from vidcm.generation.writing import write_clip
-from vidcm.work.batch import Batch, Record
+from vidcm.work.batch import Batch, Record, needed
 
 SUFFIX = ".mp4"
 Load = Callable[[], tuple[Maker, torch.device]]
@@ -59,18 +59,19 @@ def fill(record: ClipRecord, job: Job, target: Path, maker: Maker, device: torch
 class Manifest(Batch[Line, ClipRecord]):
     """The jobs of a manifest.
 
-    load: gives the model and where it runs, asked for when the first job needs it. model: what tells it from another.
+    load: gives the model and where it runs, when the first job comes to need it; check: raises UserError for a job that
+    cannot be made, as far as that is known without it. model: what tells it from another.
     """
 
     smaller = "try fewer frames, a smaller size or --low-memory"
 
-    def __init__(self, folder: Path, load: Load, model: str) -> None:
+    def __init__(self, folder: Path, load: Load, model: str, check: Callable[[Job], None] = lambda job: None) -> None:
         super().__init__(folder)
-        self._load, self._model = load, text_digest(model)
-        self._loaded: tuple[Maker, torch.device] | None = None
+        self._load, self._check, self._model = load, check, text_digest(model)
+        self._is_checked = False  # whether the makers that are there do that themselves
 
     def load(self) -> None:
-        self._loaded = self._load()
+        self._needed = needed(self._load)
 
     def target(self, line: Line) -> Path:
         return self.folder / f"{line.key}{SUFFIX}"
@@ -85,8 +86,11 @@ class Manifest(Batch[Line, ClipRecord]):
         return digest(line.job, self._model)
 
     def make(self, line: Line, record: ClipRecord) -> None:
-        assert self._loaded is not None
-        fill(record, line.job, self.target(line), *self._loaded)
+        if not self._is_checked:
+            self._check(line.job)
+        maker, device = self._needed()
+        self._is_checked = True
+        fill(record, line.job, self.target(line), maker, device)
 
     def summary(self, records: Sequence[ClipRecord]) -> dict[str, Any]:
         done = [record for record in records if record.status == "done"]

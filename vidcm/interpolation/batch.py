@@ -25,8 +25,8 @@ class VideoRecord(Record):
 class Folder(Batch[Video, VideoRecord]):
     """Every video of a folder.
 
-    load: gives what makes a video, (source, target) -> report, once, when the first one needs it; what it raises ends
-    the run. settings: what tells this run's outputs from another's.
+    load: gives what makes a video, (source, target) -> report, once, before the first one; what it raises ends the run.
+    settings: what tells this run's outputs from another's.
     """
 
     smaller = "try another --device, or a smaller video"
@@ -54,6 +54,17 @@ class Folder(Batch[Video, VideoRecord]):
     def make(self, video: Video, record: VideoRecord) -> None:
         assert self._make is not None
         record.report = dict(self._make(video.source, video.target))
+
+    def tidy(self, videos: Sequence[Video]) -> None:
+        """Records of outputs that are gone, of videos that are gone, too."""
+        journal, wanted = self.folder / JOURNAL, {self.place(video) for video in videos}
+        for place in journal.rglob("*.json"):
+            made = self.folder / place.relative_to(journal).with_suffix("")
+            if place not in wanted and not made.exists():
+                place.unlink()
+        for folder in sorted((path for path in journal.rglob("*") if path.is_dir()), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     def summary(self, records: Sequence[VideoRecord]) -> dict[str, Any]:
         done = sum(record.status == "done" for record in records)

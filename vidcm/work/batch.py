@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +40,7 @@ class Record:
     error: str | None = None
 
 
+T = TypeVar("T")
 J = TypeVar("J")
 R = TypeVar("R", bound=Record)
 
@@ -72,15 +74,36 @@ class Batch(ABC, Generic[J, R]):
 
     @abstractmethod
     def load(self) -> None:
-        """What all jobs need, once. What it raises ends the run."""
+        """What all jobs need, once, before the first is made. What it raises ends the run. What takes long, as a model,
+        had better wait until a job comes to need it: see `needed`."""
 
     @abstractmethod
     def make(self, job: J, record: R) -> None:
         """The target, whole or not at all; the record is told how. Raises UserError if it cannot be made."""
 
+    def tidy(self, jobs: Sequence[J]) -> None:
+        """At the end of a run of these jobs: what no later run has any use for goes."""
+
     @abstractmethod
     def summary(self, records: Sequence[R]) -> dict[str, Any]:
         """For scripts: what is there, and what is not."""
+
+
+class Unloadable(Exception):
+    """What all jobs need cannot be had: its cause ends the run."""
+
+
+def needed(load: Callable[[], T]) -> Callable[[], T]:
+    """What `load` gives, once a job asks for it, and for all jobs from then on."""
+
+    @cache
+    def loaded() -> T:
+        try:
+            return load()
+        except Exception as error:
+            raise Unloadable from error
+
+    return loaded
 
 
 Tell = Callable[[R, J, int, int], None]  # record, job, how many are behind us, of how many
@@ -120,6 +143,7 @@ def sum_up(batch: Batch[J, R], jobs: Sequence[J], *, is_first: bool = True) -> l
         if record.status == "begun":
             record.error = "was interrupted"
     if is_first:
+        batch.tidy(jobs)
         write_aside(batch.folder / SUMMARY, as_json(batch.summary(records)))
     return records
 
@@ -149,6 +173,8 @@ def attempt(batch: Batch[J, R], job: J, record: R) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         batch.make(job, record)
+    except Unloadable as missing:
+        raise missing.__cause__ or missing from None
     except UserError as refused:
         record.error = str(refused)
     except Exception as unexpected:

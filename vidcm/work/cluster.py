@@ -8,13 +8,13 @@ see, and so must be what the jobs read.
 import logging
 import os
 import pickle
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from vidcm.core.errors import UserError
+from vidcm.core.hushed import stderr_shut
 from vidcm.work.batch import NO_ROOM, Batch, J, R, Tell, attempt, is_made, judge, read, save, sum_up
 
 TRIES = 3  # how often a job may take its worker along before it counts as failed
@@ -162,17 +162,3 @@ def quieten() -> None:
     data.DataContext.get_current().enable_progress_bars = False
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def stderr_shut() -> Iterator[None]:
-    """Nothing goes to standard error, not from code in C++ either."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

@@ -1,0 +1,20 @@
+"""Libraries written in C and C++ that tell standard error what their caller is about to tell."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stderr_shut() -> Iterator[None]:
+    """Nothing goes to standard error, from any thread."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
