@@ -149,6 +149,7 @@ def test_a_model_that_takes_no_image_is_judged_without_one(dataset, tmp_path):
 WRONG = {
     "few clips": (["--num-frames", 29], 1, "an evaluation takes 16"),
     "a length": (["--num-frames", 6], 2, "(try 5 or 9)"),
+    "too short": (["--num-frames", 4], 2, "4 is not in the range x>=5"),
     "clips": (["--clips", 4], 2, "clips must be at least 16"),
     "given": (["--given", "middle"], 2, "given must be of none, first, ends"),
     "size": (["--size", "big"], 2, "WxH in pixels"),

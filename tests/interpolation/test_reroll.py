@@ -103,6 +103,38 @@ def test_a_difference_is_told_of_blocks_and_not_of_noise():
     assert difference(ground[:5, :5], moved[:5, :5]) == Difference(0, 0)
 
 
+def test_of_transparent_pictures_what_is_seen_over_black_or_white_differs():
+    white, grey = (np.full((16, 8, 3), level, np.uint8) for level in (255, 100))
+    whole, half, none = (np.full((16, 8), share, np.float32) for share in (1, 0.5, 0))
+    assert difference(white, white, [whole, none]) == Difference(255, 255)  # seen over black alone
+    assert difference(grey, grey, [whole, half]) == Difference(77.5, 77.5)  # 50 over black, (255 - 100) / 2 over white
+    assert difference(white, grey, [none, none]) == Difference(0, 0)
+    assert difference(white, grey, [whole, whole]) == difference(white, grey) == Difference(155, 155)
+
+
+def test_a_take_that_differs_in_alpha_alone_is_told(tmp_path):
+    def fading(share):
+        def made(first, last, taus, **_):
+            """Of the first one's colours, laid over grey."""
+            laid = torch.cat([first[:3] * share + 0.5 * (1 - share), torch.full_like(first[3:], share)])
+            return laid[:, None].expand(-1, len(taus), -1, -1)
+
+        return made
+
+    source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgra"
+        for _ in range(4):
+            picture = np.full((48, 64, 4), (100, 100, 100, 255), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgba").reformat(format="bgra")))
+        container.mux(stream.encode(None))
+    interpolate_file(source, target, rule=DOUBLE, interpolator=fading(1.0), codec="ffv1")
+    done = reroll(source, target, Fraction(3, 48), rule=DOUBLE, interpolator=fading(0.5), codec="ffv1")
+    assert done.differs.mean == pytest.approx(77.5, abs=0.5)
+    assert not done.differs.is_slight
+
+
 @pytest.mark.parametrize(("name", "slack"), [("out.mkv", 0.6), ("out.mp4", 3)])
 def test_how_much_a_take_differs_is_what_its_pictures_do(name, slack, make_video, tmp_path):
     def grey(first, last, taus, **_):

@@ -11,7 +11,7 @@ import click
 from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE, Temperature
 from vidcm.evaluation.config import EvaluationConfig
-from vidcm.evaluation.generation_config import GIVEN, GenerationConfig
+from vidcm.evaluation.generation_config import FEWEST, GIVEN, LEAST, GenerationConfig
 from vidcm.settings import from_mapping, read_yaml
 
 DEFAULTS = EvaluationConfig()
@@ -80,10 +80,10 @@ def interpolation(
 @click.argument("dataset", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", type=ModelPath(), help="Model directory.  [default: the shipped clip model]")
 @click.option("--split", help=f"Clips of this split are held against: val or train.  [default: {GENERATION.split}]")
-@click.option("--clips", type=click.IntRange(1), help=f"How many, evenly over all.  [default: {GENERATION.clips}]")
+@click.option("--clips", type=int, help=f"How many, evenly over all: {LEAST} or more.  [default: {GENERATION.clips}]")
 @click.option("--given", help=f"Frames that the model is told, by commas.  [default: of {','.join(GIVEN)} what it can]")
 @click.option(
-    "--num-frames", type=click.IntRange(1), help="Of each clip, five or more.  [default: usual for the model]"
+    "--num-frames", type=click.IntRange(FEWEST), help="Of each clip, five or more.  [default: usual for the model]"
 )
 @click.option("--size", metavar="WxH", help="[default: usual for the model]")
 @click.option("--prompt", metavar="TEXT", help="For clips without a caption, where the model reads text.")

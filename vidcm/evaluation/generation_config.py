@@ -7,6 +7,7 @@ from vidcm.core.errors import WrongUse
 from vidcm.core.size import pixels_of
 
 GIVEN = ("none", "first", "ends")  # frames of the held-out clip that the model is told
+FEWEST = 5  # frames of a clip that can be judged
 LEAST = 16  # clips: halves must have more points than neighbours are counted
 
 

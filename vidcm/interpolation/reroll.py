@@ -22,6 +22,7 @@ from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.job import tick_of
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.whole import check_whole
+from vidcm.media.alpha import alpha_of
 from vidcm.media.hardware import SOFTWARE
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import REFUSE, check_interlaced, whole_pictures
@@ -228,7 +229,9 @@ def _encoded(
         at, next_at = ticks[pts], round(info.clock.exact(following[pts] * info.time_base) / writer.time_base)
         picture = writer.encoding.picture(new[at]) if at in new else native
         if at in new:
-            differences.append(difference(rgb(native), rgb(picture)))
+            both = native, picture
+            covers = [alpha_of(each) for each in both if has_alpha(each.format.name)]
+            differences.append(difference(*map(rgb, both), covers))
         packets += pictures.encode(picture, at, max(1, next_at - at))
     packets += pictures.finish()
     for packet in packets:
