@@ -75,6 +75,14 @@ def test_a_frame_held_at_a_cut_says_so():
     assert [(note.kind, note.score) for note in notes[1:4]] == [("cut", None)] * 3
 
 
+@pytest.mark.parametrize("fallback", ["hold", "crossfade"])
+def test_at_a_cut_the_frame_of_the_own_shot_is_held(fallback):
+    """It would be continued, which is no surer than anything else; what lies across the cut has no part in it."""
+    notes, _ = rendered(Doubt(0.9, fallback), frames=4, cuts=frozenset({2}))
+    assert [(note.kind, note.score) for note in notes[5:8]] == [("hold", 0.75), ("hold", 0.5), ("hold", 0.25)]
+    assert [note.shown.index for note in notes[5:8]] == [1, 1, 2]
+
+
 def test_scores_are_needed(crossfade):
     with pytest.raises(UserError, match="--min-confidence needs a model that scores its frames"):
         list(rendering(FOUR, crossfade, doubt=Doubt(0.5))(grey_frames(2), Tally()))

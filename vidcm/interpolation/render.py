@@ -98,7 +98,7 @@ class Renderer:
             for made, scores in self._answers(ends, taus, beside, **where):
                 told = [None] * made.shape[1] if scores is None else scores.tolist()
                 some = list(islice(together, len(told)))
-                sure = self.doubt.meets(told) if self.doubt and None not in ends else [True] * len(told)
+                sure = self.doubt.meets(told) if self.doubt else [True] * len(told)
                 shown = _samples(self._in_place(made, some, ends), [float(frame.tau) for frame in some], ends)
                 del made  # before others are made
                 for frame, picture, score, is_sure in zip(some, shown, told, sure, strict=True):
@@ -139,13 +139,13 @@ class Renderer:
         yield from _in_inference(by.each(first, last, taus, looks=looks, around=times, **where))
 
     def _instead(self, planned: PlannedFrame, ends: Sequence[Picture | None], score: float | None) -> Rendered:
-        """What is shown for an in-between that is not sure enough; both ends are there."""
+        """What is shown for an in-between that is not sure enough. At a cut one end is there, that of its own shot."""
         assert self.doubt is not None
-        first, last = (end for end in ends if end is not None)
-        if self.doubt.fallback == HOLD:
-            nearer = last if planned.tau > HALF else first
+        there = [end for end in ends if end is not None]
+        if self.doubt.fallback == HOLD or len(there) == 1:
+            nearer = there[-1] if planned.tau > HALF else there[0]
             return Rendered(planned, nearer.frame, HOLD, score)
-        tau = float(planned.tau)
+        (first, last), tau = there, float(planned.tau)
         (faded,) = _samples(torch.lerp(first.tensor, last.tensor, tau)[:, None], [tau], ends)
         return Rendered(planned, faded, CROSSFADE, score)
 
