@@ -28,6 +28,7 @@ from vidcm.media.encoding import Encoding, Pictures, telling
 from vidcm.media.hardware import SOFTWARE
 from vidcm.media.hdr import lost
 from vidcm.media.info import VideoInfo
+from vidcm.media.matroska import tell_aspect
 from vidcm.media.orientation import Orientation
 from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.parts import DecodingOrder, Stamp, packets, stamps
@@ -164,6 +165,8 @@ class VideoWriter:
                 self._remux.advance(None)
                 self._remux.close()
             self._output.close()
+            if self.info.sample_aspect != 1 and self._output.format.name in ("matroska", "webm"):
+                tell_aspect(self._temporary, (self.info.width, self.info.height), self.info.sample_aspect)
             publish(self.path, self._temporary, self._journal)
 
     def abandon(self) -> None:
