@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,13 @@ from vidcm.sampling.anchored import anchored
 NEAREST = 2.0**-20  # of tau to an end
 RANGE_SLACK = 0.5  # super-whites and filters overshoot 0..1 by less; 8-bit values by far more
 Generators = torch.Generator | list[torch.Generator] | None
+
+
+class Draw(Protocol):
+    def __call__(self, index: int, shape: tuple[int, ...], of_pair: bool = False) -> Tensor:
+        """The index-th unit noise of a call, of this shape [B, C, K, h, w]; of_pair: K is 1, and the noise does not
+        depend on the instants."""
+        ...
 
 
 @dataclass
@@ -165,7 +172,7 @@ class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
         else:
             with self.network():
                 ends, draft = self.family.observe(self.family.pair(*looked, tau=tau))
-                z = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
+                z, draft = self.latents(num_inference_steps, temperature, noise, ends, draft, callback_on_step_end)
                 motion, present = self.vae.decode(z, ends, draft), draft.present
             del looked, looks, ends, draft, z
             made = self.render(motion, present, *ends_given, strip)
@@ -227,24 +234,26 @@ class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
             both.enter_context(preferring("rows"))
         return both
 
-    def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Callable[[int, tuple], Tensor]:
-        """draw(i, shape) for the i-th noise [B, C, K, h, w]: each in-between frame keyed by where it stands."""
+    def keyed(self, tau: Tensor, seed: int, shot: int, position: int | Sequence[int]) -> Draw:
+        """draw(i, shape) for the i-th noise [B, C, K, h, w]: each in-between frame keyed by where it stands, or the
+        pair, where it is drawn for that: [B, C, 1, h, w]."""
         starts = range(position, position + len(tau)) if isinstance(position, int) else position
         pairs = zip(starts, tau.tolist(), strict=True)
         places = [[start + Fraction(t).limit_denominator(10**5) for t in row] for start, row in pairs]
 
-        def draw(index: int, shape: tuple[int, ...]) -> Tensor:
+        def draw(index: int, shape: tuple[int, ...], of_pair: bool = False) -> Tensor:
             channels, _, height, width = shape[1:]
-            frame = (channels, height, width)
-            made = [[keyed_noise(frame, seed=seed, shot=shot, position=p, draw=index) for p in row] for row in places]
+            key = {"seed": seed, "shot": shot, "draw": index}
+            wanted = [[start] for start in starts] if of_pair else places
+            made = [[keyed_noise((channels, height, width), position=p, **key) for p in row] for row in wanted]
             return torch.stack([torch.stack(row, dim=1) for row in made]).to(tau.device)
 
         return draw
 
-    def generated(self, generator: Generators) -> Callable[[int, tuple], Tensor]:
+    def generated(self, generator: Generators) -> Draw:
         """draw(i, shape) from one generator, or from one a batch entry."""
 
-        def draw(index: int, shape: tuple[int, ...]) -> Tensor:
+        def draw(index: int, shape: tuple[int, ...], of_pair: bool = False) -> Tensor:
             each = generator if isinstance(generator, list) else [generator]
             size = shape if len(each) == 1 else (1, *shape[1:])
             return torch.cat([torch.randn(size, generator=g, device=g.device).to(self.device) for g in each])
@@ -255,15 +264,16 @@ class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
         self,
         steps: int,
         temperature: float | None,
-        draw: Callable[[int, tuple], Tensor],
+        draw: Draw,
         ends: Ends,
         draft: Draft,
         callback: Callable | None = None,
-    ) -> Tensor:
-        """z of every in-between frame [B*K, C, h, w], by `steps` consistency steps; zero for none."""
+    ) -> tuple[Tensor, Draft]:
+        """z of every in-between frame [B*K, C, h, w], by `steps` consistency steps, and the draft that it corrects,
+        which believes what the frames around tell; zero and the draft as it is for none."""
         shape = self.latent_shape(draft, ends)
         if steps == 0:
-            return rows(draft.doubt.new_zeros(shape))
+            return rows(draft.doubt.new_zeros(shape)), draft
         f = self.family.denoiser(self.family.condition(ends, draft))
         angles = self.scheduler.angles(steps)
         done = 0
@@ -277,10 +287,17 @@ class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
             return x0
 
         heat = self.scheduler.config.temperature if temperature is None else temperature
-        anchor: dict[str, Any] = {**self.scheduler.anchor, "better": lambda x0: self.family.believed(x0, draft)}
+        believing, code = self.family.believing(draft, self.sides(heat, draw, shape) if steps > 1 else None)
+        anchor: dict[str, Any] = {**self.scheduler.anchor, "better": lambda x0: self.family.believed(x0, code, draft)}
         like = draft.doubt.new_empty(shape)
         x0 = anchored(step, like, angles=angles, renoise=lambda i: draw(i, shape), temperature=heat, **anchor)
-        return self.vae.unscale(rows(x0))
+        return self.vae.unscale(rows(x0)), believing
+
+    def sides(self, temperature: float, draw: Draw, shape: tuple[int, ...]) -> Tensor:
+        """What the shares of both sides are drawn with, the same at all instants of a pair: [B*K, 2, h, w]."""
+        batch, _, count, height, width = shape
+        noise = self.scheduler.config.sides * temperature * draw(0, (batch, 2, 1, height, width), of_pair=True)
+        return rows(noise.expand(-1, -1, count, -1, -1))
 
     def latent_shape(self, draft: Draft, ends: Ends) -> tuple[int, ...]:
         batch = len(ends.present)

@@ -41,9 +41,9 @@ class Rungs:
 
         draft: z = 0. believed: what the frames around let expect, without the DiT. ect1, ect2: consistency steps.
         random: the noise that ect2 gets, at its temperature and spread, as if the network passed it on. teacher: the
-        diffusion model by `teacher_steps` Heun steps, drawn towards its own mean as ect2 is. posterior: from the true
-        frames [B, 3, K, H, W]. shuffled: the posterior of another pair, shuffle_with = (first, last, tau, truth) of the
-        same sizes.
+        diffusion model by `teacher_steps` Heun steps, drawn towards its own mean as ect2 is, believing as it does.
+        posterior: from the true frames [B, 3, K, H, W]. shuffled: the posterior of another pair, shuffle_with =
+        (first, last, tau, truth) of the same sizes.
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
@@ -62,15 +62,20 @@ class Rungs:
                 given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2)
                 z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
             elif latents == "believed":
+                believing, code = family.believing(draft)
                 nothing = unrows(self.vae.scale(rows(draft.doubt.new_zeros(shape))), len(tau))
-                z = self.vae.unscale(rows(family.believed(nothing, draft)))
+                z, draft = self.vae.unscale(rows(family.believed(nothing, code, draft))), believing
             elif latents == "random":
                 z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
             elif latents == "teacher":
-                z = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
+                believing, code = family.believing(draft, self.sides(heat, draw, shape))
+                mean, sample = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
+                anchor, centre = self.scheduler.config, family.believed(mean, code, draft)
+                z = self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
+                draft = believing
             else:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
-                z = self.latents(steps, temperature, draw, ends, draft)
+                z, draft = self.latents(steps, temperature, draw, ends, draft)
             motion = self.vae.decode(z, ends, draft)
         return self.together(self.render(motion, draft.present, *ends_given), first, last, tau)[0]
 
@@ -79,14 +84,16 @@ class Rungs:
         batch = self.family.with_truth(batch, truth)
         return self.family.infer(batch, draft, self.family.wanted(batch, ends, draft))[0]
 
-    def teacher_latents(self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft) -> Tensor:
+    def teacher_latents(
+        self, noise: Tensor, temperature: float, steps: int, ends: Ends, draft: Draft
+    ) -> tuple[Tensor, Tensor]:
+        """Without noise, where a sample is drawn to, and from it."""
         if self.teacher is None:
             raise ValueError("this model directory has no teacher/: the teacher's row cannot be computed")
         denoiser = self.family.denoiser(self.family.condition(ends, draft), self.teacher)
-        angles, anchor = edm_angles(steps), self.scheduler.config
+        angles = edm_angles(steps)
         mean, sample = (
             ode(lambda x, angle: denoiser(x, angle).float(), noise, angles, temperature=heat)
             for heat in (0, temperature)
         )
-        centre = self.family.believed(mean, draft)
-        return self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
+        return mean, sample

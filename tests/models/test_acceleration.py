@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vidcm.models.acceleration import CELL, HINTS, Beyond, acceleration, hints
+from vidcm.models.acceleration import CELL, HINTS, Beyond, acceleration, deviation, hints
 
 SIZE = 8, 12  # of the 1/4 grid
 
@@ -35,6 +35,10 @@ def scene(steps=(1.0, 2.0), present=(1.0, 1.0)):
     return beyond, (pictures, pictures), (path(1), path(0) - path(1))
 
 
+def hinted(beyond, pictures, across, flows, tau, doubt):
+    return hints(*deviation(beyond, pictures, across, flows, tau), beyond.present, doubt)
+
+
 @pytest.mark.parametrize("tau", [0.25, 0.5, 0.8])
 def test_the_hints_are_the_correction_that_the_true_place_asks_for(tau):
     """What both flows from the true place need beyond those of even motion, in units of the code."""
@@ -43,7 +47,9 @@ def test_the_hints_are_the_correction_that_the_true_place_asks_for(tau):
     missed = -path(tau) - even[0]
     torch.testing.assert_close(path(1) - path(tau) - even[1], missed)  # the same towards either end
     doubt = torch.full((1, 5, 2, 3), 0.3)
-    told = hints(beyond, pictures, across, even, torch.tensor([tau]), doubt)
+    strayed, misfits = deviation(beyond, pictures, across, even, torch.tensor([tau]))
+    torch.testing.assert_close(strayed, missed.repeat(1, 2, 1, 1), atol=1e-5, rtol=1e-5)
+    told = hints(strayed, misfits, beyond.present, doubt)
     assert told.shape == (1, HINTS, SIZE[0] // CELL, SIZE[1] // CELL)
     wanted = (missed[..., ::CELL, ::CELL] / 0.3).asinh()
     torch.testing.assert_close(told[:, 0:2], wanted, atol=1e-5, rtol=1e-5)
@@ -53,7 +59,10 @@ def test_the_hints_are_the_correction_that_the_true_place_asks_for(tau):
 
 def test_a_frame_that_is_not_there_tells_nothing():
     beyond, pictures, across = scene(present=(0.0, 1.0))
-    told = hints(beyond, pictures, across, across, torch.tensor([0.5]), torch.ones(1, 5, 2, 3))
+    strayed, misfits = deviation(beyond, pictures, across, across, torch.tensor([0.5]))
+    assert not strayed[:, :2].any()
+    assert strayed[:, 2:].any()
+    told = hints(strayed, misfits, beyond.present, torch.ones(1, 5, 2, 3))
     assert not told[:, :5].any()
     assert (told[:, 9] == 1).all()
 
@@ -61,7 +70,7 @@ def test_a_frame_that_is_not_there_tells_nothing():
 def test_a_frame_beyond_that_looks_different_is_said_to_misfit():
     beyond, pictures, across = scene()
     beyond.pictures = (beyond.pictures[0] + 0.25, beyond.pictures[1])
-    told = hints(beyond, pictures, across, across, torch.tensor([0.5]), torch.ones(1, 5, 2, 3))
+    told = hinted(beyond, pictures, across, across, torch.tensor([0.5]), torch.ones(1, 5, 2, 3))
     torch.testing.assert_close(told[:, 3], torch.full((1, 2, 3), 4.0))
     assert told[:, 8].abs().max() < 1e-5
 
@@ -75,6 +84,6 @@ def test_hints_are_looked_up_where_the_motion_leads():
     across[:, 0] = 8.0
     beyond = Beyond((pictures, pictures), (pull - across, across), torch.ones(1, 2), torch.tensor([[1.0, 0.0]]))
     flows = (-across / 2, across / 2)
-    told = hints(beyond, (pictures, pictures), (across, -across), flows, torch.tensor([0.5]), torch.ones(1, 5, 2, 6))
+    told = hinted(beyond, (pictures, pictures), (across, -across), flows, torch.tensor([0.5]), torch.ones(1, 5, 2, 6))
     columns = told[0, 0, 0].sinh()
     torch.testing.assert_close(columns, torch.tensor([0.0, 0.0, 0.0, 0.0, 0.5, 0.5]))  # 12 has come to 16

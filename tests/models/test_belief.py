@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from vidcm.models.acceleration import HINTS
-from vidcm.models.belief import MOST, Belief, disbelief
+from vidcm.models.acceleration import CELL, HINTS
+from vidcm.models.belief import FARTHEST, MOST, QUIET, Belief, disbelief, drawn, told_finely
 from vidcm.models.motion_code import PARTS
 
 SIZE = (3, 5)
@@ -110,3 +110,40 @@ def test_it_learns_to_believe_what_both_sides_tell(doubt):
         optimizer.step()
     after = torch.stack([error(2.0) for _ in range(40)]).mean()
     assert after < 0.4 * before
+
+
+def test_shares_of_cells_make_what_is_in_them_and_nothing_is_told_twice(strayed):
+    """Cells and what is within them: together the deviations by their shares."""
+    fine = torch.randn(1, 4, *(CELL * side for side in SIZE), generator=torch.Generator().manual_seed(6))
+    shares = torch.tensor([0.25, 0.5]).view(1, 2, 1, 1).expand(1, 2, *SIZE)
+    cells, within = told_finely(shares, fine)
+    whole = 0.25 * fine[:, :2] + 0.5 * fine[:, 2:]
+    torch.testing.assert_close(cells, torch.nn.functional.avg_pool2d(whole, CELL))
+    grown = torch.nn.functional.interpolate(cells, scale_factor=CELL, mode="bilinear")
+    torch.testing.assert_close(grown + within, whole)
+    still, nothing = told_finely(shares, fine[:, :, :1, :1].expand_as(fine))
+    torch.testing.assert_close(still, whole[:, :, :1, :1].expand_as(still))
+    assert nothing.abs().max() < 1e-6
+    assert told_finely(shares, 1e3 * fine)[1].abs().max() == FARTHEST
+
+
+def test_a_draw_gives_one_side_what_the_other_gets_less():
+    """As wide as the noise where the sides differ, half of it where they differ by QUIET, none where they agree."""
+    sizes = (12, 16)
+    apart = torch.zeros(sizes)
+    apart[:, :8] = QUIET
+    apart[:, :3] = 100.0
+    strayed = torch.zeros(1, 4, *sizes)
+    strayed[:, 0] = apart
+    strayed = strayed.repeat_interleave(CELL, dim=2).repeat_interleave(CELL, dim=3).expand(400, -1, -1, -1)
+    shares = torch.full((400, 2, *sizes), 0.3)
+    noise = 0.2 * torch.randn(400, 2, *sizes, generator=torch.Generator().manual_seed(7))
+    got = drawn(shares, strayed, noise)
+    torch.testing.assert_close(got.sum(1), shares.sum(1))
+    torch.testing.assert_close(got[..., 8:], shares[..., 8:])
+    spread = (got[:, 0] - 0.3).std(0)
+    middle = slice(4, -4)  # at a border a place has fewer cells beside it
+    assert spread[middle, 1:3].mean().item() == pytest.approx(0.2, rel=0.1)
+    assert spread[middle, 4:7].mean().item() == pytest.approx(0.1, rel=0.1)
+    along = torch.stack((got[:, 0, 6, 1], got[:, 0, 6, 2]))
+    assert torch.corrcoef(along)[0, 1] > 0.9  # what is side by side strays together

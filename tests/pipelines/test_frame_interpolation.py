@@ -12,6 +12,7 @@ from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
 from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
+from vidcm.models.belief import told_finely
 from vidcm.models.motion_vae import rows
 from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
 
@@ -312,20 +313,56 @@ def test_a_fourth_plane_is_moved_as_the_picture_is_and_changes_nothing_in_it(pip
     assert (beside[:, 3] - pair[0][:, 0, None]).abs().max() > 0.01
 
 
+def observed(pipe, frames, around, tau=(0.5,)):
+    return pipe.family.observe(pipe.family.pair(*pipe.look(*frames, around), tau=torch.tensor([tau])))[1]
+
+
 def test_what_the_frames_around_let_expect_takes_the_place_of_the_networks_guess(pipe):
     """Where something hints, in the part of the correction that both flows share; everywhere else nothing changes."""
     frames = torch.rand(4, 1, 3, 64, 96)
     around = Around(frames[0], frames[3])
-    _, draft = pipe.family.observe(pipe.family.pair(*pipe.look(*frames[1:3], around), tau=torch.tensor([[0.5]])))
+    draft = observed(pipe, frames[1:3], around)
     x0 = torch.randn(1, pipe.vae.config.latent_channels, 1, *draft.doubt.shape[-2:])
-    code = pipe.vae.unscale(rows(pipe.family.believed(x0, draft)))
+    believing, code = pipe.family.believing(draft)
+    z, told = (pipe.vae.unscale(rows(x)) for x in (x0, pipe.family.believed(x0, code, draft)))
     assert (draft.hinted > 0).all()
-    torch.testing.assert_close(code[:, :2].sinh() * draft.doubt[:, :2], draft.expected, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(code[:, 2:], pipe.vae.unscale(rows(x0))[:, 2:])
-    _, alone = pipe.family.observe(pipe.family.pair(*pipe.look(*frames[1:3], ALONE), tau=torch.tensor([[0.5]])))
-    torch.testing.assert_close(pipe.family.believed(x0, alone), x0)
+    cells, within = told_finely(draft.shares, draft.strayed)
+    torch.testing.assert_close(told[:, :2].sinh() * draft.doubt[:, :2], cells, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(told[:, 2:], z[:, 2:])
+    assert within.abs().max() > 1e-3
+    for before, after in zip(draft.flows, believing.flows, strict=True):
+        torch.testing.assert_close(after - before, within, atol=1e-5, rtol=0)
+    alone = observed(pipe, frames[1:3], ALONE)
+    draft, code = pipe.family.believing(alone)
+    torch.testing.assert_close(pipe.family.believed(x0, code, alone), x0)
+    assert all(torch.equal(before, after) for before, after in zip(alone.flows, draft.flows, strict=True))
     one = pipe.reconstruct(*frames[1:3], [0.5], "believed", around=around)
     assert not torch.equal(one, pipe.reconstruct(*frames[1:3], [0.5], "draft", around=around))
+
+
+def test_the_shares_of_the_frames_around_are_drawn_once_a_pair(pipe):
+    """The same at all of its instants, another one with another seed, none in one step; and as wide as told."""
+    frames = torch.rand(4, 1, 3, 64, 96)
+    draft = observed(pipe, frames[1:3], Around(frames[0], frames[3]), (0.25, 0.5))
+    shape = (1, pipe.vae.config.latent_channels, 2, *draft.doubt.shape[-2:])
+    pipe.scheduler.register_to_config(sides=0.5)
+
+    def noise(seed: int, position: int = 0) -> torch.Tensor:
+        return pipe.sides(2.0, pipe.keyed(draft.tau[None], seed, 0, position), shape)
+
+    assert noise(0).shape == (2, 2, *shape[-2:])
+    torch.testing.assert_close(noise(0)[0], noise(0)[1], rtol=0, atol=0)
+    assert not torch.equal(noise(0), noise(1))
+    assert not torch.equal(noise(0), noise(0, 1))
+    assert torch.cat([noise(seed) for seed in range(20)]).std() == pytest.approx(1.0, abs=0.1)
+
+    def made(seed: int, **how: float) -> torch.Tensor:
+        return pipe(*frames[1:3], [0.5], around=Around(frames[0], frames[3]), seed=seed, **how).frames
+
+    assert (made(0, num_inference_steps=1) - made(1, num_inference_steps=1)).abs().max() == 0
+    pipe.scheduler.register_to_config(spread=0.0)  # nothing is left of the network's samples
+    assert (made(0) - made(1)).abs().max() > 1e-3
+    assert (made(0, temperature=0.0) - made(1, temperature=0.0)).abs().max() == 0
 
 
 @pytest.mark.parametrize("steps", [1, 2])

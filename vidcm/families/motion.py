@@ -5,7 +5,7 @@ it was tuned from), scheduler/ (angles and temperature), model_index.json.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from vidcm.families.checkpoint import load_component, save_model
 from vidcm.families.motion_look import Look, measure, motion_between, no_motion, resize
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS, UNEVEN, Beyond
-from vidcm.models.belief import disbelief
+from vidcm.models.belief import disbelief, drawn, told_finely
 from vidcm.models.continuation import continued
 from vidcm.models.motion_code import compress, parts, significant, surprise
 from vidcm.models.motion_context import Draft, Ends, consistency_error
@@ -194,10 +194,18 @@ class MotionFamily:
         """denoiser(x, angle) of the DiT, or of another network such as the teacher, under a condition."""
         return CirclePrecond().denoiser(network or self.dit, **condition)
 
-    def believed(self, x0: Tensor, draft: Draft) -> Tensor:
-        """x0 [B, C, K, h, w], the DiT's answer without noise, with what the hints let expect of the part that both
-        flows share in place of its own guess of it (vidcm/models/belief.py); the same where nothing hints."""
-        code = compress(draft.expected, draft.doubt[:, :2])
+    def believing(self, draft: Draft, noise: Tensor | None = None) -> tuple[Draft, Tensor]:
+        """What the frames around the pair let expect (vidcm/models/belief.py): the draft with its flows corrected by
+        what is within the cells, and the code of those as a whole [B*K, 2, h, w], for `believed`. noise: what the
+        shares are drawn with, [B*K, 2, h, w]; None takes the shares that are to be expected."""
+        shares = draft.shares if noise is None else drawn(draft.shares, draft.strayed, noise)
+        cells, within = told_finely(shares, draft.strayed)
+        first, last = draft.flows
+        return replace(draft, flows=(first + within, last + within)), compress(cells, draft.doubt[:, :2])
+
+    def believed(self, x0: Tensor, code: Tensor, draft: Draft) -> Tensor:
+        """x0 [B, C, K, h, w], such as the DiT's answer without noise, with the code of `believing` in place of its own
+        guess of the part that both flows share; the same where nothing hints."""
         z = self.vae.unscale(rows(x0))
         z = torch.cat((torch.where(draft.hinted > 0, code, z[:, :2]), z[:, 2:]), dim=1)
         return unrows(self.vae.scale(z), len(x0))
@@ -221,7 +229,8 @@ class MotionFamily:
         divergence = (0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)).mean((1, 2, 3))
         guess = (self.vae.context.guess(draft.condition).float() - mean.detach()).square().mean((1, 2, 3))
         missing = significant(parts(F.avg_pool2d(wanted, 4)))
-        surprised, disbelieved = surprise(missing, draft.doubt), disbelief(draft.expected, draft.hinted, missing[:, :2])
+        expected, _ = told_finely(draft.shares, draft.strayed)
+        surprised, disbelieved = surprise(missing, draft.doubt), disbelief(expected, draft.hinted, missing[:, :2])
         loss = loss + goal.kl_at(samples_seen) * divergence + goal.guess * guess + goal.doubt * surprised
         loss = loss + goal.belief * disbelieved
         logs |= {"kl": divergence.mean().item(), "guess": guess.mean().item(), "z_power": mean.square().mean().item()}
@@ -237,17 +246,22 @@ class MotionFamily:
             truth = sample(*self.infer(batch, draft, self.wanted(batch, ends, draft)), generator)
             f = self.denoiser(self.condition(ends, draft))
             like = unrows(truth, len(ends.present))
+            temperature = self.scheduler.config.temperature
+            noise = self.scheduler.config.sides * temperature * gaussian(truth[:, :2], generator)
+            believing, code = self.believing(draft, noise)
             sampled = anchored(
                 lambda x, angle: f(x, angle).float(),
                 like,
                 angles=self.scheduler.angles(2),
                 renoise=lambda _: gaussian(like, generator),
-                temperature=self.scheduler.config.temperature,
-                better=lambda x0: self.believed(x0, draft),
+                temperature=temperature,
+                better=lambda x0: self.believed(x0, code, draft),
                 **self.scheduler.anchor,
             )
             kept = uniform(truth[:, :1, :1, :1], generator) < self.objective.posterior_share
             z = torch.where(kept, truth, self.vae.unscale(rows(sampled)))
+            flows = zip(draft.flows, believing.flows, strict=True)
+            draft = replace(draft, flows=tuple(torch.where(kept, known, told) for known, told in flows))
         loss, logs = self.objective.reconstruction(self.vae, batch, ends, draft, z, 1, samples_seen)
         return loss.view(len(ends.present), -1).mean(1), logs
 

@@ -42,33 +42,44 @@ def acceleration(beyond: Tensor, across: Tensor, step: Tensor) -> Tensor:
     return 2 * (beyond + step * across) / (step * (step + 1))
 
 
-def hints(
+def deviation(
     beyond: Beyond,
     pictures: tuple[Tensor, Tensor],
     across: tuple[Tensor, Tensor],
     flows: tuple[Tensor, Tensor],
     tau: Tensor,
-    doubt: Tensor,
-) -> Tensor:
-    """[B*K, HINTS, h/4, w/4]: seen from either end, the deviation from even motion at tau in the unit of the latent's
-    code, by how much it varies within the cell, how badly the frame beyond fits, and whether there is one.
+) -> tuple[Tensor, Tensor]:
+    """Seen from either end: the deviation from even motion at tau [B*K, 4, h, w], (x, y) from the first end, then from
+    the last, and how badly the frame beyond fits [B*K, 2, h, w]; zero where there is none.
 
     pictures: of the ends, 1/4 grid; across: flows first -> last, last -> first, [B, 2, h, w]; flows: from tau to the
-    ends [B*K, 2, h, w]; tau [B*K]; doubt [B*K, 5, h/4, w/4].
+    ends [B*K, 2, h, w]; tau [B*K].
     """
     count = len(tau) // len(beyond.steps)
     reach = (tau * (1 - tau) / 2).view(-1, 1, 1, 1)
-    told = []
+    strayed, misfits = [], []
     for side in range(2):
         bent = acceleration(beyond.flows[side], across[side], beyond.steps[:, side])
         misfit = (warp(beyond.pictures[side], beyond.flows[side]) - pictures[side]).abs().mean(1, keepdim=True)
         seen = torch.cat((bent, misfit), dim=1).repeat_interleave(count, dim=0)
-        strayed, misfit = warp(seen, flows[side]).split((2, 1), dim=1)
-        strayed = reach * strayed
-        mean = F.avg_pool2d(strayed, CELL)
-        varies = (F.avg_pool2d(strayed.square(), CELL) - mean.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
         there = beyond.present[:, side].repeat_interleave(count).view(-1, 1, 1, 1)
+        bent, misfit = (there * warp(seen, flows[side])).split((2, 1), dim=1)
+        strayed.append(reach * bent)
+        misfits.append(misfit)
+    return torch.cat(strayed, dim=1), torch.cat(misfits, dim=1)
+
+
+def hints(strayed: Tensor, misfits: Tensor, present: Tensor, doubt: Tensor) -> Tensor:
+    """[N, HINTS, h/4, w/4]: from either end, the deviation of a cell in the unit of the latent's code, by how much it
+    varies within the cell, how badly the frame beyond fits, and whether there is one.
+
+    strayed [N, 4, h, w], misfits [N, 2, h, w]: see `deviation`; present [N, 2]; doubt [N, 5, h/4, w/4]."""
+    told = []
+    for side, there in enumerate(present.unbind(1)):
+        own, misfit = strayed[:, 2 * side : 2 * side + 2], misfits[:, side, None]
+        mean = F.avg_pool2d(own, CELL)
+        varies = (F.avg_pool2d(own.square(), CELL) - mean.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
         code = (mean / doubt[:, :2]).asinh()
         side_told = (code, (varies / FINE).asinh(), 16 * F.avg_pool2d(misfit, CELL), torch.ones_like(varies))
-        told.append(there * torch.cat(side_told, dim=1))
+        told.append(there.view(-1, 1, 1, 1) * torch.cat(side_told, dim=1))
     return torch.cat(told, dim=1)

@@ -8,18 +8,29 @@ sides then tell different things. `g` sees how large both are and how well they 
 mirror changes, and treats both sides alike: what it learns of one direction holds in every one, forwards as backwards.
 That is why it finds more in the same footage than the DiT, which has to learn each direction by itself
 (docs/log.md, 45).
+
+Which side is right is often open: what the one tells happened, or did not. A sample is a draw of the shares: what one
+side gets more the other gets less (`drawn`), so that a thing, and all that a camera sees, strays as a whole and
+along its path, by as much as both sides differ and not at all where they agree.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from vidcm.models.acceleration import FINE
+from vidcm.models.acceleration import CELL, FINE
+from vidcm.models.layers import grown
 
 SEEN = 16
 LEAST = 0.02  # cells of the 1/4 grid: hints smaller than that do not tell how well they agree
 MOST = 8.0  # of anything that `g` sees
+QUIET = 0.07  # cells of the 1/4 grid: sides that differ by less than that leave nothing open
+FRAME, PLACE = 0.8, 0.6  # of a draw: what all that is in a frame shares, what things beside each other share
+SMOOTHED = math.sqrt(141) / 27  # standard deviation of unit noise, along one axis, after three means over three cells
+FARTHEST = 4.0  # cells of the 1/4 grid, within a cell of the 1/16 grid: where DIS fails deviations are far larger
 
 
 def length(vector: Tensor) -> Tensor:
@@ -37,6 +48,32 @@ def disbelief(expected: Tensor, size: Tensor, true: Tensor) -> Tensor:
     return F.huber_loss(missed, torch.zeros_like(missed), reduction="none").flatten(1).mean(1)
 
 
+def told(shares: Tensor, strayed: Tensor) -> Tensor:
+    """What both sides' deviations [N, 4, h, w] come to, by their shares [N, 2, h, w]: [N, 2, h, w]."""
+    return shares[:, :1] * strayed[:, :2] + shares[:, 1:] * strayed[:, 2:]
+
+
+def told_finely(shares: Tensor, strayed: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of shares of cells of the 1/16 grid and deviations on the 1/4 grid: the means of the cells
+    [N, 2, h/4, w/4], and what is within them beside those means [N, 2, h, w], FARTHEST at most."""
+    fine = told(grown(shares, CELL), strayed)
+    cells = F.avg_pool2d(fine, CELL)
+    return cells, (fine - grown(cells, CELL)).clamp(-FARTHEST, FARTHEST)
+
+
+def drawn(shares: Tensor, strayed: Tensor, noise: Tensor) -> Tensor:
+    """Shares [N, 2, h/4, w/4] drawn about those: where the sides' deviations strayed [N, 4, h, w] differ, one gets more
+    and the other less. noise: independent Gaussian [N, 2, h/4, w/4], of the size that shares are to be drawn with."""
+    cells = F.avg_pool2d(strayed, CELL)
+    apart = (cells[:, :2] - cells[:, 2:]).square().sum(1, keepdim=True)
+    frame = noise[:, :1].mean((2, 3), keepdim=True) * math.sqrt(noise[0, 0].numel())
+    place = noise[:, 1:]
+    for _ in range(3):
+        place = F.avg_pool2d(F.pad(place, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    draw = (FRAME * frame + PLACE / SMOOTHED**2 * place) * apart / (apart + QUIET**2)
+    return shares + torch.cat((draw, -draw), dim=1)
+
+
 class Belief(nn.Module):
     def __init__(self, width: int = 48):
         super().__init__()
@@ -47,8 +84,15 @@ class Belief(nn.Module):
         nn.init.constant_(self.g[-1].bias, 0.2)
 
     def forward(self, hints: Tensor, doubt: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
-        """hints [N, HINTS, h, w]; doubt [N, PARTS, h, w]; tau [N]. Returns what both flows are expected to miss,
-        [N, 2, h, w], and the size of the hints [N, 1, h, w], in cells of the 1/4 grid; zero where there are none."""
+        """What both flows are expected to miss [N, 2, h, w], and the size of the hints; arguments as for `shares`."""
+        given = torch.cat([code.clamp(-6, 6).sinh() * doubt[:, :2] for code in (hints[:, :2], hints[:, 5:7])], dim=1)
+        shares, size = self.shares(hints, doubt, tau)
+        return told(shares, given.float()), size
+
+    def shares(self, hints: Tensor, doubt: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+        """hints [N, HINTS, h, w]; doubt [N, PARTS, h, w]; tau [N]. Returns how much of either side's deviation is to be
+        expected, [N, 2, h, w], and the size of both, [N, 1, h, w] in cells of the 1/4 grid; zero where there is none.
+        """
         with torch.autocast(hints.device.type, enabled=False):
             hints, doubt, when = hints.float(), doubt.float(), tau.float().view(-1, 1, 1, 1)
             sides = hints.chunk(2, dim=1)
@@ -60,12 +104,12 @@ class Belief(nn.Module):
             gap, unsure = compressed(length(strayed[0] - strayed[1])), doubt[:, :2].mean(1, keepdim=True).log()
             rough = size.clamp(min=FINE / 2)
             weights = {name: weight.float() for name, weight in self.g.named_parameters()}
-            expected = torch.zeros_like(strayed[0])
+            shares = []
             for own, other, since in ((0, 1, when), (1, 0, 1 - when)):
                 both = (own, other)
                 seen = [compressed(lengths[i]) for i in both] + [lengths[i] / size for i in both] + [agreement]
                 seen += [FINE * varies[i].sinh() / rough for i in both] + [varies[i] for i in both]
                 seen += [misfits[i] for i in both] + [there[i] for i in both] + [since.expand_as(gap), unsure, gap]
                 share = functional_call(self.g, weights, torch.cat(seen, dim=1).clamp(-MOST, MOST))
-                expected = expected + there[own] * share * strayed[own]
-        return expected, size * torch.maximum(*there)
+                shares.append(there[own] * share)
+        return torch.cat(shares, dim=1), size * torch.maximum(*there)

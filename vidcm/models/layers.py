@@ -51,3 +51,8 @@ def silent_head(channels_in: int, channels_out: int) -> nn.Conv2d:
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     return head
+
+
+def grown(x: Tensor, factor: int) -> Tensor:
+    """[N, C, h, w] -> [N, C, factor h, factor w], bilinear."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidcm.models.acceleration import Beyond, hints
+from vidcm.models.acceleration import Beyond, deviation, hints
 from vidcm.models.belief import Belief
 from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS
@@ -36,17 +36,18 @@ class Draft:
     """The pair seen from one instant a row, [B*K] rows. flows: starting flows to (first, last), 1/4 grid; warped: the
     1/4 features brought along them; local: their digest [B*K, c, h/4, w/4]; condition: what the DiT sees of it
     [B*K, c, h/16, w/16]; doubt: how large a correction may be expected [B*K, 5, h/16, w/16], see
-    vidcm.models.motion_code; hints: what the frames beyond the pair tell, see vidcm.models.acceleration; expected: what
-    both flows are expected to miss by them [B*K, 2, h/16, w/16], cells of the 1/4 grid, and hinted: their size, see
-    vidcm.models.belief; tau [B*K]; present [B*K, 2]."""
+    vidcm.models.motion_code; strayed: by how much things stray from even motion, as seen from either end, 1/4 grid
+    [B*K, 4, h/4, w/4], and hints: a digest of that, see vidcm.models.acceleration; shares: how much of it to believe
+    [B*K, 2, h/16, w/16], and hinted: its size, see vidcm.models.belief; tau [B*K]; present [B*K, 2]."""
 
     flows: tuple[Tensor, Tensor]
     warped: tuple[Tensor, Tensor]
     local: Tensor
     condition: Tensor
     doubt: Tensor
+    strayed: Tensor
     hints: Tensor
-    expected: Tensor
+    shares: Tensor
     hinted: Tensor
     tau: Tensor
     present: Tensor
@@ -140,9 +141,10 @@ class MotionContext(nn.Module):
         condition = self.look(ends, flows, warped, local)
         doubt = CERTAIN + self.doubt(condition).float().clamp(-5, 3).exp()
         across = (ends.flow_forward, ends.flow_backward)
-        told = hints(ends.beyond, ends.pictures, across, flows, tau, doubt.detach())
-        believed = self.belief(told, doubt.detach(), tau)
-        return Draft(flows, warped, local, condition, doubt, told, *believed, tau, present)
+        strayed, misfits = deviation(ends.beyond, ends.pictures, across, flows, tau)
+        told = hints(strayed, misfits, rows(ends.beyond.present), doubt.detach())
+        believed = self.belief.shares(told, doubt.detach(), tau)
+        return Draft(flows, warped, local, condition, doubt, strayed, told, *believed, tau, present)
 
     def look(self, ends: Ends, flows: tuple[Tensor, Tensor], quarter: tuple[Tensor, Tensor], local: Tensor) -> Tensor:
         """The condition [B*K, condition, h/16, w/16]: the only place that compares the ends over a neighbourhood."""

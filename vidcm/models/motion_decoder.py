@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidcm.models.layers import Residual, Upsample, conv, silent_head
+from vidcm.models.layers import Residual, Upsample, conv, grown, silent_head
 from vidcm.models.motion_code import PARTS, expand
 from vidcm.models.motion_context import Draft
 from vidcm.models.warp import warp
@@ -34,10 +34,6 @@ def nearer(draft: Draft) -> Tensor:
     """The mask that weighs the ends by how near they are, [B*K, 1, h, w]."""
     logit = torch.logit((1 - draft.tau).clamp(0.01, 0.99)).view(-1, 1, 1, 1)
     return logit.expand_as(draft.flows[0][:, :1])
-
-
-def grown(x: Tensor, factor: int) -> Tensor:
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 class MotionDecoder(nn.Module):

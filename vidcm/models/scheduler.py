@@ -14,6 +14,8 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
     start: angle of the first step; middle: that of the second; radians in (0, pi/2].
     temperature: scale of the noise; 1 is what the model was trained with, 0 leaves none.
     trust, spread: how much of the centre, and of the way from it to a sample, is taken (vidcm.sampling.anchored).
+    sides: how far, at temperature 1, the shares are drawn from their means that frames before and after a pair get in
+    what is believed of them (vidcm.models.belief).
     """
 
     @register_to_config
@@ -24,12 +26,13 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
         temperature: float = 1.0,
         trust: float = 1.0,
         spread: float = 1.0,
+        sides: float = 0.0,
     ):
         if not 0 < middle < start <= math.pi / 2:
             raise ValueError(f"angles must fall: 0 < middle < start <= pi/2, got start {start}, middle {middle}")
         if temperature < 0:
             raise ValueError(f"temperature must be at least 0, got {temperature}")
-        for name, share in (("trust", trust), ("spread", spread)):
+        for name, share in (("trust", trust), ("spread", spread), ("sides", sides)):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {share}")
 
