@@ -2,9 +2,9 @@
 
     python scripts/choose_sampling.py MODEL FOOTAGE/clips [--split val] [--seeds 2] [--pairs 1]
 
-Middle angle, temperature, trust and spread of vidcm/sampling/anchored.py, from the grid below: of the points whose
-single sample is at least half as far above the draft (no step) in PSNR as the best one's, that with the best energy
-score (a proper score: it rewards being right and knowing one's doubt). Prints every point it measured.
+Middle angle, temperature, trust, spread and sides of vidcm/models/scheduler.py, from the grid below: of the points
+whose single sample is at least half as far above the draft (no step) in PSNR as the best one's, that with the best
+energy score (a proper score: it rewards being right and knowing one's doubt). Prints every point it measured.
 """
 
 import json
@@ -14,11 +14,12 @@ from pathlib import Path
 import click
 import torch
 
-NAMES = ("middle", "temperature", "trust", "spread")
+NAMES = ("middle", "temperature", "trust", "spread", "sides")
 MIDDLES = (1.2, 1.5)  # radians
-TEMPERATURES = (1.0, 1.3, 1.6)
-TRUSTS = (0.8, 0.9, 1.0)
-SPREADS = (0.1, 0.15, 0.2, 0.3)
+TEMPERATURES = (1.0, 1.3)
+TRUSTS = (0.9, 1.0)
+SPREADS = (0.05, 0.07, 0.1)
+SIDES = (0.0, 0.12, 0.16)
 
 
 @click.command()
@@ -46,7 +47,7 @@ def main(model: Path, clips: Path, split: str, seeds: int, pairs: int) -> None:
         return scores[0], scores[1]
 
     _, draft = measured(steps=0)
-    points = {point: measured(*point) for point in product(MIDDLES, TEMPERATURES, TRUSTS, SPREADS)}
+    points = {point: measured(*point) for point in product(MIDDLES, TEMPERATURES, TRUSTS, SPREADS, SIDES)}
     point = best(points, least=(draft + max(psnr for _, psnr in points.values())) / 2)
     ConsistencyScheduler(start, *point).save_pretrained(model / "scheduler")
     told = dict(zip(NAMES, point, strict=True))

@@ -44,7 +44,7 @@ def test_what_is_measured_is_the_psnr_of_rebuilt_training_clips(dataset):
 
 
 def test_the_trust_that_measures_best_is_chosen_and_the_rest_of_sampling_stays():
-    stored = {"start": 1.5, "middle": 1.1, "temperature": 1.3, "spread": 0.2}
+    stored = {"start": 1.5, "middle": 1.1, "temperature": 1.3, "spread": 0.2, "sides": 0.1}
     pipe, told = SimpleNamespace(scheduler=ConsistencyScheduler(**stored, trust=0.45)), []
     choose_trust(pipe, lambda: -abs(pipe.scheduler.config.trust - 0.85), told.append)
     assert dict(pipe.scheduler.config) == dict(ConsistencyScheduler(**stored, trust=0.8).config)

@@ -52,10 +52,8 @@ def choose_finer(pipe: FrameInterpolationPipeline, measure: Measure, tell: Tell)
 
 
 def choose_trust(pipe: FrameInterpolationPipeline, measure: Measure, tell: Tell) -> None:
-    stored = {name: pipe.scheduler.config[name] for name in ("start", "middle", "temperature", "spread")}
-
     def use(value: float) -> None:
-        pipe.scheduler = ConsistencyScheduler(**stored, trust=value)
+        pipe.scheduler.register_to_config(trust=value)
 
     use(best_of("trust", pipe.scheduler.config.trust, TRUSTS, use, measure, tell))
 
