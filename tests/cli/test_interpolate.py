@@ -85,23 +85,28 @@ def test_a_preview_is_the_middle_beside_the_source_held(tmp_path: Path, out: Pat
     assert (done["start_s"], done["frames_in"], done["width"], done["height"]) == (0.75, 12, 192, 64)
 
 
-def test_a_long_run_is_foretold_in_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_run_is_foretold_in_one_line(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidcm.cli import outcome
     from vidcm.cli.outcome import foretell
     from vidcm.interpolation.estimate import Estimate
     from vidcm.interpolation.progress import Progress
 
+    monkeypatch.setattr(outcome, "peak_resident", lambda: 1200 * 2**20)
     foretell(out, Progress(), Estimate(754, 4800, 300 * 2**20))
     foretell(out, Progress(), Estimate(90, 100, None))
     foretell(out, Progress(), Estimate(90, 100, 2**80))
     first, second, third = capsys.readouterr().err.splitlines()
-    assert first == f"{out}: about 12:34 for 4800 frames, about 300 MiB of pictures"
-    assert second == f"{out}: about 1:30 for 100 frames"
-    assert re.search(r"MiB of pictures, and only \d+ MiB are free$", third)
+    assert first == f"{out}: about 12:34 for 4800 frames, about 300 MiB of pictures; about 1200 MiB of memory"
+    assert second == f"{out}: about 1:30 for 100 frames; about 1200 MiB of memory"
+    assert re.search(r"MiB of pictures, and only \d+ MiB are free; about 1200 MiB of memory$", third)
+    monkeypatch.setattr(outcome, "peak_resident", lambda: None)
     foretell(out, Progress(), Estimate(90, 100, 300_000))
     assert capsys.readouterr().err == f"{out}: about 1:30 for 100 frames, about 0.29 MiB of pictures\n"
     foretell(out, Progress(as_json=True), Estimate(754.04, 4800, None))
     told = json.loads(capsys.readouterr().out)
-    assert (told["event"], told["left_s"], told["size"]) == ("estimate", 754.0, None)
+    assert (told["event"], told["left_s"], told["size"], told["memory"]) == ("estimate", 754.0, None, None)
 
 
 def test_going_on_from_nothing_is_said_and_begins(source: Path, out: Path, model: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from vidcm.core.errors import WrongUse
-from vidcm.core.memory import as_text, parse_memory
+from vidcm.core.memory import as_text, parse_memory, peak_resident
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,13 @@ def test_what_is_no_size_is_wrong_use(text):
 @pytest.mark.parametrize("size", [1, 2**20, 2**20 + 1, 1234567890])
 def test_what_is_told_is_enough_when_it_is_read(size):
     assert 0 <= parse_memory(as_text(size)).size - size < 2**20
+
+
+def test_what_was_held_at_most_stays_told_when_it_is_let_go():
+    before = peak_resident()
+    held = bytearray(b"x" * 2**28)
+    during = peak_resident()
+    assert during > before or during > 2**29  # another test may have held more
+    assert during >= len(held)
+    del held
+    assert peak_resident() >= during

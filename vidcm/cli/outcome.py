@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidcm.core.memory import peak_resident
 from vidcm.interpolation.estimate import Estimate
 from vidcm.interpolation.progress import Progress, clock_time, emit
 
@@ -24,15 +25,18 @@ def tell_that_it_begins(target: Path, as_json: bool) -> None:
 
 
 def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
-    """What a long run will take, as soon as its first frames have shown it."""
-    free = shutil.disk_usage(target.absolute().parent).free
+    """What a long run will take, as soon as its first frames have shown it. Memory does not grow with their number."""
+    free, memory = shutil.disk_usage(target.absolute().parent).free, peak_resident()
     if progress.as_json:
-        emit("estimate", target=str(target), left_s=round(estimate.left_s, 1), size=estimate.size, free=free)
+        known = {"left_s": round(estimate.left_s, 1), "size": estimate.size, "free": free, "memory": memory}
+        emit("estimate", target=str(target), **known)
         return
     size = "" if estimate.size is None else f", about {_mib(estimate.size)} of pictures"
     tight = f", and only {_mib(free)} are free" if 2 * (estimate.size or 0) > free else ""  # parts, and all
+    held = "" if memory is None else f"; about {_mib(memory)} of memory"
     progress.close()
-    click.echo(f"{target}: about {clock_time(estimate.left_s)} for {estimate.frames} frames{size}{tight}", err=True)
+    took = f"about {clock_time(estimate.left_s)} for {estimate.frames} frames"
+    click.echo(f"{target}: {took}{size}{tight}{held}", err=True)
 
 
 def _mib(amount: int) -> str:
