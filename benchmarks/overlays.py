@@ -1,9 +1,9 @@
 """What `--overlays auto` is worth: `python -m benchmarks.overlays FOOTAGE/clips FOOTAGE/samples`.
 
-Titles are drawn on clips (`benchmarks/titles.py`), opaque and half transparent, and each frame is compressed; every
-second one is dropped and rebuilt, with overlays looked for and without. PSNR in dB inside of the titles, within RING
-pixels around them, and elsewhere; between two subtitles nothing is judged: nobody can know when one goes. The clips as
-they are show what is found where nothing is, and what it costs.
+Titles are drawn on clips (`benchmarks/titles.py`), opaque, half transparent and as thin coloured lines, and each frame
+is compressed; every second one is dropped and rebuilt, with overlays looked for and without. PSNR in dB inside of the
+titles, within RING pixels around them, and elsewhere. Where a subtitle comes or goes nobody can know when: its place is
+judged by the nearer of both answers. The clips as they are show what is found where nothing is, and what it costs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks.methods import interpolator_of
-from benchmarks.titles import lasts, opacity_at, titled
+from benchmarks.titles import LAYERS, THIN, Drawn, lasts, opacity_at, subtitles, titled
 from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.render import Interpolator, Renderer
@@ -26,7 +26,13 @@ from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.works import Planner
 from vidcm.media.reader import VideoFrame, read_clip
 
-KINDS = {"as it is": 0.0, "opaque": 1.0, "half": 0.5}
+Layers = Sequence[Drawn]
+KINDS: dict[str, tuple[float, Layers]] = {  # opacity, and what is drawn
+    "as it is": (0.0, ()),
+    "opaque": (1.0, LAYERS),
+    "half": (0.5, LAYERS),
+    "thin": (1.0, THIN),
+}
 RING = 12  # pixels
 LARGEST = 480  # pixels of the short side: larger clips are halved
 LENGTH = 92  # frames of a clip
@@ -43,30 +49,48 @@ def clips(places: Sequence[Path]) -> Iterator[Path]:
             yield from (place / row["file"] for row in csv.DictReader(file) if row.get("split", "val") == "val")
 
 
-def pictures_of(path: Path, opacity: float) -> list[np.ndarray]:
+def clean_pictures(path: Path) -> list[np.ndarray]:
     frames, _ = read_clip(path, 0, None)
     short = min(frames.shape[1:3])
     size = tuple(2 * (side * min(short, LARGEST) // short // 2) for side in frames.shape[2:0:-1])
-    shown = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames[:LENGTH]]
-    return [_compressed(titled(frame, index, opacity)) if opacity else frame for index, frame in enumerate(shown)]
+    return [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames[:LENGTH]]
+
+
+def shown(picture: np.ndarray, index: int, kind: str) -> np.ndarray:
+    """With all that is in front of frame `index`."""
+    opacity, layers = KINDS[kind]
+    return _compressed(titled(picture, index, opacity, layers)) if layers else picture
+
+
+def stays(place: int, kind: str) -> bool:
+    """Whether what is drawn is the same in the frames before and behind the one that is rebuilt."""
+    return subtitles not in KINDS[kind][1] or lasts(place - 1, place + 1)
+
+
+def chosen(count: int, pairs: int, kind: str) -> list[int]:
+    """Frames to rebuild: `pairs` evenly over the clip, and those where a subtitle comes or goes."""
+    places = range(1, count - 1, 2)
+    judged = [place for place in places if stays(place, kind)]
+    return [judged[each] for each in sorted(set(np.linspace(0, len(judged) - 1, pairs).round().astype(int)))] + [
+        place for place in places if not stays(place, kind)
+    ]
 
 
 def rebuilt(
-    pictures: Sequence[np.ndarray], interpolate: Interpolator, pairs: int, overlays: Overlays | None
+    pictures: Sequence[np.ndarray], interpolate: Interpolator, wanted: Sequence[int], overlays: Overlays | None
 ) -> tuple[dict[int, np.ndarray], list[float]]:
-    """Index -> frame made in its place, of `pairs` evenly over the clip; and the share of each frame that is held."""
+    """Index -> frame made in its place, of those wanted; and the share of each frame that is held."""
     frames = [
         VideoFrame(index, Fraction(index, 24), Fraction(1, 24), lambda kept=kept: kept)  # type: ignore[misc]
         for index, kept in enumerate(pictures[::2])
     ]
-    judged = [index for index in range((len(pictures) - 1) // 2) if lasts(2 * index, 2 * index + 2)]
-    wanted = {judged[place] for place in np.linspace(0, len(judged) - 1, pairs).round().astype(int)}
     planner, renderer, made, held = Planner(Factor(Fraction(2)), overlays=overlays), Renderer(interpolate), {}, []
     for work in planner.works(overlays.watch(frames) if overlays else frames, Tally()):
         first = work.step.first
-        held.append(0.0 if first.overlay is None else float((first.overlay > 0.5).mean()))
-        if first.frame.index in wanted and work.step.last is not None:
-            (made[2 * first.frame.index + 1],) = (each.shown for each in renderer.render(work) if each.is_made)
+        held.append(0.0 if first.held is None else float((first.held > 0.5).mean()))
+        place = 2 * first.frame.index + 1
+        if place in wanted and work.step.last is not None:
+            (made[place],) = (each.shown for each in renderer.render(work) if each.is_made)
     return made, held
 
 
@@ -75,26 +99,30 @@ def psnr(made: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-2)))
 
 
-def regions(size: tuple[int, int], index: int, is_titled: bool) -> dict[str, np.ndarray]:
-    if not is_titled:
+def regions(size: tuple[int, int], place: int, kind: str) -> dict[str, np.ndarray]:
+    layers = KINDS[kind][1]
+    if not layers:
         return {"whole": np.ones(size, bool)}
-    opacity = opacity_at(*size, index)
-    inside = opacity > 0.1
+    if not stays(place, kind):
+        before, behind = (subtitles(*size, each)[1] for each in (place - 1, place + 1))
+        return {"change": np.abs(before - behind) > 0.1}
+    inside = opacity_at(*size, place, layers) > 0.1
     near = cv2.dilate(inside.astype(np.uint8), np.ones((2 * RING + 1, 2 * RING + 1))) > 0
     return {"inside": inside, "around": near & ~inside, "elsewhere": ~near}
 
 
 def measure(path: Path, kind: str, interpolate: Interpolator, pairs: int) -> dict[str, Any]:
     """PSNR with overlays kept, and without, by region; held: share of the pictures that is taken for one."""
-    pictures = pictures_of(path, KINDS[kind])
-    kept, held = rebuilt(pictures, interpolate, pairs, Overlays())
-    plain = rebuilt(pictures, interpolate, pairs, None)[0] if any(held) else kept
+    clean = clean_pictures(path)
+    pictures, wanted = [shown(each, index, kind) for index, each in enumerate(clean)], chosen(len(clean), pairs, kind)
+    kept, held = rebuilt(pictures, interpolate, wanted, Overlays())
+    plain = rebuilt(pictures, interpolate, wanted, None)[0]
     found: dict[str, list[tuple[float, float]]] = {}
-    for index, made in kept.items():
-        for name, where in regions(made.shape[:2], index, kind != "as it is").items():
-            found.setdefault(name, []).append(
-                (psnr(plain[index], pictures[index], where), psnr(made, pictures[index], where))
-            )
+    for place, made in kept.items():
+        answers = [pictures[place]] if stays(place, kind) else [shown(clean[place], place + by, kind) for by in (-1, 1)]
+        for name, where in regions(made.shape[:2], place, kind).items():
+            both = (max(psnr(each, answer, where) for answer in answers) for each in (plain[place], made))
+            found.setdefault(name, []).append(tuple(both))  # type: ignore[arg-type]
     told = {name: np.mean(each, axis=0).round(3).tolist() for name, each in found.items()}
     return {"clip": path.name, "kind": kind, "held": float(np.mean(held)), "psnr": told}
 

@@ -1,4 +1,7 @@
-"""What is drawn on footage to see whether it stays where it is: a logo, a HUD, and subtitles that change."""
+"""What is drawn on footage to see whether it stays where it is: a logo, a HUD, and subtitles that change; and thin
+lines that differ from most ground by their colour alone."""
+
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -7,6 +10,7 @@ SHOWN, EACH = 34, 40  # frames for which a line of the subtitles is shown, of so
 LINES = ("What have you done?", "I told you already.", "Then we must leave now", "It is too late for that")
 DESIGNED_AT = 320  # pixels of the short side
 Layer = tuple[np.ndarray, np.ndarray]  # RGB 0..255 [H, W, 3] and opacity 0..1 [H, W], float32
+Drawn = Callable[[int, int, int], Layer]
 
 
 def logo(height: int, width: int, index: int) -> Layer:
@@ -40,21 +44,45 @@ def subtitles(height: int, width: int, index: int) -> Layer:
     return np.repeat(inside[..., None], 3, axis=2).astype(np.float32), _opacity(np.maximum(inside, outline))
 
 
+def reticle(height: int, width: int, index: int) -> Layer:
+    mask, x, y = _plane(height, width), width // 2, height // 2
+    for far in (-60, -30, 30, 60):
+        cv2.line(mask, (x + far, y - 6), (x + far, y + 6), 255, 1)
+        cv2.line(mask, (x - 6, y + far), (x + 6, y + far), 255, 1)
+    cv2.circle(mask, (x, y), 22, 255, 1, cv2.LINE_AA)
+    return np.full((height, width, 3), (30, 160, 40), np.float32), _opacity(mask)
+
+
+def frame_lines(height: int, width: int, index: int) -> Layer:
+    mask = cv2.rectangle(_plane(height, width), (14, 14), (width - 15, height - 15), 255, 2)
+    mask[height // 4 : -(height // 4)] = 0  # corners alone
+    return np.full((height, width, 3), (220, 60, 50), np.float32), _opacity(mask)
+
+
+def scale_lines(height: int, width: int, index: int) -> Layer:
+    mask, x = _plane(height, width), width // 5
+    for y in range(height // 4, 3 * height // 4, 12):
+        cv2.line(mask, (x, y), (x + (16 if y % 24 else 26), y), 255, 1)
+    _write(mask, "1200", (x - 8, height // 4 - 8), 0.4, 1)
+    return np.full((height, width, 3), (0, 140, 190), np.float32), _opacity(mask)
+
+
 LAYERS = (logo, hud, subtitles)
+THIN = (reticle, frame_lines, scale_lines)  # one or two pixels wide, at any size
 
 
-def titled(picture: np.ndarray, index: int, opacity: float) -> np.ndarray:
+def titled(picture: np.ndarray, index: int, opacity: float, layers: Sequence[Drawn] = LAYERS) -> np.ndarray:
     """uint8 RGB [H, W, 3] with all of it in front."""
     shown = picture.astype(np.float32)
-    for layer in LAYERS:
+    for layer in layers:
         colour, mask = layer(*picture.shape[:2], index)
         shown += opacity * mask[..., None] * (colour - shown)
     return shown.round().astype(np.uint8)
 
 
-def opacity_at(height: int, width: int, index: int) -> np.ndarray:
+def opacity_at(height: int, width: int, index: int, layers: Sequence[Drawn] = LAYERS) -> np.ndarray:
     """Of all of it, 0..1 [H, W]."""
-    return np.maximum.reduce([layer(height, width, index)[1] for layer in LAYERS])
+    return np.maximum.reduce([layer(height, width, index)[1] for layer in layers])
 
 
 def lasts(first: int, last: int) -> bool:

@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from tests.interpolation.rendering import rendering
 from vidcm.interpolation import in_place, relay
 from vidcm.interpolation.in_place import held_still
-from vidcm.interpolation.overlays import AHEAD, Overlays
+from vidcm.interpolation.overlays import AHEAD, Overlays, overlay_in
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.relay import begin_for
 from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
-from vidcm.media.overlays import OverlayFinder
+from vidcm.media.overlays import Evidence, OverlayFinder
 from vidcm.media.reader import read_clip
 
-from .titles import RATE, STEP, frames_of, ground, letters, moves, picture, write
+from .titles import RATE, STEP, fades, frames_of, ground, letters, moves, picture, write
 
 BLOCK = 48  # frames, here
 TEXT = (slice(80, 105), slice(40, 160))
@@ -236,3 +236,43 @@ def test_what_shines_through_is_blended_by_nearness_and_what_comes_or_goes_is_he
         torch.testing.assert_close(shown((first, last), overlays), first)
     torch.testing.assert_close(shown((None, last), (None, there)), last)
     torch.testing.assert_close(shown((first, last), (None, None)), made)
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_before_ground_at_rest_a_line_is_shown_until_the_next_one_too(still):
+    """What is shown is one or the other, to the sample, though nothing there moves; a pause is nobody's line."""
+    pictures = [picture(0 if still else index, "TITLE" if index < 12 else "OTHER") for index in range(24)]
+    overlays = Overlays()
+    shown = made(frames_of(pictures), overlays, fades)
+    if still:
+        np.testing.assert_array_equal(shown[Fraction(23, 2)][TEXT], pictures[11][TEXT])
+        assert overlays.found(Fraction(0)) == []  # what stands before ground at rest is not told from it
+    letter = (letters("TITLE")[TEXT][..., 0] > 0.9) & (letters("OTHER")[TEXT][..., 0] < 0.1)
+    assert shown[Fraction(23, 2)][TEXT][letter].mean() > 230
+    assert made(frames_of(pictures), None, fades)[Fraction(23, 2)][TEXT][letter].mean() < 220
+
+
+def test_a_few_places_that_lie_still_are_chance():
+    """Three by three sure ones, and four by four, in the same frames."""
+    nothing = np.zeros((60, 80), np.float32)
+    votes = nothing.copy()
+    votes[20:23, 20:23] = votes[40:44, 60:64] = 6
+    evidence = Evidence(votes, nothing + 20, nothing == 0, nothing + 20, nothing + 1, nothing + 6)
+    known = overlay_in([evidence] * 7)
+    assert known is not None
+    assert known[41:43, 61:63].min() == 1
+    assert known[:30].max() == 0
+
+
+def test_what_is_held_from_a_frame_on_is_not_held_until_it():
+    """Else the ground around a line that is about to go would stop a frame early."""
+
+    class Known(Overlays):
+        def held(self, frame):
+            return np.ones((12, 20), np.float32) if frame.index == 5 else None
+
+    frames = frames_of([ground(STEP * index).round().astype(np.uint8) for index in range(12)])
+    plain, shown = made(frames, None), made(frames, Known())
+    np.testing.assert_array_equal(shown[Fraction(11, 2)], frames[5].rgb)
+    for place in (Fraction(9, 2), Fraction(13, 2)):
+        np.testing.assert_array_equal(shown[place], plain[place])

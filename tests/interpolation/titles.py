@@ -56,6 +56,12 @@ def moves(first, last, taus, *, around=ALONE, shot=0, position=0):
     return torch.from_numpy(np.stack(made)).permute(3, 0, 1, 2)
 
 
+def fades(first, last, taus, *, around=ALONE, shot=0, position=0):
+    """An interpolator that sees no motion, as is right before ground at rest."""
+    ends = [end for end in (first, last) if end is not None]
+    return torch.stack([torch.lerp(ends[0], ends[-1], float(tau)) for tau in taus], dim=1)
+
+
 def write(path: Path, pictures: Iterable[np.ndarray]) -> Path:
     """Lossless."""
     with av.open(str(path), "w") as container:

@@ -74,3 +74,20 @@ def test_a_text_in_the_place_of_another_begins_anew():
         if index == 10:
             assert not known.is_there[PLACE].all()  # seen at once
     assert known.age[PLACE].min() <= 6 < known.age[PLACE].max()
+
+
+@pytest.mark.parametrize(("with_colour", "least", "most"), [(True, 0.7, 1.0), (False, 0.0, 0.4)])
+def test_a_thin_line_as_bright_as_the_ground_is_found_by_its_colour(with_colour, least, most):
+    """Two pixels wide, across the motion; its colour is coded at half the size, as in most files."""
+    line = np.zeros(SIZE, np.uint8)
+    for x in (60, 120, 180):
+        cv2.line(line, (x, 40), (x, 120), 255, 2)
+    red = cv2.resize(line, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) / 255
+    finder, noise = OverlayFinder(), np.random.default_rng(1)
+    for index in range(12):
+        luma = ground(3 * index) + line / np.float32(255) * (128 - ground(3 * index))
+        chroma = [128 + by * red + noise.normal(0, 1, red.shape) for by in (-35, 80)] if with_colour else []
+        known = finder.add(*(plane.round().clip(0, 255).astype(np.uint8) for plane in (luma, *chroma)))
+    sure = known.sureness > 0.5
+    assert least <= sure[line > 0].mean() <= most
+    assert sure[cv2.dilate(line, np.ones((9, 9))) == 0].mean() < 0.002

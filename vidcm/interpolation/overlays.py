@@ -6,27 +6,28 @@ known of a frame rests on those before it, back to a fixed one: never on where a
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import chain, takewhile
-from typing import Any
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
 
+from vidcm.interpolation.found import JOINED, Found, Log
 from vidcm.interpolation.relay import Relay, begin_for
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import whole_pictures
-from vidcm.media.luma import luma_of
+from vidcm.media.luma import chroma_of, luma_of
 from vidcm.media.overlays import DETAIL, Evidence
 from vidcm.media.reader import VideoFrame, open_reader
+from vidcm.media.switches import Moment, moment_of, switched
 
 AHEAD = 6  # frames: what stays for fewer is not known for an overlay
+FEW = 12  # sure places within JOINED of one another: fewer are chance, too
 NEAR = 17  # pixels around what is known for sure in which what only stays is taken for the same,
 STIRRED = 2.0  # where things moved around it for so many of the last frames
 ALONE = 0.1  # share of its surroundings of 5 pixels: fewer sure places are chance
-JOINED = 15  # pixels between parts of one overlay
 Past = Callable[[Fraction], Iterable[VideoFrame]]
 
 
@@ -44,22 +45,22 @@ def frames_before(info: VideoInfo, interlaced: str, threads: int | None, first: 
         yield from takewhile(lambda frame: frame.instant < first, whole_pictures(begun, info, interlaced, []))
 
 
-@dataclass(frozen=True)
-class Found:
-    """An overlay. x, y, width, height: the pixels it lies within, as coded; from_s, to_s: the first and the last source
-    frame that shows it, seconds from the first frame of the file on; frames: so many show it."""
+class _Seen(NamedTuple):
+    """A frame that waits, and what is known of it so far."""
 
-    x: int
-    y: int
-    width: int
-    height: int
-    from_s: float
-    to_s: float
-    frames: int
+    frame: VideoFrame
+    evidence: Evidence
+    moment: Moment
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+
+class _Known(NamedTuple):
+    """See `Overlays.of` and `Overlays.held`."""
+
+    overlay: np.ndarray | None
+    held: np.ndarray | None
+
+
+NOTHING = _Known(None, None)
 
 
 class Overlays:
@@ -70,8 +71,8 @@ class Overlays:
     def __init__(self, begin: Fraction | None = None, stop: Fraction | None = None) -> None:
         self._begin, self._stop = begin, stop
         self._relay = Relay()
-        self._known: WeakKeyDictionary[VideoFrame, np.ndarray] = WeakKeyDictionary()
-        self._log: _Log | None = None
+        self._known: WeakKeyDictionary[VideoFrame, _Known] = WeakKeyDictionary()
+        self._log: Log | None = None
 
     def watch(
         self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None = None, past: Past = no_past
@@ -81,20 +82,23 @@ class Overlays:
         first = next(coming, None)
         if first is None:
             return
-        for frame, overlay in self._judged(chain(past(first.instant), [first], coming)):
-            if overlay is not None and lead_in is not None and frame.instant == lead_in.instant:
-                self._known[lead_in] = overlay
+        for frame, known in self._judged(chain(past(first.instant), [first], coming)):
+            if lead_in is not None and frame.instant == lead_in.instant:
+                self._known[lead_in] = known
             if frame.instant < first.instant:
                 continue
-            if overlay is not None:
-                self._known[frame] = overlay
-                if self._is_shown(frame.instant):
-                    self._note(frame, overlay)
+            self._known[frame] = known
+            if known.overlay is not None and self._is_shown(frame.instant):
+                self._note(frame, known.overlay)
             yield frame
 
     def of(self, frame: VideoFrame) -> np.ndarray | None:
         """How much each place belongs to an overlay, float32 0..1 [h, w], smaller than the frame; None: nothing."""
-        return self._known.get(frame)
+        return self._known.get(frame, NOTHING).overlay
+
+    def held(self, frame: VideoFrame) -> np.ndarray | None:
+        """The same with what switches before the next frame: how much each place is not to be moved until then."""
+        return self._known.get(frame, NOTHING).held
 
     def found(self, origin: Fraction) -> list[Found]:
         """All that were seen so far. origin: instant of the first frame of the file."""
@@ -103,21 +107,32 @@ class Overlays:
     def _is_shown(self, instant: Fraction) -> bool:
         return (self._begin is None or instant >= self._begin) and (self._stop is None or instant < self._stop)
 
-    def _judged(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, np.ndarray | None]]:
-        waiting: deque[tuple[VideoFrame, Evidence]] = deque()
+    def _judged(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, _Known]]:
+        waiting: deque[_Seen] = deque()
+        before: Moment | None = None
         for frame in frames:
-            waiting.append((frame, self._relay.add(frame.index, luma_of(frame))))
+            luma = luma_of(frame)
+            moment = moment_of(luma, waiting[-1].moment if waiting else None)
+            waiting.append(_Seen(frame, self._relay.add(frame.index, luma, *chroma_of(frame)), moment))
             if len(waiting) > AHEAD:
-                yield waiting[0][0], overlay_in([evidence for _, evidence in waiting])
-                waiting.popleft()
+                yield waiting[0].frame, _known(waiting, before)
+                before = waiting.popleft().moment
         while waiting:
-            yield waiting[0][0], overlay_in([evidence for _, evidence in waiting])
-            waiting.popleft()
+            yield waiting[0].frame, _known(waiting, before)
+            before = waiting.popleft().moment
 
     def _note(self, frame: VideoFrame, overlay: np.ndarray) -> None:
         if self._log is None or self._log.frames.shape != overlay.shape:
-            self._log = _Log(overlay.shape, frame.rgb.shape[:2])
+            self._log = Log(overlay.shape, frame.rgb.shape[:2])
         self._log.add(frame.instant, overlay)
+
+
+def _known(waiting: Iterable[_Seen], before: Moment | None) -> _Known:
+    """Of the first that waits."""
+    _, evidence, moments = zip(*waiting, strict=True)
+    overlay, switch = overlay_in(evidence), switched(before, moments)
+    both = [each for each in (overlay, switch) if each is not None]
+    return _Known(overlay, np.maximum.reduce(both) if both else None)
 
 
 def overlay_in(evidence: Sequence[Evidence]) -> np.ndarray | None:
@@ -136,37 +151,18 @@ def overlay_in(evidence: Sequence[Evidence]) -> np.ndarray | None:
         rests |= (then.rest > ahead) & (then.rest > AHEAD)
         stir = np.maximum(stir, then.stir)
     seeds = (sure > 0.5).astype(np.float32)
-    seeds *= cv2.blur(seeds, (5, 5)) > ALONE
+    seeds = _in_company(seeds * (cv2.blur(seeds, (5, 5)) > ALONE))
     if not seeds.any():
         return None
-    near = (cv2.dilate(seeds, np.ones((NEAR, NEAR))) > 0) & (stir > STIRRED)
-    core = np.maximum(seeds, near & (stays | rests)).astype(np.float32)
+    window = np.ones((NEAR, NEAR))
+    near, between = cv2.dilate(seeds, window), cv2.morphologyEx(seeds, cv2.MORPH_CLOSE, window)
+    core = np.maximum(seeds, (near * stays + between * rests > 0) & (stir > STIRRED)).astype(np.float32)
     return cv2.blur(core, (3, 3))
 
 
-class _Log:
-    """Where overlays were and when, a few numbers for each place. size: of the frames, pixels (height, width)."""
-
-    def __init__(self, shape: tuple[int, ...], size: tuple[int, ...]) -> None:
-        self._size = size
-        self.frames = np.zeros(shape, np.int32)
-        self._first, self._last = np.full(shape, np.inf), np.full(shape, -np.inf)
-
-    def add(self, instant: Fraction, overlay: np.ndarray) -> None:
-        held = overlay > 0.5
-        self.frames += held
-        self._first[held] = np.minimum(self._first[held], float(instant))
-        self._last[held] = float(instant)
-
-    def found(self, origin: Fraction) -> list[Found]:
-        held = (self.frames > 0).astype(np.uint8)
-        count, labels = cv2.connectedComponents(cv2.dilate(held, np.ones((JOINED, JOINED))))
-        return [self._one(np.where(held, labels, 0) == label, float(origin)) for label in range(1, count)]
-
-    def _one(self, places: np.ndarray, origin: float) -> Found:
-        rows, columns = np.nonzero(places)
-        tall, wide = (full / small for full, small in zip(self._size, places.shape, strict=True))
-        left, top = round(columns.min() * wide), round(rows.min() * tall)
-        right, bottom = round((columns.max() + 1) * wide), round((rows.max() + 1) * tall)
-        times = round(self._first[places].min() - origin, 3), round(self._last[places].max() - origin, 3)
-        return Found(left, top, right - left, bottom - top, *times, int(self.frames[places].max()))
+def _in_company(seeds: np.ndarray) -> np.ndarray:
+    """Those of groups that are large enough: a corner of cloth that is held while the rest slides makes a few."""
+    _, groups = cv2.connectedComponents(cv2.dilate(seeds, np.ones((JOINED, JOINED))).astype(np.uint8))
+    large = np.bincount(groups.ravel(), weights=seeds.ravel()) >= FEW
+    large[0] = False
+    return seeds * large[groups]

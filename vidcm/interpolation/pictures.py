@@ -25,13 +25,19 @@ BAND = 2**20  # values that are brought to samples at once
 class Picture:
     """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
-    with_alpha: whether that is moved along, where there is any. overlay: what stands still in front of it, see
-    `Overlays.of`. is_lean: no more is held of it than of a large one."""
+    with_alpha: whether that is moved along, where there is any. overlay, held: what stands still in front of it, and
+    what of it stays until the next one, see `Overlays`. is_lean: no more is held of it than of a large one."""
 
     def __init__(
-        self, frame: VideoFrame, with_alpha: bool = False, overlay: np.ndarray | None = None, is_lean: bool = False
+        self,
+        frame: VideoFrame,
+        with_alpha: bool = False,
+        overlay: np.ndarray | None = None,
+        held: np.ndarray | None = None,
+        is_lean: bool = False,
     ) -> None:
-        self.frame, self.instant, self.duration, self.overlay = frame, frame.instant, frame.duration, overlay
+        self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
+        self.overlay, self.held = overlay, held
         self._tensor: Tensor | None = None
         self._look: Any = None
         self._is_compared = False

@@ -109,7 +109,8 @@ class Renderer:
 
     def _in_place(self, made: Tensor, planned: list[PlannedFrame], ends: Sequence[Picture | None]) -> Tensor:
         """With what stands still in front of the ends as it is in them."""
-        overlays = [None if end is None else end.overlay for end in ends]
+        first, last = ends
+        overlays = [None if first is None else first.held, None if last is None else last.overlay]
         if all(overlay is None for overlay in overlays):
             return made
         tensors = tuple(None if end is None else end.tensor for end in ends)

@@ -108,8 +108,8 @@ class Planner:
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        overlay = None if self.overlays is None else self.overlays.of(frame)
-        return Picture(frame, self.with_alpha, overlay, self.is_lean)
+        overlay, held = (None, None) if self.overlays is None else (self.overlays.of(frame), self.overlays.held(frame))
+        return Picture(frame, self.with_alpha, overlay, held, self.is_lean)
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures, self.origin, self.number):

@@ -1,8 +1,8 @@
 """What stands still in front of pictures that move: logos, HUD, burned-in subtitles and clocks, frame by frame.
 
-The detail of a picture (luma less its mean over a few pixels) is compared with that of the frame before, twice: in its
-place, and where the motion of what moves around it would have put it. A place votes for an overlay when its detail
-stayed, and would not have stayed had it moved along:
+The detail of a picture (luma and colours less their means over a few pixels) is compared with that of the frame
+before, twice: in its place, and where the motion of what moves around it would have put it. A place votes for an
+overlay when its detail stayed, and would not have stayed had it moved along:
 
     stayed = |d - d'|,   moved along = |d - d'(x + v)|,   v: mean motion of the moving detail around, by DIS
 
@@ -11,6 +11,7 @@ along the motion looks alike in both places, and votes against. Votes add up as 
 the votes began; detail that is replaced begins anew. A person who stands still in a pan sways, and does not stay.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +21,7 @@ from vidcm.media.motion import dis_flow
 
 SIZE, MOTION_SIZE = 360, 128  # pixels of the short side: of the detail, and of the pictures in which motion is found
 MEAN, PATCH, AROUND, WIDE = 7, 3, 9, 41  # pixels that are averaged; AROUND of the small ones
+COLOUR = 2.0  # weight of Cb and Cr beside luma: thin lines lose half of theirs in 4:2:0, and moving ground has little
 DETAIL, CLEAR = 4.0, 8.0  # grey levels on average: less is no detail, or not clear enough to vote
 STAYED, LEAST = 0.35, 1.5  # share of the detail, and grey levels, by which what stays may differ: compression, and
 # what shines through
@@ -54,7 +56,8 @@ class Evidence(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """A frame: its luma, its detail, how much of that there is around each place, and a small picture for motion."""
+    """A frame: its luma, its detail [C, h, w] (of luma and colours), how much of that there is around each place, and a
+    small picture for motion."""
 
     level: np.ndarray
     detail: np.ndarray
@@ -63,7 +66,8 @@ class _Look(NamedTuple):
 
 
 class OverlayFinder:
-    """Feed it the luma of all frames in order, uint8 [H, W] of one size; what it knows comes back after each.
+    """Feed it the luma of all frames in order, uint8 [H, W] of one size, with Cb and Cr of any size, or without; what
+    it knows comes back after each.
 
     It looks back alone, and needs no cuts: whatever is not in front of them changes there. About 8 ms a frame on one
     CPU core."""
@@ -71,8 +75,8 @@ class OverlayFinder:
     def __init__(self) -> None:
         self._last: _Look | None = None
 
-    def add(self, luma: np.ndarray) -> Evidence:
-        seen = _look(luma)
+    def add(self, luma: np.ndarray, *chroma: np.ndarray) -> Evidence:
+        seen = _look(luma, chroma)
         if self._last is None or self._last.detail.shape != seen.detail.shape:
             self._begin(seen)
         else:
@@ -82,12 +86,12 @@ class OverlayFinder:
 
     def _begin(self, seen: _Look) -> None:
         self._detail, self._amount = seen.detail, seen.amount
-        self._votes = self._misses = self._stir = np.zeros_like(seen.detail)
-        self._age = self._rest = np.ones_like(seen.detail)
+        self._votes = self._misses = self._stir = np.zeros_like(seen.level)
+        self._age = self._rest = np.ones_like(seen.level)
 
     def _compare(self, last: _Look, seen: _Look) -> None:
         most = np.maximum(last.amount, seen.amount)
-        change = _mean(np.abs(seen.detail - last.detail), PATCH)
+        change = _apart(seen.detail, last.detail)
         has_changed, is_detail = change > np.maximum(LEAST, STAYED * most), most > DETAIL
         moving = (is_detail & has_changed).astype(np.float32)
         x, y = _motion_around(last, seen, moving)
@@ -98,10 +102,10 @@ class OverlayFinder:
         area = _mean((moving.astype(bool) | (step > FLICKERS)).astype(np.float32), WIDE)
         could_move = moves & (share > MOVING * (share + _mean(resting, WIDE) + 1e-3)) & (area > AREA)
 
-        is_same = _mean(np.abs(seen.detail - self._detail), PATCH) <= np.maximum(LEAST, STAYED * self._amount)
+        is_same = _apart(seen.detail, self._detail) <= np.maximum(LEAST, STAYED * self._amount)
         votes = (seen.amount > CLEAR) & ~has_changed & is_same & could_move
         if votes.any():
-            along = _mean(np.abs(seen.detail - _moved(last.detail, x, y)), PATCH)
+            along = _apart(seen.detail, _moved(last.detail, x, y))
             is_for = votes & (along > MOVED * seen.amount) & (along > 2 * change)
             votes = is_for.astype(np.float32) - (votes & ~is_for)
         rests = step < FLICKERS
@@ -121,11 +125,15 @@ class OverlayFinder:
         self._misses = np.where(is_new, 0, misses)
 
 
-def _look(luma: np.ndarray) -> _Look:
+def _look(luma: np.ndarray, chroma: Sequence[np.ndarray]) -> _Look:
     picture = _shrunk(luma, SIZE)
-    level = picture.astype(np.float32)
-    detail = level - _mean(level, MEAN)
-    return _Look(level, detail, _mean(np.abs(detail), PATCH), _shrunk(picture, MOTION_SIZE))
+    level, size = picture.astype(np.float32), picture.shape[::-1]
+    planes = [
+        level,
+        *(COLOUR * cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in chroma),
+    ]
+    detail = np.stack([plane - _mean(plane, MEAN) for plane in planes])
+    return _Look(level, detail, _apart(detail, np.zeros_like(detail)), _shrunk(picture, MOTION_SIZE))
 
 
 def _motion_around(last: _Look, seen: _Look, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,9 +146,15 @@ def _motion_around(last: _Look, seen: _Look, moving: np.ndarray) -> tuple[np.nda
     return x * (size[0] / small[0]), y * (size[1] / small[1])
 
 
-def _moved(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    rows, columns = np.indices(picture.shape, dtype=np.float32)
-    return cv2.remap(picture, columns + x, rows + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def _apart(detail: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How much they differ around each place, [C, h, w] -> [h, w]."""
+    return _mean(np.abs(detail - other).sum(axis=0), PATCH)
+
+
+def _moved(detail: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    rows, columns = np.indices(x.shape, dtype=np.float32)
+    places = columns + x, rows + y
+    return np.stack([cv2.remap(each, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for each in detail])
 
 
 def _shrunk(picture: np.ndarray, short: int) -> np.ndarray:
