@@ -98,15 +98,22 @@ def test_a_long_run_is_foretold_in_one_line(
     foretell(out, Progress(), Estimate(90, 100, None))
     foretell(out, Progress(), Estimate(90, 100, 2**80))
     first, second, third = capsys.readouterr().err.splitlines()
-    assert first == f"{out}: about 12:34 for 4800 frames, about 300 MiB of pictures; about 1200 MiB of memory"
-    assert second == f"{out}: about 1:30 for 100 frames; about 1200 MiB of memory"
+    assert first == f"{out}: about 12:34 left, 4800 frames in all, about 300 MiB of pictures; about 1200 MiB of memory"
+    assert second == f"{out}: about 1:30 left, 100 frames in all; about 1200 MiB of memory"
     assert re.search(r"MiB of pictures, and only \d+ MiB are free; about 1200 MiB of memory$", third)
     monkeypatch.setattr(outcome, "peak_resident", lambda: None)
     foretell(out, Progress(), Estimate(90, 100, 300_000))
-    assert capsys.readouterr().err == f"{out}: about 1:30 for 100 frames, about 0.29 MiB of pictures\n"
+    assert capsys.readouterr().err == f"{out}: about 1:30 left, 100 frames in all, about 0.29 MiB of pictures\n"
     foretell(out, Progress(as_json=True), Estimate(754.04, 4800, None))
     told = json.loads(capsys.readouterr().out)
     assert (told["event"], told["left_s"], told["size"], told["memory"]) == ("estimate", 754.0, None, None)
+
+
+def test_the_rate_that_is_there_already_is_told(source: Path, out: Path, model: Path) -> None:
+    run = interpolate(source, "-o", out, "--fps", "24", "--model", model, "--steps", "0")
+    assert run.stderr == f"{source}: has 24 frames a second already, so none was made\n"
+    assert run.stdout.startswith(f"{out}: 4 frames from 4 (0 made), 24 fps")
+    assert interpolate(source, "-o", out, "--fps", "24", "--repair", "all", "--model", model).stderr == ""
 
 
 def test_going_on_from_nothing_is_said_and_begins(source: Path, out: Path, model: Path) -> None:

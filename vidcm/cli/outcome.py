@@ -35,8 +35,8 @@ def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
     tight = f", and only {_mib(free)} are free" if 2 * (estimate.size or 0) > free else ""  # parts, and all
     held = "" if memory is None else f"; about {_mib(memory)} of memory"
     progress.close()
-    took = f"about {clock_time(estimate.left_s)} for {estimate.frames} frames"
-    click.echo(f"{target}: {took}{size}{tight}{held}", err=True)
+    time = f"about {clock_time(estimate.left_s)} left, {estimate.frames} frames in all"
+    click.echo(f"{target}: {time}{size}{tight}{held}", err=True)
 
 
 def _mib(amount: int) -> str:

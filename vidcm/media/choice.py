@@ -219,5 +219,5 @@ def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
         notes.append(f"chroma detail: {codec} is written as {pix_fmt}, the input is {source}")
     if is_rgb(source) and not after.is_rgb:
         what = "chroma detail" if chroma_samples(after) < 256 else "RGB samples"
-        notes.append(f"{what}: RGB is written as {pix_fmt} by {codec}, ffv1 in .mkv keeps them")
+        notes.append(f"{what}: RGB is written as {pix_fmt} by {codec}, ffv1 in .mkv keeps RGB")
     return notes
