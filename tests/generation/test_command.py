@@ -4,6 +4,7 @@ import json
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 
 from tests.families.conftest import TINY
 from tests.families.tiny_video import write
+from vidcm.cli import made
+from vidcm.cli.made import Teller
 from vidcm.cli.main import cli
 from vidcm.families import get
 from vidcm.generation.jobs import Job
@@ -220,6 +223,16 @@ def test_a_manifest_is_made_once_and_failures_are_listed(model, tmp_path):
     assert again.exit_code == 0, again.output
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert [event.get("status") for event in events] == ["kept", "kept", None]
+
+
+def test_failures_and_what_was_there_before_say_nothing_of_the_pace(capsys, monkeypatch):
+    clock = iter([0.0, 10.0])  # looked at when it begins, and when a clip has been made
+    monkeypatch.setattr(made, "time", SimpleNamespace(monotonic=lambda: next(clock, 12.0)))
+    tell = Teller(as_json=False)
+    for number, status in enumerate(("failed", "kept", "done", "failed"), 1):
+        tell(SimpleNamespace(key="a", status=status, seconds=9.5, error="why", notes=[]), None, number, 4)
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["[1/4] a: why", "[2/4] a: was finished before", "[3/4] a: 9.5 s, 0:10 left", "[4/4] a: why"]
 
 
 WRONG = {

@@ -206,6 +206,13 @@ def test_folders_that_cannot_be_are_refused(target, reason, footage):
         check_folders(footage, footage.parent / target)
 
 
+def test_a_folder_of_pictures_into_a_video_asks_for_their_rate(tmp_path):
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "f_0001.png").touch()
+    with pytest.raises(UserError, match=r"name a folder too, got .*out\.mp4: .*; of numbered .* with --input-fps"):
+        check_folders(tmp_path / "shots", tmp_path / "out.mp4")
+
+
 def test_a_link_to_the_input_is_the_input(footage):
     (footage.parent / "link").symlink_to(footage)
     with pytest.raises(UserError, match="is the input folder itself"):

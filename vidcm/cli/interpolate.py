@@ -145,7 +145,7 @@ from vidcm.media.pace import SOUNDS
     metavar="TIME",
     help="Make what OUT shows there again, between two source frames: needs --seed.",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same command.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same command, if there is one.")
 @click.option("--suffix", metavar=".EXT", help="Of a folder's outputs, such as .mp4.  [default: each input's own]")
 @click.option("--on", "place", default="here", show_default=True, type=PLACE, help=PLACE_HELP)
 @click.option("--workers", metavar="N", type=click.IntRange(min=1), help=WORKERS_HELP)

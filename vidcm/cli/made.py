@@ -59,7 +59,7 @@ def foretell(lines: list[Line], model: Path, as_json: bool, *, device: str, quie
 
 
 class Teller:
-    """A line for each job that is behind us, with the time that is left at this pace."""
+    """A line for each job that is behind us, with the time that is left at the pace of those that were made."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
@@ -69,10 +69,11 @@ class Teller:
         if self.as_json:
             emit("job", done=done, expected=count, **_facts(record))
             return
-        self.made += record.status != "kept"
-        left = (time.monotonic() - self.started) / max(self.made, 1) * (count - done)
+        self.made += record.status == "done"
+        left_s = (time.monotonic() - self.started) / self.made * (count - done) if self.made else 0.0
+        left = f", {clock_time(left_s)} left" if left_s else ""
         said = {"done": f"{record.seconds:.1f} s", "kept": "was finished before"}.get(record.status, record.error)
-        click.echo(f"[{done}/{count}] {record.key}: {said}, {clock_time(left)} left", err=True)
+        click.echo(f"[{done}/{count}] {record.key}: {said}{left}", err=True)
         for note in record.notes if record.status == "done" else ():
             click.echo(f"  {note}", err=True)
 

@@ -10,6 +10,8 @@ from vidcm.interpolation.check import check_target
 from vidcm.media.encoders import CONTAINERS, check_codec
 from vidcm.media.sequence import is_sequence
 
+PICTURES_HINT = "; of numbered pictures say the rate with --input-fps"
+
 
 @dataclass(frozen=True)
 class Video:
@@ -23,7 +25,8 @@ class Video:
 def check_folders(source: Path, target: Path) -> None:
     """Raises UserError unless `target` is or can become a folder apart from the folder `source`."""
     if target.is_file() or (not target.exists() and target.suffix.lower() in SUFFIXES):
-        raise WrongUse(f"{source} is a folder, so -o must name a folder too, got {target}: name one, or a file in it")
+        told = f"{source} is a folder, so -o must name a folder too, got {target}: name one, or a file in it"
+        raise WrongUse(told + (PICTURES_HINT if is_sequence(source) else ""))
     above, below = source.resolve(), target.resolve()
     if above == below:
         raise WrongUse(f"{target} is the input folder itself: choose another folder for the output")
@@ -53,7 +56,7 @@ def videos_below(source: Path, target: Path, suffix: str | None = None) -> list[
     files = sorted((name for name in shown if (source / name).is_file()), key=Path.as_posix)
     if not files:
         told = f"{source} holds no video: name a folder with files such as a.mp4 (known: {_listed(SUFFIXES)})"
-        raise UserError(told + ("; of numbered pictures say the rate with --input-fps" if is_sequence(source) else ""))
+        raise UserError(told + (PICTURES_HINT if is_sequence(source) else ""))
     videos: dict[str, Video] = {}
     for name in files:
         goal = target / (name.with_suffix(suffix) if suffix else name)
