@@ -35,10 +35,8 @@ def test_what_is_told_is_enough_when_it_is_read(size):
 
 
 def test_what_was_held_at_most_stays_told_when_it_is_let_go():
-    before = peak_resident()
     held = bytearray(b"x" * 2**28)
     during = peak_resident()
-    assert during > before or during > 2**29  # another test may have held more
     assert during >= len(held)
     del held
     assert peak_resident() >= during

@@ -211,6 +211,31 @@ def test_subtitles_and_chapters_move_with_the_pictures(make_video, crossfade, tm
     assert shown == [(what, Fraction(at) * rule.times, Fraction(long) * rule.times) for what, at, long in expected]
 
 
+def test_subtitles_of_mp4_move_with_the_pictures(make_video, crossfade, tmp_path):
+    with av.open(str(make_video(count=24))) as given, av.open(str(tmp_path / "words.mp4"), "w") as container:
+        copy, words = container.add_stream_from_template(given.streams.video[0]), container.add_stream("mov_text")
+        words.codec_context.subtitle_header = b"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Text\n"
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                container.mux(packet)
+        for start, said in ((200, b"Hallo"), (700, b"Welt")):
+            packet = av.Packet(len(said).to_bytes(2, "big") + said)
+            packet.stream, packet.pts, packet.dts, packet.duration = words, start, start, 100
+            packet.time_base = Fraction(1, 1000)
+            container.mux(packet)
+    rule = SlowMotion(Fraction(5, 2))
+    report = interpolate_file(tmp_path / "words.mp4", tmp_path / "out.mp4", rule=rule, interpolator=crossfade)
+    assert report.dropped == []
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown = [
+            (bytes(p)[2:], p.pts * p.time_base, p.duration * p.time_base)
+            for p in container.demux(subtitles=0)
+            if p.size > 2  # others are the silence between
+        ]
+    assert shown == [(b"Hallo", Fraction(1, 2), Fraction(1, 4)), (b"Welt", Fraction(7, 4), Fraction(1, 4))]
+
+
 def test_an_offset_between_sound_and_pictures_is_stretched_too(make_video, crossfade, tmp_path):
     late = [Fraction(3 + index, 24) for index in range(12)]  # pictures begin at 1/8 s
     interpolate_file(
