@@ -153,6 +153,7 @@ def test_where_hardly_anything_fits_the_least_is_done_and_said():
     assert told(plan, most, 1, {"settings"}).startswith(said)
     assert costs.of(plan, most, 1) == 5 + 7 + 60
     assert told(plan, most, 1, {"settings"}, 92.0).endswith(". That is the least, and takes 1.5 min longer")
+    assert "longer" not in told(most, most, 1, {"settings"}, 2.9) + told(most, most, 1, {"settings"}, -92.0)
     assert fit(30.0, costs, most, 0).windows == 3  # nothing else is asked for
     assert told(Plan(300, 6, 3), most, 0, {"settings"}).startswith("settings chosen on 3 windows of 12. More")
     assert fit(-20.0, costs, most, 0).windows == 1

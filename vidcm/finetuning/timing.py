@@ -16,6 +16,7 @@ from vidcm.training.metrics import say
 WARM, TIMED = 3, 5  # steps; the first ones compile
 TRIAL = 0.1  # of the time there is, at most, for them
 USEFUL = 20  # steps of a part; fewer hardly teach anything
+LONGER_S = 3.0  # what is less rounds to no minutes
 FEW = 4  # windows; on fewer, what measures best is a matter of luck
 CHOOSING, JUDGING = 2 / 3, 1 / 3  # of the time left: what choosing and validations may take where there is training
 
@@ -71,7 +72,7 @@ def told(plan: Plan, most: Plan, parts: int, chosen: Collection[str], over_s: fl
         how = f"chosen on {plan.windows} windows of {most.windows}" if plan.windows else "left as they are"
         words.append(f"{', '.join(sorted(chosen))} {how}")
     more = ". More minutes have room for more" if few or fewer else ""
-    longer = f". That is the least, and takes {over_s / 60:.1f} min longer" if over_s > 1 else ""
+    longer = f". That is the least, and takes {over_s / 60:.1f} min longer" if over_s > LONGER_S else ""
     return ("; ".join(words) or "room for all that is asked") + more + longer
 
 
