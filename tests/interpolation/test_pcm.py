@@ -75,6 +75,25 @@ def test_what_mp4_cannot_hold_of_it_is_told_with_what_can(suffix, crossfade, tmp
     assert report.dropped == ["audio stream 1 (pcm_u8): mp4 cannot hold it, .mov can"]
 
 
+def test_more_channels_than_have_a_usual_order_are_told_before_they_fail(crossfade, tmp_path):
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=RATE, layout="12 channels")
+        for index in range(4):
+            picture = np.full((48, 64, 3), 9 * index, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 12 * 1000), np.int16), "s16", "12 channels")
+        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), 0
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    how = {"rule": Factor(Fraction(2)), "interpolator": crossfade}
+    report = interpolate_file(source, tmp_path / "out.mp4", **how)
+    assert report.dropped == ["audio stream 1 (pcm_s16le): mp4 cannot hold it, .mov can"]
+    assert interpolate_file(source, tmp_path / "out.mov", **how).dropped == []
+
+
 @pytest.mark.parametrize("codec", KINDS)
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])
 def test_a_part_has_the_very_samples_of_its_time(codec, suffix, crossfade, tmp_path):

@@ -35,7 +35,7 @@ def why_not(path: Path, stream: Stream, container: str) -> str | None:
     """Why a stream of `path` cannot come along packet for packet, or None if it can."""
     held, refusal = io.BytesIO(), f"{container} cannot hold it"
     if isinstance(stream, AudioStream) and Pcm.of(stream) and container != "mov":
-        refusal += ", .mov can"
+        refusal += ", .mov can" if why_not(path, stream, "mov") is None else ""
         if container == "mp4" and not is_named(layout_of(stream)):
             return refusal
     try:
