@@ -38,15 +38,33 @@ def test_backends_compute_attention(name):
         torch.testing.assert_close(attention(q, k, v), by_hand(q, k, v))
 
 
-@pytest.mark.parametrize("count", [8, ROWS, 2 * ROWS + 44])  # few; all at once; the last ones fewer
-def test_rows_of_queries_attend_as_all_of_them(count):
-    q, k, v = (torch.randn(2, 3, n, 16, generator=torch.Generator().manual_seed(n)) for n in (count, 300, 301))
-    half = [x.bfloat16() for x in (q, k, v[:, :, :300])]
+@pytest.mark.parametrize("keys", [3, 6, 300])
+@pytest.mark.parametrize("count", [1, 4, 8, ROWS, 2 * ROWS + 44])  # few; not so few; all at once; the last ones fewer
+def test_rows_of_queries_attend_as_all_of_them(count, keys):
+    q, k, v = (torch.randn(2, 3, n, 16, generator=torch.Generator().manual_seed(n)) for n in (count, keys, keys + 1))
+    half = [x.bfloat16() for x in (q, k, v[:, :, :keys])]
     with attention_backend("rows"):
         found = attention(*half)
     wanted = by_hand(*(x.float() for x in half))
     assert found.shape == q.shape
     torch.testing.assert_close(found.float(), wanted, atol=0.01, rtol=0.02)  # scores and shares are bf16, too
+
+
+@pytest.mark.parametrize("size", [100.0, 3000.0])
+def test_scores_beyond_what_an_exponential_holds_are_weighed_all_the_same(size):
+    """Every query finds its own key, by far."""
+    q = F.normalize(torch.randn(1, 1, ROWS, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
+    q, v = (size * q).bfloat16(), torch.randn(1, 1, ROWS, 16, generator=torch.Generator().manual_seed(1)).bfloat16()
+    with attention_backend("rows"):
+        found = attention(q, q, v)
+    torch.testing.assert_close(found, v)
+
+
+def test_what_is_no_number_is_not_hidden():
+    q, k, v = (torch.randn(1, 1, ROWS, 16).bfloat16() for _ in range(3))
+    k[:, :, 7] = torch.nan
+    with attention_backend("rows"):
+        assert attention(q, k, v).isnan().all()
 
 
 def test_forward_mode_derivatives_pass_through_math():

@@ -1,8 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vidcm.models import warp as room
-from vidcm.models.warp import resize_flow, warp
+from vidcm.models.warp import enlarged, resize_flow, warp
 
 MODES = ("bilinear", "bicubic")
 
@@ -23,6 +24,29 @@ def test_warp_looks_up_where_the_flow_points(mode):
     inside = (slice(None), slice(None), slice(4, 11), slice(1, 13))
     near = 1e-5 if mode == "bilinear" else 0.05  # the cubic kernel bends a ramp a little
     torch.testing.assert_close(moved[inside], (picture + constant_flow(1.5, -2.25))[inside], atol=near, rtol=0)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_many_channels_are_looked_up_as_few_are(batch):
+    """Far beyond the borders, too, and strip by strip."""
+    generator = torch.Generator().manual_seed(0)
+    image, flow = (
+        torch.rand(batch, room.MANY, 24, 32, generator=generator),
+        9 * torch.randn(batch, 2, 24, 32, generator=generator),
+    )
+    many = warp(image, flow)
+    assert many.is_contiguous(memory_format=torch.channels_last)  # the one way, and the other
+    few = torch.cat([warp(plane, flow) for plane in image.split(1, dim=1)], dim=1)
+    torch.testing.assert_close(many, few, atol=1e-5, rtol=0)
+    torch.testing.assert_close(warp(image, flow[:, :, 5:9].contiguous(), top=5), many[:, :, 5:9])
+
+
+@pytest.mark.parametrize("size", [(45, 70), (24, 33)])
+def test_what_is_enlarged_is_what_pytorch_makes_of_it(size):
+    x = torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    wanted = F.interpolate(x.requires_grad_(), size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarged(x.detach(), size), wanted.detach(), atol=1e-5, rtol=0)
+    assert enlarged(x, size).requires_grad
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
@@ -70,7 +94,7 @@ def test_opencv_looks_up_what_pytorch_does(planes, order, monkeypatch):
     picture = torch.rand(2, planes, 12, 16).contiguous(memory_format=order)
     flow = (32 * 5 * torch.randn(2, 2, 7, 16)).round() / 32
     found = warp(picture, flow, "bicubic", 3)
-    monkeypatch.setattr(room, "is_for_opencv", lambda image, flow: False)
+    monkeypatch.setattr(room, "is_for_a_cpu", lambda image, flow: False)
     torch.testing.assert_close(found, warp(picture, flow, "bicubic", 3), atol=2e-5, rtol=0)
     assert planes > 4 or found.is_contiguous(memory_format=order)
 
@@ -81,7 +105,8 @@ def test_what_learns_has_its_gradient():
     assert flow.grad.abs().sum() > 0
 
 
-def test_a_flow_that_is_not_a_number_is_not_hidden():
+@pytest.mark.parametrize("mode", MODES)
+def test_a_flow_that_is_not_a_number_is_not_hidden(mode):
     flow = constant_flow(1.0, 1.0)
     flow[..., 5, 5] = torch.nan
-    assert not warp(torch.rand(1, 3, 12, 16), flow, "bicubic").isfinite().all()
+    assert not warp(torch.rand(1, room.MANY, 12, 16), flow, mode).isfinite().all()

@@ -246,11 +246,12 @@ def test_without_a_network_step_the_frames_around_change_nothing(pipe, pair):
     torch.testing.assert_close(one, two)
 
 
-def test_a_stream_measures_the_motion_of_each_frame_once(pipe, pair, monkeypatch):
+def test_a_stream_measures_the_motion_of_each_frame_once_and_looks_at_it_once(pipe, pair, monkeypatch):
     frames = [pair[0][0].roll(n, dims=2) for n in range(6)]
-    measured = []
-    real = motion_look.flows_between
+    measured, seen = [], []
+    real, see = motion_look.flows_between, pipe.vae.see
     monkeypatch.setattr(motion_look, "flows_between", lambda *asked: measured.append(1) or real(*asked))
+    monkeypatch.setattr(pipe.vae, "see", lambda frame: seen.append(1) or see(frame))
     interpolate = as_interpolator(pipe)
     for i in range(5):
         around = Around(frames[i - 1] if i else None, frames[i + 2] if i < 4 else None)
@@ -259,8 +260,9 @@ def test_a_stream_measures_the_motion_of_each_frame_once(pipe, pair, monkeypatch
         if i == 2:
             wanted = pipe(frames[i][None], frames[i + 1][None], [0.5], around=batched, position=i).frames[0]
             torch.testing.assert_close(made, wanted)
-            del measured[-4:]
+            del measured[-4:], seen[-2:]
     assert len(measured) == 10  # both ways between neighbours
+    assert len(seen) == 6
 
 
 def test_what_was_measured_goes_with_the_frame(pipe, pair, monkeypatch):

@@ -22,9 +22,10 @@ from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS, UNEVEN, Beyond
 from vidcm.models.belief import disbelief, drawn, told_finely
 from vidcm.models.continuation import continued
+from vidcm.models.instants import repeated
 from vidcm.models.motion_code import compress, parts, significant, surprise
 from vidcm.models.motion_context import Draft, Ends, consistency_error
-from vidcm.models.motion_vae import MotionVAE, rows, unrows
+from vidcm.models.motion_vae import MotionVAE, Seen, rows, unrows
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
 from vidcm.models.warp import warp
@@ -115,7 +116,7 @@ class MotionFamily:
         beyond_present, told_steps = [], []
         for name, end, look, step in zip(("before", "after"), (first, last), beyond, steps, strict=True):
             told = look if None not in (first, last) and 1 / UNEVEN <= step <= UNEVEN else None
-            batch[name] = F.avg_pool2d(torch.zeros_like(known.small) if told is None else told.small, 4)
+            batch[name] = torch.zeros_like(known.quarter) if told is None else told.quarter
             batch[f"flow_{name}"] = motion_between(end, told, like=known)
             beyond_present.append(torch.zeros_like(moves) if told is None else moves & end.differs(told))
             told_steps.append(1.0 if told is None else step)
@@ -140,7 +141,7 @@ class MotionFamily:
             return None
         flow, count = end.motion_to(told), tau.shape[1]
         doubt = consistency_error(flow, told.motion_to(end))
-        flow, doubt = (x.repeat_interleave(count, dim=0) for x in (flow, doubt))
+        flow, doubt = (repeated(x, count) for x in (flow, doubt))
         going_on = continued(flow, step, (1 - tau if side else tau).flatten())
         return going_on, warp(doubt, going_on)
 
@@ -157,24 +158,37 @@ class MotionFamily:
 
     # What the networks see ------------------------------------------------------------------------------------------
 
-    def observe(self, batch: Batch, scale: int = 1) -> tuple[Ends, Draft]:
-        """The ends of a batch at 1/scale of its size, and what they tell of its instants."""
+    def observe(self, batch: Batch, scale: int = 1, seen: tuple[Seen, Seen] | None = None) -> tuple[Ends, Draft]:
+        """The ends of a batch at 1/scale of its size, and what they tell of its instants. seen: of the ends at that
+        size, where they were looked at before."""
         names = ("flow_forward", "flow_backward", "flow_before", "flow_after")
-        *across, before, after = (F.avg_pool2d(batch[name].float(), scale) / scale for name in names)
-        first, last, *pictures = (F.avg_pool2d(batch[name], scale) for name in ("first", "last", "before", "after"))
+        *across, before, after = (averaged(batch[name].float(), scale) / scale for name in names)
         present = torch.stack((batch["first_present"], batch["last_present"]), dim=1)
-        beyond = Beyond(tuple(pictures), (before, after), batch["steps"], batch["beyond_present"].float())
-        ends = self.vae.ends(first, last, *across, present, beyond)
+        pictures = averaged(batch["before"], scale), averaged(batch["after"], scale)
+        beyond = Beyond(pictures, (before, after), batch["steps"], batch["beyond_present"].float())
+        if seen is None:
+            both = self.vae.see(averaged(torch.cat((batch["first"], batch["last"])), scale))
+            seen = tuple(zip(*(x.chunk(2) for x in both), strict=True))
+        ends = self.vae.ends(*seen, *across, present, beyond)
         return ends, self.vae.context(ends, batch["tau"])
+
+    def seen(self, first: Look | None, last: Look | None) -> tuple[Seen, Seen]:
+        """What the network sees of two ends, an absent one replaced by the other. That of the last one is kept until
+        it has been the first of another pair: in a stream every frame is looked at once."""
+        of_first = first and (first.taken() or self.vae.see(first.small))
+        of_last = last and self.vae.see(last.small)
+        if first is not None and last is not None:
+            last.kept = of_last
+        return of_first or of_last, of_last or of_first
 
     def wanted(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> Tensor:
         """What the batch's true frames ask to correct, [B*K, 5, h/4, w/4]."""
-        flows = (F.avg_pool2d(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
-        return self.vae.wanted(ends, draft, F.avg_pool2d(rows(batch["frames"]), scale), *flows)
+        flows = (averaged(rows(batch[name]), scale) / scale for name in ("flow_to_first", "flow_to_last"))
+        return self.vae.wanted(ends, draft, averaged(rows(batch["frames"]), scale), *flows)
 
     def infer(self, batch: Batch, draft: Draft, wanted: Tensor, scale: int = 1) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of the batch's true frames, before scaling."""
-        return self.vae.encode(draft, F.avg_pool2d(rows(batch["frames"]), scale), wanted)
+        return self.vae.encode(draft, averaged(rows(batch["frames"]), scale), wanted)
 
     @torch.no_grad()
     def encode(self, batch: Batch, *, generator: torch.Generator) -> tuple[Tensor, Batch]:
@@ -264,6 +278,10 @@ class MotionFamily:
             draft = replace(draft, flows=tuple(torch.where(kept, known, told) for known, told in flows))
         loss, logs = self.objective.reconstruction(self.vae, batch, ends, draft, z, 1, samples_seen)
         return loss.view(len(ends.present), -1).mean(1), logs
+
+
+def averaged(x: Tensor, scale: int) -> Tensor:
+    return x if scale == 1 else F.avg_pool2d(x, scale)
 
 
 def sample(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidcm.media.motion import dis_flow, grey, reduce_flow
+from vidcm.models.motion_vae import Seen
 
 LEAST_SIDE, MOST_SIDE = 256, 512  # pixels: of the short side at which motion is found
 FINE_SIDE = 384  # pixels: up to this short side single pixels are matched; four times the work, little gained beyond
@@ -19,17 +20,32 @@ class Look:
     """frame: float32 [B, 3, H, W] in 0..1, any size. Keeps no hold of it. finer: see `working_size`.
 
     Motion is measured once however often it is asked for, as long as both looks live: in a stream every frame has a
-    part in three pairs."""
+    part in three pairs.
+
+    kept: what a network saw of it as the last frame of a pair, for the next pair, whose first it is."""
+
+    kept: Seen | None = None
 
     def __init__(self, frame: Tensor, finer: float = 1.0) -> None:
         small = resize(frame, working_size(*frame.shape[-2:], finer))
         self.small = small.clone() if small.data_ptr() == frame.data_ptr() else small
         self._preset = preset_for(min(working_size(*frame.shape[-2:])))
         self._motion: WeakKeyDictionary[Look, Tensor] = WeakKeyDictionary()
+        self._differs: WeakKeyDictionary[Look, Tensor] = WeakKeyDictionary()
 
     @cached_property
     def luma(self) -> list[np.ndarray]:
         return luma(self.small)
+
+    @cached_property
+    def quarter(self) -> Tensor:
+        """Averaged to the 1/4 grid, [B, 3, h, w]."""
+        return F.avg_pool2d(self.small, 4)
+
+    def taken(self) -> Seen | None:
+        """What is kept, which is kept no longer."""
+        kept, self.kept = self.kept, None
+        return kept
 
     def motion_to(self, other: "Look") -> Tensor:
         """On the 1/4 grid, [B, 2, h, w] in its cells."""
@@ -39,7 +55,10 @@ class Look:
 
     def differs(self, other: "Look") -> Tensor:
         """Whether it is another picture, bool [B]: a frame that is shown twice tells no motion."""
-        return F.avg_pool2d((self.small - other.small).abs(), 8).amax((1, 2, 3)) > REPEATED
+        if other not in self._differs:
+            differs = F.avg_pool2d((self.small - other.small).abs(), 8).amax((1, 2, 3)) > REPEATED
+            self._differs[other] = other._differs[self] = differs
+        return self._differs[other]
 
 
 Looks = tuple[Look | None, Look | None, Look | None, Look | None]  # of (first, last, before, after)
@@ -86,4 +105,6 @@ def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased when it shrinks; in 0..1, also of frames that go beyond."""
     if frame.shape[-2:] == tuple(size):
         return frame.clamp(0, 1)
-    return F.interpolate(frame, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
+    planes = frame.split(1, dim=1)  # each laid out by itself: half the time of channels last
+    small = [F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True) for x in planes]
+    return torch.cat(small, dim=1).clamp_(0, 1)

@@ -59,5 +59,5 @@ def dis_flow(a: np.ndarray, b: np.ndarray, preset: str = "medium") -> np.ndarray
 def reduce_flow(flow: np.ndarray, factor: int) -> np.ndarray:
     """Average a flow [2, H, W] over factor x factor cells, in pixels of the coarse grid. H, W: multiples of factor."""
     _, height, width = flow.shape
-    cells = flow.reshape(2, height // factor, factor, width // factor, factor)
-    return cells.mean(axis=(2, 4), dtype=np.float32) / factor
+    size = (width // factor, height // factor)
+    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in flow]) / factor

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidcm.models.instants import repeated
 from vidcm.models.warp import warp
 
 HINTS = 10  # channels
@@ -61,8 +62,8 @@ def deviation(
     for side in range(2):
         bent = acceleration(beyond.flows[side], across[side], beyond.steps[:, side])
         misfit = (warp(beyond.pictures[side], beyond.flows[side]) - pictures[side]).abs().mean(1, keepdim=True)
-        seen = torch.cat((bent, misfit), dim=1).repeat_interleave(count, dim=0)
-        there = beyond.present[:, side].repeat_interleave(count).view(-1, 1, 1, 1)
+        seen = repeated(torch.cat((bent, misfit), dim=1), count)
+        there = repeated(beyond.present[:, side], count).view(-1, 1, 1, 1)
         bent, misfit = (there * warp(seen, flows[side])).split((2, 1), dim=1)
         strayed.append(reach * bent)
         misfits.append(misfit)

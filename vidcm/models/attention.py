@@ -21,7 +21,11 @@ from torch.overrides import TorchFunctionMode
 from vidcm.core.errors import UserError, WrongUse
 
 logger = logging.getLogger(__name__)
-ROWS = 256  # queries at a time
+ROWS = 512  # queries at a time
+COLUMNS = 16  # in steps of which a product is wide: others are slower
+LEAST = 256  # queries: with fewer there is nothing to gain,
+FEW = 4  # but for so few, which one after the other are faster than all by the fused kernel
+BOUND = 80.0  # of a score, below which its exponential is a number
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -42,17 +46,32 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """One head and some queries at a time: a core's cache holds their scores."""
     learns = any(x.requires_grad for x in (q, k, v))  # what is written in place has no gradient
-    if learns or q.dtype != torch.bfloat16 or q.shape[2] < ROWS:  # other precisions and few tokens would be slower
+    if learns or q.dtype != torch.bfloat16:  # other precisions would be slower
         return _sdpa(q, k, v)
+    if q.shape[2] < LEAST:
+        return _few(q, k, v) if max(q.shape[2], k.shape[2] // 2) <= FEW else _sdpa(q, k, v)
     q = q * q.shape[-1] ** -0.5
-    seen, (scores, shares) = torch.empty_like(q), q.new_empty(2, ROWS, k.shape[2])
-    for head, known, values, place in zip(*(x.flatten(0, 1) for x in (q, k, v, seen)), strict=True):
+    seen, scores = torch.empty_like(q), q.new_empty(ROWS, k.shape[2])
+    weighed = F.pad(v, (0, COLUMNS), value=1.0)  # the columns of ones add up the exponentials
+    is_plain = float(q.norm(dim=-1).amax() * k.norm(dim=-1).amax()) < BOUND
+    for head, known, values, place in zip(*(x.flatten(0, 1) for x in (q, k, weighed, seen)), strict=True):
         for some, made in zip(head.split(ROWS), place.split(ROWS), strict=True):
-            those = slice(len(some))
-            torch.mm(some, known.mT, out=scores[those])
-            torch.softmax(scores[those], dim=-1, out=shares[those])
-            torch.mm(shares[those], values, out=made)
+            those = torch.mm(some, known.mT, out=scores[: len(some)])
+            if not is_plain:
+                those -= those.amax(-1, keepdim=True)
+            summed = torch.mm(those.exp_(), values)
+            torch.div(summed[:, :-COLUMNS], summed[:, -1:], out=made)
     return seen
+
+
+def _few(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One query at a time and all heads: their channels are added up, and handed out again, by a matrix product."""
+    heads, _, dim = q.shape[1:]
+    channels = torch.eye(heads, dtype=q.dtype, device=q.device).repeat_interleave(dim, dim=1)  # of each head
+    q, k, v = (x.transpose(1, 2).flatten(2) for x in (q * dim**-0.5, k, v))
+    shares = (torch.softmax((query * k) @ channels.T, dim=1) for query in q.split(1, dim=1))
+    seen = [((share @ channels) * v).sum(1) for share in shares]
+    return torch.stack(seen, dim=1).unflatten(2, (heads, dim)).transpose(1, 2)
 
 
 BACKENDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

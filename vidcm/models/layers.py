@@ -1,5 +1,6 @@
 """The convolutional bricks of the motion networks."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,6 +44,12 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
+
+
+def joined(*parts: Tensor) -> Tensor:
+    """All channels of [N, C, h, w], channels last: were one of the parts laid out otherwise, the whole would be, and
+    turned round for the convolution that sees it."""
+    return torch.cat([x.contiguous(memory_format=torch.channels_last) for x in parts], dim=1)
 
 
 def silent_head(channels_in: int, channels_out: int) -> nn.Conv2d:

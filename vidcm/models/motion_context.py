@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from vidcm.models.acceleration import Beyond, deviation, hints
 from vidcm.models.belief import Belief
-from vidcm.models.layers import Residual, conv
+from vidcm.models.instants import repeated
+from vidcm.models.layers import Residual, conv, joined
 from vidcm.models.motion_code import PARTS
 from vidcm.models.projection import project_flow
 from vidcm.models.warp import resize_flow, warp
@@ -113,6 +114,8 @@ class MotionContext(nn.Module):
 
     def fill(self, level: int, features: tuple[Tensor, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Stand a learned null in for the features of an absent end."""
+        if present.device.type == "cpu" and not torch.is_grad_enabled() and present.all():
+            return features  # elsewhere, to ask would be to wait; and a null that learns has to have a gradient
         null = self.null[level].to(features[0].dtype)
         there = present.to(features[0].dtype)[:, :, None, None, None]
         return tuple(there[:, i] * features[i] + (1 - there[:, i]) * null[i] for i in range(2))
@@ -122,7 +125,7 @@ class MotionContext(nn.Module):
         count = tau.shape[1]
 
         def rows(x: Tensor) -> Tensor:
-            return x.repeat_interleave(count, dim=0)
+            return repeated(x, count)
 
         tau, present = tau.flatten(), rows(ends.present)
         pictures = tuple(rows(x) for x in ends.pictures)
@@ -137,7 +140,7 @@ class MotionContext(nn.Module):
         plane = torch.ones_like(spread)
         told = [x.view(-1, 1, 1, 1) * plane for x in (*present.unbind(1), tau)]
         told = torch.cat((*(flow / 8 for flow in flows), spread / 2, *errors, *told), dim=1)
-        local = self.local(torch.cat((*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)), dim=1))
+        local = self.local(joined(*warped, (warped[0] - warped[1]).abs(), told.to(warped[0].dtype)))
         condition = self.look(ends, flows, warped, local)
         doubt = CERTAIN + self.doubt(condition).float().clamp(-5, 3).exp()
         across = (ends.flow_forward, ends.flow_backward)
@@ -153,9 +156,9 @@ class MotionContext(nn.Module):
         for level in (2, 3):
             features = self.fill(level, ends.features[level], ends.present)
             for f, flow in zip(features, flows, strict=True):
-                warped.append(warp(f.repeat_interleave(count, dim=0), resize_flow(flow, f.shape[-2:])))
+                warped.append(warp(repeated(f, count), resize_flow(flow, f.shape[-2:])))
         first8, last8, first16, last16 = warped
         near = self.near(correlation(*(self.key4(f) for f in quarter), NEAR))
         wide = correlation(self.key8(first8), self.key8(last8), WIDE)
-        search = self.search(torch.cat((wide, near, first8, last8, self.fold_local(local)), dim=1))
-        return self.condition(torch.cat((self.fold_search(search), first16, last16), dim=1))
+        search = self.search(joined(wide, near, first8, last8, self.fold_local(local)))
+        return self.condition(joined(self.fold_search(search), first16, last16))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidcm.models.layers import Residual, Upsample, conv, grown, silent_head
+from vidcm.models.layers import Residual, Upsample, conv, grown, joined, silent_head
 from vidcm.models.motion_code import PARTS, expand
 from vidcm.models.motion_context import Draft
 from vidcm.models.warp import warp
@@ -73,22 +73,21 @@ class MotionDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """state [N, 5, h, w]: both flows and the mask's logit, float32. Returns it refined, and hidden features."""
         first, last = (warp(f, flow) for f, flow in zip(features, (state[:, :2], state[:, 2:4]), strict=True))
-        seen = torch.cat((first, last, (first - last).abs(), hidden, (state / 8).to(first.dtype)), dim=1)
-        hidden = body(seen)
+        hidden = body(joined(first, last, (first - last).abs(), hidden, (state / 8).to(first.dtype)))
         return state + self.bounded(head(hidden).float()), hidden
 
     def forward(self, z: Tensor, draft: Draft, quarter: tuple[Tensor, Tensor], half: tuple[Tensor, Tensor]) -> Motion:
         """z [B*K, latent, h/16, w/16]; quarter, half: the ends' 1/4 and 1/2 features, one row an in-between frame."""
-        hidden = self.correct(torch.cat((self.latent(z), draft.local), dim=1))
-        start = torch.cat((*draft.flows, nearer(draft)), dim=1)
+        hidden = self.correct(joined(self.latent(z), draft.local))
+        start = joined(*draft.flows, nearer(draft))
         doubt = draft.doubt.detach()  # it learns from the measured motion alone
         coarse = grown(expand(self.read(z), doubt), 4)
         unit = grown(F.pad(doubt[:, :2].repeat(1, 2, 1, 1), (0, 0, 0, 0, 0, 1), value=1.0), 4)
-        coarse = torch.cat((coarse[:, :4], self.decided * coarse[:, 4:]), dim=1)
+        coarse = joined(coarse[:, :4], self.decided * coarse[:, 4:])
         corrected = start + coarse + unit * self.correct_head(hidden).float()
         refined, hidden = self.refine(self.refine4, self.refine4_head, quarter, corrected, hidden)
         doubled = grown(refined, 2)
-        doubled = torch.cat((2 * doubled[:, :4], doubled[:, 4:]), dim=1)
+        doubled = joined(2 * doubled[:, :4], doubled[:, 4:])
         hidden = grown(hidden, 2)
         state, hidden = self.refine(self.refine2, self.refine2_head, half, doubled, hidden)
         stages = [((s[:, :2], s[:, 2:4]), s[:, 4:]) for s in (corrected, refined)]

@@ -17,12 +17,15 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vidcm.models.acceleration import Beyond
+from vidcm.models.instants import repeated
 from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS, compress, parts, significant, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
 from vidcm.models.motion_decoder import Motion, MotionDecoder
 from vidcm.models.synthesis import Synthesis
 from vidcm.models.warp import warp
+
+Seen = tuple[Tensor, ...]
 
 
 class Posterior(nn.Module):
@@ -89,13 +92,16 @@ class MotionVAE(ModelMixin, ConfigMixin):
         self.register_buffer("latent_variance", torch.ones(latent_channels, 1, 1))
         self.register_buffer("latent_batches", torch.zeros(()))
 
-    def ends(
-        self, first: Tensor, last: Tensor, forward: Tensor, backward: Tensor, present: Tensor, beyond: Beyond
-    ) -> Ends:
-        """first, last: working-size frames [B, 3, H, W], multiples of 16; flows on the 1/4 grid; present [B, 2]."""
-        features = tuple(f.chunk(2) for f in self.pyramid(torch.cat((first, last))))
-        pictures = (F.avg_pool2d(first, 4), F.avg_pool2d(last, 4))
-        return Ends(features, pictures, forward.float(), backward.float(), present.float(), beyond)
+    def see(self, frames: Tensor) -> Seen:
+        """What `ends` is told of an end: its features, at 1/2, 1/4, 1/8 and 1/16, and it averaged to the 1/4 grid.
+
+        frames: at working size [B, 3, H, W], multiples of 16."""
+        return (*self.pyramid(frames), F.avg_pool2d(frames, 4))
+
+    def ends(self, first: Seen, last: Seen, forward: Tensor, backward: Tensor, present: Tensor, beyond: Beyond) -> Ends:
+        """first, last: see `see`; flows on the 1/4 grid [B, 2, h, w]; present [B, 2]."""
+        *features, pictures = zip(first, last, strict=True)
+        return Ends(tuple(features), pictures, forward.float(), backward.float(), present.float(), beyond)
 
     def wanted(self, ends: Ends, draft: Draft, frames: Tensor, to_first: Tensor, to_last: Tensor) -> Tensor:
         """What the true frames [B*K, 3, H, W] ask to correct, [B*K, 5, h/4, w/4]: see vidcm.models.motion_code.
@@ -104,7 +110,7 @@ class MotionVAE(ModelMixin, ConfigMixin):
         count = len(frames) // len(ends.present)
         there, true_flows = draft.present[:, :, None, None, None], (to_first.float(), to_last.float())
         flows = [there[:, i] * (true_flows[i] - draft.flows[i]) for i in range(2)]
-        pictures = (x.repeat_interleave(count, dim=0) for x in ends.pictures)
+        pictures = (repeated(x, count) for x in ends.pictures)
         seen = (warp(picture, flow) for picture, flow in zip(pictures, true_flows, strict=True))
         return torch.cat((*flows, there.prod(1) * visibility(F.avg_pool2d(frames, 4), *seen)), dim=1)
 
@@ -116,7 +122,7 @@ class MotionVAE(ModelMixin, ConfigMixin):
     def decode(self, z: Tensor, ends: Ends, draft: Draft) -> Motion:
         count = draft.tau.shape[0] // ends.present.shape[0]
         filled = (self.context.fill(level, ends.features[level], ends.present) for level in (0, 1))
-        half, quarter = (tuple(f.repeat_interleave(count, dim=0) for f in pair) for pair in filled)
+        half, quarter = (tuple(repeated(f, count) for f in pair) for pair in filled)
         return self.decoder(z, draft, quarter, half)
 
     def end_tokens(self, ends: Ends) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vidcm.core.large import is_large
 from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
-from vidcm.models.warp import resize_flow, warp
+from vidcm.models.warp import enlarged, resize_flow, warp
 
 STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
@@ -27,7 +27,7 @@ class Grown:
     def __init__(self, motion: Motion, size: tuple[int, int]) -> None:
         self._motion, self._size, self._is_large = motion, size, is_large(*size)
         if not self._is_large:
-            self._mask = F.interpolate(motion.mask, size=size, mode="bilinear", align_corners=False)
+            self._mask = enlarged(motion.mask, size)
             half = (size[0] // 2, size[1] // 2)
             self._hidden = F.interpolate(motion.hidden, size=half, mode="bilinear", align_corners=False)
             self._flows = [resize_flow(flow, size) for flow in motion.flows]
@@ -46,7 +46,8 @@ class Grown:
 def grown_flow(flow: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
     """Rows top..end of `resize_flow(flow, size)`."""
     height, width = flow.shape[-2:]
-    return grown_rows(flow, size, top, end) * flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+    scale = flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+    return grown_rows(flow * scale, size, top, end)
 
 
 def grown_rows(x: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
@@ -57,7 +58,7 @@ def grown_rows(x: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
     above = place.long()
     share = (place - above).view(-1, 1)
     between = (1 - share) * x[:, :, above] + share * x[:, :, (above + 1).clamp(max=least - 1)]
-    return F.interpolate(between, size=(end - top, size[1]), mode="bilinear", align_corners=False).to(x.dtype)
+    return enlarged(between, (end - top, size[1])).to(x.dtype)
 
 
 def warp_in_strips(image: Tensor, flow: Tensor, strip: int = STRIP) -> Tensor:

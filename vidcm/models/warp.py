@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PLANES = 4  # that OpenCV looks up together
+MANY = 16  # channels from which on rows of a table are read faster than planes
 
 
 def pixel_grid(like: Tensor) -> Tensor:
@@ -28,8 +29,8 @@ def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> T
     """
     if mode == "bicubic" and image.device.type == "mps":  # which has bilinear alone
         return warp(image.cpu(), flow.cpu(), mode, top).to(image.device)
-    if mode == "bicubic" and is_for_opencv(image, flow):
-        return remapped(image, flow, top)
+    if is_for_a_cpu(image, flow) and (mode == "bicubic" or image.shape[1] >= MANY):
+        return remapped(image, flow, top) if mode == "bicubic" else gathered(image, flow, top)
     edge = torch.tensor([image.shape[-1] - 1, image.shape[-2] - 1], dtype=torch.float32, device=flow.device)
     edge, start = edge.view(1, 2, 1, 1), torch.tensor([0.0, top], device=flow.device).view(1, 2, 1, 1)
     position = (pixel_grid(flow) + start + flow.float()).clamp(min=0).minimum(edge)
@@ -39,8 +40,9 @@ def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> T
     return sampled.to(image.dtype)
 
 
-def is_for_opencv(image: Tensor, flow: Tensor) -> bool:
-    """Whether `remapped` can serve: it has no gradient, and would hide a flow that is not a number."""
+def is_for_a_cpu(image: Tensor, flow: Tensor) -> bool:
+    """Whether `remapped` and `gathered` can serve: they have no gradient, and would hide a flow that is not a number,
+    or fall over it."""
     learns = torch.is_grad_enabled() and (image.requires_grad or flow.requires_grad)
     fits = max(*image.shape[-2:], *flow.shape[-2:]) < 2**15 - 1  # OpenCV's own limit
     return image.device.type == "cpu" and not learns and fits and bool(flow.sum().isfinite())
@@ -64,10 +66,38 @@ def remapped(image: Tensor, flow: Tensor, top: int = 0) -> Tensor:
     return made.to(image.dtype)
 
 
+def gathered(image: Tensor, flow: Tensor, top: int = 0) -> Tensor:
+    """`warp` in "bilinear" of many channels, in a third of the time: four rows of a table for each pixel, weighted.
+    Channels last."""
+    (height, width), (rows, columns) = image.shape[-2:], flow.shape[-2:]
+    x = (flow[:, 0].float() + torch.arange(columns, dtype=torch.float32)).clamp_(0, width - 1)
+    y = (flow[:, 1].float() + torch.arange(top, top + rows, dtype=torch.float32)[:, None]).clamp_(0, height - 1)
+    left, above = x.int(), y.int()
+    x, y = x.sub_(left), y.sub_(above)
+    shares = torch.stack([part * share for part in (1 - y, y) for share in (1 - x, x)], dim=-1)
+    right, below = (left + 1).clamp_(max=width - 1), (above + 1).clamp_(max=height - 1)
+    opening = torch.arange(0, len(flow) * height, height, dtype=torch.int32).view(-1, 1, 1)  # line of each picture
+    lines = [line.add_(opening).mul_(width) for line in (above, below)]
+    places = torch.stack([line + place for line in lines for place in (left, right)], dim=-1)
+    table = image.float().permute(0, 2, 3, 1).reshape(-1, image.shape[1])
+    made = F.embedding_bag(places.view(-1, 4), table, per_sample_weights=shares.view(-1, 4), mode="sum")
+    return made.view(*flow.shape[::2], columns, -1).permute(0, 3, 1, 2).to(image.dtype)
+
+
+def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear; by OpenCV where nothing learns, in a third of the time."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or (torch.is_grad_enabled() and x.requires_grad):
+        return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    made = x.new_empty(*x.shape[:2], *size)
+    for source, target in zip(x.flatten(0, 1).numpy(), made.flatten(0, 1).numpy(), strict=True):
+        cv2.resize(source, size[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+    return made
+
+
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring a flow to another grid of the same picture; displacements are rescaled with it."""
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow
     scale = torch.tensor([size[1] / width, size[0] / height], dtype=flow.dtype, device=flow.device).view(1, 2, 1, 1)
-    return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * scale
+    return enlarged(flow * scale, size)
