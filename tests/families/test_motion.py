@@ -11,8 +11,9 @@ from vidcm.families.motion import MotionFamily
 from vidcm.families.motion_look import measure, no_motion, resize, working_size
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS
+from vidcm.models.correlation import correlation
 from vidcm.models.motion_code import PARTS, compress, parts, significant, surprise
-from vidcm.models.motion_context import consistency_error, correlation
+from vidcm.models.motion_context import consistency_error
 from vidcm.models.motion_vae import rows
 from vidcm.models.video_dit import VideoDiT
 from vidcm.models.warp import warp
@@ -204,6 +205,18 @@ def test_correlation_peaks_where_the_picture_went():
     volume = correlation(a, b, radius=3)
     best = volume[0, :, 5, 5].argmax().item()
     assert (best // 7 - 3, best % 7 - 3) == (2, -1)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (13, 19), (3, 5)])
+@pytest.mark.parametrize("radius", [1, 4])
+def test_correlation_is_the_cosine_with_every_neighbour(size, radius):
+    a, b = (torch.randn(2, 6, *size, generator=generator(seed)) for seed in (0, 1))
+    found = correlation(a, b, radius)
+    height, width = size
+    padded = torch.nn.functional.pad(b, (radius,) * 4)
+    shifts = range(2 * radius + 1)
+    shifted = [padded[..., dy : dy + height, dx : dx + width] for dy in shifts for dx in shifts]
+    torch.testing.assert_close(found, torch.stack([torch.cosine_similarity(a, x) for x in shifted], dim=1))
 
 
 def test_consistency_error_is_zero_for_inverse_flows_only():

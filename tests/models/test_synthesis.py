@@ -28,9 +28,10 @@ def motion() -> Motion:
     return Motion(flows, rand(1, 1, 20, 30, seed=3), rand(1, 16, 20, 30, seed=4), [])
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("size", [(167, 251), (20, 30), (400, 31)])
-def test_rows_of_what_grows_are_those_of_the_whole(size):
-    x = rand(2, 3, 20, 30)
+def test_rows_of_what_grows_are_those_of_the_whole(size, order):
+    x = rand(2, 3, 20, 30).contiguous(memory_format=order)
     whole = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
     for top, end in ((0, 1), (0, size[0]), (7, 20), (size[0] - 2, size[0])):
         torch.testing.assert_close(grown_rows(x, size, top, end), whole[:, :, top:end], atol=1e-5, rtol=0)

@@ -16,6 +16,7 @@ from vidcm.media.names import is_rgb
 BASE, EACH_AT_ONCE = 608 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
 ARENAS = 192 * MIB  # what the allocator keeps between blocks that live on; large ones go back to the system
 NETWORK = 64 * MIB  # at its working size, before there is anything at full size
+SEEN = 9 * MIB  # what the network saw of a pair's last frame, kept for the next pair: see `families.motion_look`
 TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
 WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
 STRIP = 2**18  # pixels that are made at once without asking, see `models.synthesis`
@@ -108,7 +109,7 @@ def bytes_of_pixel(pix_fmt: str) -> float:
 def bytes_of(run: Run, way: Way) -> int:
     """Resident at the peak of a run."""
     parts = decoding(run), held(run, way), making(run, way), showing(run, way), encoding(run, way)
-    return round(BASE + ARENAS + EACH_AT_ONCE * (run.together - 1) + sum(parts))
+    return round(BASE + ARENAS + SEEN + EACH_AT_ONCE * (run.together - 1) + sum(parts))
 
 
 def decoding(run: Run) -> float:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcm.models.acceleration import Beyond, deviation, hints
 from vidcm.models.belief import Belief
+from vidcm.models.correlation import correlation
 from vidcm.models.instants import repeated
 from vidcm.models.layers import Residual, conv, joined
 from vidcm.models.motion_code import PARTS
@@ -70,16 +70,6 @@ class FramePyramid(nn.Module):
         f4 = self.to_4(f2)
         f8 = self.to_8(f4)
         return f2, f4, f8, self.to_16(f8)
-
-
-def correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
-    """Cosine similarity of a[y, x] with b[y+dy, x+dx] for |dy|, |dx| <= radius: [B, (2 radius + 1)^2, h, w]."""
-    a, b = (F.normalize(x.float(), dim=1).to(x.dtype) for x in (a, b))
-    height, width = a.shape[-2:]
-    padded = F.pad(b, (radius,) * 4)
-    side = range(2 * radius + 1)
-    shifts = (padded[..., dy : dy + height, dx : dx + width] for dy in side for dx in side)
-    return torch.stack([(a * shifted).sum(1) for shifted in shifts], dim=1)
 
 
 def consistency_error(flow: Tensor, back: Tensor) -> Tensor:

@@ -91,4 +91,5 @@ class MotionDecoder(nn.Module):
         hidden = grown(hidden, 2)
         state, hidden = self.refine(self.refine2, self.refine2_head, half, doubled, hidden)
         stages = [((s[:, :2], s[:, 2:4]), s[:, 4:]) for s in (corrected, refined)]
-        return Motion((state[:, :2], state[:, 2:4]), state[:, 4:], hidden, stages)
+        to_first, to_last, mask = (x.contiguous() for x in state.split((2, 2, 1), dim=1))  # to be grown plane by plane
+        return Motion((to_first, to_last), mask, hidden, stages)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vidcm.core.large import is_large
 from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
-from vidcm.models.warp import enlarged, resize_flow, warp
+from vidcm.models.warp import enlarged, is_interleaved, resize_flow, warp
 
 STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
@@ -57,8 +57,13 @@ def grown_rows(x: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
     place = ((place + 0.5) * (least / size[0]) - 0.5).clamp(0, least - 1)
     above = place.long()
     share = (place - above).view(-1, 1)
-    between = (1 - share) * x[:, :, above] + share * x[:, :, (above + 1).clamp(max=least - 1)]
+    between = (1 - share) * picked(x, above) + share * picked(x, (above + 1).clamp(max=least - 1))
     return enlarged(between, (end - top, size[1])).to(x.dtype)
+
+
+def picked(x: Tensor, rows: Tensor) -> Tensor:
+    """`x[:, :, rows]`, channels last if they were."""
+    return x.permute(0, 2, 3, 1)[:, rows].permute(0, 3, 1, 2) if is_interleaved(x) else x[:, :, rows]
 
 
 def warp_in_strips(image: Tensor, flow: Tensor, strip: int = STRIP) -> Tensor:
