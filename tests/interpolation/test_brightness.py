@@ -16,10 +16,12 @@ from vidcm.media.reader import VideoFrame
 
 
 def entries(*told: tuple[str, float | None]) -> list[Entry]:
-    return [
-        Entry(index, Fraction(index, 48), 0, 1, Fraction(0), kind, None, level)
-        for index, (kind, level) in enumerate(told)
-    ]
+    """Source frames are numbered as they come; those made lie between two of them."""
+    found, number = [], -1
+    for index, (kind, level) in enumerate(told):
+        number += kind != "made"
+        found.append(Entry(index, Fraction(index, 48), number, number + 1, Fraction(0), kind, None, level))
+    return found
 
 
 def test_it_is_the_distance_to_what_lies_in_between():
@@ -33,6 +35,18 @@ def test_nothing_is_compared_across_a_cut_behind_the_end_or_without_levels():
     cut = entries(("source", 10), ("made", 50), ("cut", 200), ("made", 9), ("source", 200), ("made", 3), ("end", 200))
     assert flicker(cut) is None
     assert flicker(entries(("source", None), ("made", None), ("source", None))) is None
+
+
+def test_where_few_source_frames_are_shown_the_scene_may_have_changed_between():
+    """At 25 to 60 fps every fifth is shown, at 24 to 60 every second one; on threes a made frame has both its ends."""
+    shown = entries(*(told for level in (100, 120, 140, 120, 100) for told in (("source", level), ("made", level + 1))))
+    assert flicker([each for each in shown if each.kind == "made" or each.index in (0, 8)]) is None
+    assert flicker([each for each in shown if each.kind == "made" or each.index % 4 == 0]) is not None
+    threes = [Entry(k, Fraction(k, 24), *ends, Fraction(0), kind, None, 100 + k) for k, kind, ends in THREES]
+    assert flicker(threes) == pytest.approx(0)
+
+
+THREES = [(0, "source", (0, 3)), (1, "made", (0, 3)), (2, "made", (0, 3)), (3, "source", (3, 6))]
 
 
 def test_a_picture_has_one_level_at_any_depth():

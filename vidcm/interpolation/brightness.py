@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vidcm.interpolation.ledger import Entry
 
 WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue
+FAR = 2  # source frames from one that is shown to the next: at 24 to 60 fps every second one is
 
 
 def level_of(rgb: "np.ndarray") -> float:
@@ -25,21 +26,23 @@ def level_of(rgb: "np.ndarray") -> float:
 
 def flicker(entries: "Iterable[Entry]") -> float | None:
     """By how much made frames are brighter or darker than what lies in between of the source frames around them, the
-    mean in grey levels; None where there are none. Next to a cut, and at the end, nothing is compared."""
+    mean in grey levels; None where there are none. Nothing is compared next to a cut, at the end, and where of the
+    source frames around so few are shown, at 25 to 60 fps every fifth, that the scene itself may change between."""
     import numpy as np
 
     gaps: list[float] = []
-    before: tuple[float, float] | None = None  # instant and level of the last source frame
-    made: list[tuple[float, float]] = []
+    before: Entry | None = None  # the last source frame
+    made: list[Entry] = []
     for entry in entries:
         if entry.level is None:
             continue
-        here = float(entry.instant), entry.level
         if entry.kind == "made":
-            made.append(here)
+            made.append(entry)
             continue
         if before is not None and entry.kind == "source":
-            times, levels = zip(before, here, strict=True)
-            gaps += [abs(level - float(np.interp(time, times, levels))) for time, level in made]
-        before, made = here if entry.kind == "source" else None, []
+            times, levels = zip(*((float(each.instant), each.level) for each in (before, entry)), strict=True)
+            ends, near = (before.first, entry.first), entry.first - before.first <= FAR
+            between = [each for each in made if near or (each.first, each.last) == ends]
+            gaps += [abs((each.level or 0) - float(np.interp(float(each.instant), times, levels))) for each in between]
+        before, made = entry if entry.kind == "source" else None, []
     return float(np.mean(gaps)) if gaps else None
