@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 import pytest
 
-from vidcm.core.errors import UserError
 from vidcm.media import matroska
 from vidcm.media.matroska import CRC, TRACKS, shown_size, tell_aspect
 from vidcm.media.reader import open_reader
@@ -79,9 +78,22 @@ def test_all_parts_are_where_they_are_told_to_be_and_as_they_were(name, codec, m
         assert [bytes(packet) for packet in first.demux()] == [bytes(packet) for packet in second.demux()]
 
 
-def test_what_another_program_wrote_is_refused(make_clip):
-    with pytest.raises(UserError, match=r"its pixels of 4/3 cannot be told; write \.mp4 or \.mov"):
-        tell_aspect(make_clip("clip.mp4"), (64, 48), WIDE)
+def test_what_another_program_wrote_stays_as_it_is(make_clip):
+    path = make_clip("clip.mp4")
+    before = path.read_bytes()
+    assert not tell_aspect(path, (64, 48), WIDE)
+    assert path.read_bytes() == before
+
+
+def test_pixels_that_could_not_be_told_are_named(make_clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("vidcm.media.writer.tell_aspect", lambda *_: False)
+    source = make_clip(count=1, sample_aspect=WIDE)
+    with (
+        open_reader(source) as reader,
+        VideoWriter(tmp_path / "out.mkv", reader.info, rate=Fraction(25), copy_from=source) as writer,
+    ):
+        writer.write(next(iter(reader)), Fraction(0))
+    assert writer.dropped == ["pixels of 4/3: the file has no place for them (write .mp4 or .mov)"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vidcm.core.errors import UserError
-
 SEGMENT, SEEK_HEAD, TRACKS = (bytes.fromhex(name) for name in ("18538067", "114d9b74", "1654ae6b"))
 SEEK, POSITION, TRACK, VIDEO = (bytes.fromhex(name) for name in ("4dbb", "53ac", "ae", "e0"))
 WIDE, HIGH, UNIT, CRC, VOID = (bytes.fromhex(name) for name in ("54b0", "54ba", "54b2", "bf", "ec"))
@@ -29,18 +27,19 @@ class Element:
     end: int
 
 
-def tell_aspect(path: Path, size: tuple[int, int], aspect: Fraction) -> None:
+def tell_aspect(path: Path, size: tuple[int, int], aspect: Fraction) -> bool:
     """Have the first video of a finished file shown so. size: as coded; aspect: width of a pixel over its height.
 
-    Raises UserError for a file that FFmpeg's muxer did not write."""
+    Whether it is told: a file that FFmpeg's muxer did not write stays as it is."""
     with path.open("r+b") as file:
         head = file.read(HEAD)
         try:
             begin, told = _with_size(head, *shown_size(size, aspect))
-        except (KeyError, StopIteration, IndexError, ValueError) as error:
-            raise UserError(f"{path}: its pixels of {aspect} cannot be told; write .mp4 or .mov") from error
+        except (KeyError, StopIteration, IndexError, ValueError):
+            return False
         file.seek(begin)
         file.write(told)
+    return True
 
 
 def shown_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:

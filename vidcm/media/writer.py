@@ -119,7 +119,7 @@ class VideoWriter:
     def dropped(self) -> list[str]:
         """What the target does not get, of the pictures and of `copy_from`, one line each with the reason."""
         pictures = [*self.choice.notes, *lost(self.choice.encoder.name, self.info.hdr)]
-        return pictures + (self._remux.dropped if self._remux else self._left)
+        return pictures + (self._remux.dropped if self._remux else []) + self._left
 
     @property
     def remarks(self) -> list[str]:
@@ -166,7 +166,9 @@ class VideoWriter:
                 self._remux.close()
             self._output.close()
             if self.info.sample_aspect != 1 and self._output.format.name in ("matroska", "webm"):
-                tell_aspect(self._temporary, (self.info.width, self.info.height), self.info.sample_aspect)
+                size, aspect = (self.info.width, self.info.height), self.info.sample_aspect
+                if not tell_aspect(self._temporary, size, aspect):
+                    self._left.append(f"pixels of {aspect}: the file has no place for them (write .mp4 or .mov)")
             publish(self.path, self._temporary, self._journal)
 
     def abandon(self) -> None:
