@@ -71,7 +71,7 @@ def test_a_codec_that_was_asked_for_gets_a_format_that_loses_nothing(info, name,
 @pytest.mark.parametrize(
     ("codec", "fields", "reason"),
     [
-        ("dnxhr", {"width": 255}, "dnxhr needs at least 256x120 pixels, the input has 255x360"),
+        ("dnxhr", {"width": 255}, "dnxhr needs at least 256x120 pixels, the input has 255x360 .use ffv1 in .mkv"),
         ("dnxhr", {"colour": Colour(BT2020, LIMITED)}, "BT.709 colours only.*code 9 .use hevc"),
         ("dnxhr", {"colour": Colour(BT601, LIMITED)}, "BT.709 colours only.*code 6"),
         ("prores", {"colour": Colour(BT709, FULL)}, "prores holds limited range only.*use hevc"),

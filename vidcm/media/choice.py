@@ -156,7 +156,10 @@ def _check_picture(codec: str, encoder: Encoder, info: VideoInfo, written: Colou
     width, height = encoder.smallest
     colour = written.resolved(info.width, info.height)
     if info.width < width or info.height < height:
-        raise UserError(f"{codec} needs at least {width}x{height} pixels, the input has {info.width}x{info.height}")
+        raise UserError(
+            f"{codec} needs at least {width}x{height} pixels, the input has {info.width}x{info.height} "
+            "(use ffv1 in .mkv, which takes any)"
+        )
     if encoder.limited_only and colour.range == FULL:
         raise UserError(f"{codec} holds limited range only, and the input is full range (use hevc or ffv1)")
     if encoder.matrices is not None and colour.matrix not in encoder.matrices:
