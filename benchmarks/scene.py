@@ -26,10 +26,17 @@ def panning(width: int, height: int, count: int) -> Iterator[np.ndarray]:
         yield frame
 
 
-def write_panning(path: Path, width: int, height: int, count: int) -> None:
+FORMATS = {  # encoder, options, pixel format and container
+    "h264": ("libx264", {"crf": "20", "preset": "ultrafast"}, "yuv420p", ".mp4"),
+    "prores": ("prores_ks", {"profile": "3"}, "yuv422p10le", ".mov"),
+}
+
+
+def write_panning(path: Path, width: int, height: int, count: int, codec: str = "h264") -> None:
+    encoder, options, pix_fmt, _ = FORMATS[codec]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(RATE), options={"crf": "20", "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream = container.add_stream(encoder, rate=Fraction(RATE), options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         for frame in panning(width, height, count):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format=pix_fmt)))
         container.mux(stream.encode(None))

@@ -21,7 +21,7 @@ import cv2
 import torch
 
 from benchmarks.methods import interpolator_of, run_pairs
-from benchmarks.scene import panning, write_panning
+from benchmarks.scene import FORMATS, panning, write_panning
 
 SIZES = {"448x256": (448, 256, 40), "1920x1080": (1920, 1080, 14), "3840x2160": (3840, 2160, 8)}  # frames in
 WARM_UP = 3  # in-between frames
@@ -50,7 +50,7 @@ def alone(interpolate: Callable[..., Any], width: int, height: int, count: int) 
     return laps.each()
 
 
-def whole(interpolate: Callable[..., Any], width: int, height: int, count: int) -> tuple[float, float]:
+def whole(interpolate: Callable[..., Any], width: int, height: int, count: int, codec: str) -> tuple[float, float]:
     from vidcm.interpolation.plan import Factor
     from vidcm.interpolation.stream import interpolate_file
     from vidcm.media.shots import CutDetector
@@ -62,10 +62,11 @@ def whole(interpolate: Callable[..., Any], width: int, height: int, count: int) 
             laps.mark()
 
     with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "clip.mp4"
-        write_panning(clip, width, height, count)
+        suffix = FORMATS[codec][-1]
+        clip, target = Path(folder) / f"clip{suffix}", Path(folder) / f"out{suffix}"
+        write_panning(clip, width, height, count, codec)
         how = {"rule": Factor(Fraction(2)), "interpolator": interpolate, "detector": CutDetector()}
-        interpolate_file(clip, Path(folder) / "out.mp4", progress=note, **how)
+        interpolate_file(clip, target, codec=codec, progress=note, **how)
     return laps.each()
 
 
@@ -77,8 +78,9 @@ def waiting(seconds: float) -> Callable[..., Any]:
     return interpolate
 
 
-def compare(size: str, interpolate: Callable[..., Any]) -> None:
-    (model_s, model_cpu_s), (file_s, file_cpu_s) = (run(interpolate, *SIZES[size]) for run in (alone, whole))
+def compare(size: str, interpolate: Callable[..., Any], codec: str) -> None:
+    model_s, model_cpu_s = alone(interpolate, *SIZES[size])
+    file_s, file_cpu_s = whole(interpolate, *SIZES[size], codec)
     met = "met" if model_s / file_s >= LEAST else "MISSED"
     print(
         f"{size:<12} model alone {model_s:.3f} s ({model_cpu_s:.3f} CPU), whole file {file_s:.3f} s ({file_cpu_s:.3f} "
@@ -93,13 +95,14 @@ def main() -> None:
     parser.add_argument("--method", default="vidcm", help="or the name of a baseline")
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="no model, but that long for each in-between")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--codec", default="h264", choices=FORMATS, help="of both files; prores: ten bits")
     parser.add_argument("--sizes", default="448x256,1920x1080", help="some of " + ", ".join(SIZES))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     interpolate = waiting(options.wait) if options.wait else interpolator_of(options.method, options.model)
     for size in options.sizes.split(","):
-        compare(size, interpolate)
+        compare(size, interpolate, options.codec)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.memory import MIB, Memory, parse_memory
 from vidcm.interpolation import budget, footprint, segments
 from vidcm.interpolation.budget import AS_USUAL, fitting, ways
-from vidcm.interpolation.footprint import Run, bytes_of
+from vidcm.interpolation.footprint import Run, bytes_of, run_of
 from vidcm.interpolation.journal import GO_ON, folder_of
 from vidcm.interpolation.lazily import Lazily
 from vidcm.interpolation.makers import in_strips
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.stream import interpolate_file
+from vidcm.media.choice import choose
 from vidcm.media.encoders import ENCODERS
 from vidcm.media.reader import open_reader
 
@@ -64,6 +65,9 @@ def test_more_of_anything_takes_more(way):
     }
     for name, value in more.items():
         assert bytes_of(replace(UHD, **{name: value}), way) > bytes_of(UHD, way), name
+    deep = replace(UHD, native=3.0, written=3.0)
+    assert bytes_of(UHD, way) < bytes_of(replace(deep, bytes_written=2), way) < bytes_of(deep, way)
+    assert bytes_of(replace(UHD, refers=False), way) < bytes_of(UHD, way)
     assert bytes_of(replace(UHD, is_deep=False), way) < bytes_of(UHD, way) < bytes_of(replace(UHD, in_bands=False), way)
     assert bytes_of(replace(UHD, codec="ffv1"), way) < bytes_of(UHD, way) < bytes_of(replace(UHD, codec="hevc"), way)
 
@@ -82,12 +86,26 @@ def test_a_picture_of_4k_is_not_thought_to_be_free():
 
 
 @pytest.mark.parametrize(
-    ("run", "measured"), [(with_size(UHD, 1920, 1080), 1145), (UHD, 1978), (with_size(FFV1, 7680, 4320), 4319)]
+    ("run", "measured"),
+    [
+        (with_size(UHD, 1920, 1080), 1145),
+        (UHD, 2058),
+        (replace(UHD, codec="hevc", native=3.0, written=3.0, bytes_written=2), 3519),
+        (with_size(FFV1, 7680, 4320), 4319),
+    ],
 )
 def test_the_least_is_above_what_was_measured_with_it_and_not_far(run, measured):
     """MiB at the peak of files of eight bits, an overlay in the first two; pictures that go beyond white take more."""
     beyond_white = bytes_of(run, list(ways())[-1]) - bytes_of(replace(run, is_deep=False), list(ways())[-1])
     assert 1.03 * measured * MIB < least_for(run) < 1.15 * measured * MIB + beyond_white
+
+
+def test_what_is_coded_picture_by_picture_refers_to_none(make_video):
+    with open_reader(make_video()) as reader:
+        choice = choose(Path("out.mp4"), reader.info, "h264")
+        how = {"together": 1, "overlays": True, "readers": 1}
+        assert run_of(reader.info, reader.info, choice, **how).refers
+        assert not run_of(replace(reader.info, codec="prores"), reader.info, choice, **how).refers
 
 
 # The way ------------------------------------------------------------------------------------------------------------

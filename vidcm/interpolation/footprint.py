@@ -7,6 +7,7 @@ import av
 from vidcm.core.large import LARGE, is_large
 from vidcm.core.memory import MIB
 from vidcm.media.choice import Choice
+from vidcm.media.deep import depth_of
 from vidcm.media.encoders import Encoder
 from vidcm.media.info import VideoInfo
 from vidcm.media.light import is_light
@@ -24,16 +25,18 @@ OF_A_STRIP = 400  # bytes for each of its pixels, those around it counted
 FLOAT = 4  # bytes of a value
 REFERRED = 47_000_000  # pixels that decoding refers to by level 5.2 of H.264 and HEVC: 5 pictures of 4K
 MOST_REFERRED = 16
+INTRA = ("prores", "dnxhd", "ffv1", "mjpeg", "png", "rawvideo", "exr")  # decoders: no picture refers to another
 # MiB of each million pixels of eight bits in 4:2:0, with 2 threads, measured on 36 frames of 1080p: as usual, for large
-# pictures, and brief.
+# pictures, and brief; and how many times as much where it is more bits: half of what x265 holds are no samples.
 ENCODERS = {
-    "h264": (104, 82, 59),
-    "hevc": (190, 155, 125),
-    "av1": (270, 191, 191),
-    "vp9": (125, 105, 90),
-    "prores": (7, 7, 7),  # 13 at its 4:2:2 of ten bits
+    "h264": (104, 82, 59, 1.85),
+    "hevc": (190, 155, 125, 1.6),
+    "av1": (270, 191, 191, 2.0),
+    "vp9": (125, 105, 90, 2.0),
+    "prores": (7, 7, 7, 2.0),  # 13 at its 4:2:2 of ten bits
+    "ffv1": (41, 41, 41, 1.3),
 }
-OTHER_ENCODERS = (41, 41, 41)  # what FFV1 takes; DNxHR and pictures by themselves take less
+OTHER_ENCODERS = (41, 41, 41, 2.0)  # DNxHR and pictures by themselves take less
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class Way:
 @dataclass(frozen=True)
 class Run:
     """What a run is. width, height: of the source; native: bytes of its pixel as decoded; written: of one as the
-    encoder takes it; encoded: pixels of an output picture; planes: that are moved; is_deep: whether eight bits would
-    lose something; in_bands: whether floats become what the encoder takes a few rows at a time; together: in-betweens
-    of a pair that are made at once; waiting: source frames that wait until more were seen; readers: of the source that
-    are open at once."""
+    encoder takes it; encoded: pixels of an output picture; bytes_written: of a sample of it; planes: that are moved;
+    is_deep: whether eight bits would lose something; in_bands: whether floats become what the encoder takes a few rows
+    at a time; together: in-betweens of a pair that are made at once; waiting: source frames that wait until more were
+    seen; readers: of the source that are open at once; refers: whether decoding one picture takes others."""
 
     width: int
     height: int
@@ -69,12 +72,14 @@ class Run:
     native: float
     written: float
     encoded: int
+    bytes_written: int = 1
     planes: int = 3
     is_deep: bool = False
     in_bands: bool = True
     together: int = 1
     waiting: int = 0
     readers: int = 1
+    refers: bool = True
 
     @property
     def pixels(self) -> int:
@@ -93,12 +98,14 @@ def run_of(info: VideoInfo, shape: VideoInfo, choice: Choice, *, together: int, 
         native=bytes_of_pixel(info.pix_fmt),
         written=bytes_of_pixel(choice.pix_fmt),
         encoded=shape.width * shape.height,
+        bytes_written=1 if depth_of(choice.pix_fmt) == 8 else 2,
         planes=planes,
         is_deep=is_deep,
         in_bands=planes == 3 and not is_rgb(choice.pix_fmt),
         together=together,
         waiting=WATCHED if overlays else 0,
         readers=readers,
+        refers=info.codec not in INTRA,
     )
 
 
@@ -113,7 +120,7 @@ def bytes_of(run: Run, way: Way) -> int:
 
 
 def decoding(run: Run) -> float:
-    referred = min(MOST_REFERRED, REFERRED // run.pixels + 1) + 3
+    referred = 3 + (min(MOST_REFERRED, REFERRED // run.pixels + 1) if run.refers else 0)
     return run.readers * referred * run.native * run.pixels
 
 
@@ -141,6 +148,7 @@ def showing(run: Run, way: Way) -> float:
 
 
 def encoding(run: Run, way: Way) -> float:
-    usual, large, brief = ENCODERS.get(run.codec, OTHER_ENCODERS)
+    usual, large, brief, deep = ENCODERS.get(run.codec, OTHER_ENCODERS)
     each = brief if way.is_brief else large if run.encoded > LARGE else usual
-    return each * MIB / 1e6 * run.encoded * run.written / 1.5
+    samples = run.written / run.bytes_written / 1.5
+    return each * (deep if run.bytes_written > 1 else 1) * samples * MIB / 1e6 * run.encoded
