@@ -69,7 +69,7 @@ class OverlayFinder:
     """Feed it the luma of all frames in order, uint8 [H, W] of one size, with Cb and Cr of any size, or without; what
     it knows comes back after each.
 
-    It looks back alone, and needs no cuts: whatever is not in front of them changes there. About 8 ms a frame on one
+    It looks back alone, and needs no cuts: whatever is not in front of them changes there. About 11 ms a frame on one
     CPU core."""
 
     def __init__(self) -> None:
