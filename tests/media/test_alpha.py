@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vidcm.core.errors import UserError
 from vidcm.media.alpha import alpha_of, laid, lifted, samples_of
 from vidcm.media.choice import choose
 from vidcm.media.colour import Colour, Converter
@@ -74,6 +75,11 @@ def info(make_clip):
         ("a.mkv", None, "yuva444p12le", ("ffv1", "yuva444p12le")),
         ("a.mkv", None, "yuva420p", ("vp9", "yuva420p")),
         ("a.webm", None, "rgba", ("vp9", "yuva420p")),
+        ("a.webm", None, "yuva444p12le", ("vp9", "yuva420p")),
+        ("a.webm", None, "yuva444p10le", ("vp9", "yuva420p")),  # not av1, which would keep its depth alone
+        ("a.webm", "av1", "yuva444p10le", ("av1", "yuv420p10le")),
+        ("a.mkv", "vp9", "yuva422p16le", ("vp9", "yuva420p")),
+        ("a.mov", None, "yuva444p16le", ("prores", "yuva444p10le")),
         ("f_%d.png", None, "rgba64be", ("png", "rgba64be")),
         ("f_%d.png", None, "yuva420p", ("png", "rgba")),
         ("f_%d.png", None, "ya16be", ("png", "ya16be")),
@@ -88,3 +94,16 @@ def test_the_codec_that_keeps_alpha_comes_first(info, name, codec, source, writt
     told = [note for note in choice.notes if note.startswith("alpha")]
     ways = "prores in .mov, vp9 in .webm, ffv1 in .mkv and .png keep it"
     assert told == ([] if choice.has_alpha else [f"alpha: {written[0]} pictures are written without it ({ways})"])
+
+
+@pytest.mark.parametrize(("name", "codec", "holds"), [("a.webm", "vp9", 8), ("a.mov", "prores", 10)])
+def test_what_alpha_costs_of_the_depth_is_named(info, name, codec, holds):
+    notes = choose(Path(name), info("yuva444p12le")).notes
+    assert f"depth: {codec} with alpha is written with {holds} bits, the input has 12" in notes
+
+
+def test_depth_without_alpha_is_still_refused(info):
+    with pytest.raises(UserError, match="webm files do not hold 12 bits"):
+        choose(Path("a.webm"), info("yuv444p12le"))
+    with pytest.raises(UserError, match="av1 holds 10 bits here, the input has 12"):
+        choose(Path("a.webm"), info("yuva444p12le"), "av1")

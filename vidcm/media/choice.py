@@ -1,7 +1,7 @@
 """How a video is best written to a file name: codec, encoder, pixel format and colours.
 
-The depth of a video stays, or the job is refused; where chroma or alpha cannot stay, nor the depth of RGB, a note says
-so.
+The depth of a video stays, or the job is refused; where chroma or alpha cannot stay, nor the depth of RGB or of what
+has alpha, a note says so.
 """
 
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ def choose(
     """How `info` is best written to `path`. Raises UserError for what does not fit together.
 
     Without a codec: the first of the container's that players know at this depth and that loses nothing, else the
-    first that keeps alpha and the depth. encoder: "software"; the name of a hardware one, which then has to work;
+    first that keeps alpha, then the depth. encoder: "software"; the name of a hardware one, which then has to work;
     "auto", the first of those that works and loses nothing that software keeps.
     """
     container = container_for(path)
@@ -71,7 +71,7 @@ def choose(
     colour = _written(by, info, pix_fmt)
     _check_picture(codec, by, info, colour)
     depth = depth_of(pix_fmt)
-    if depth < info.bit_depth and not _may_round(codec, info):
+    if depth < info.bit_depth and not _may_round(codec, info, pix_fmt):
         raise UserError(
             f"{path}: {codec} holds {depth} bits here, the input has {info.bit_depth} "
             f"(use {', '.join(_fits(container, info)) or 'ffv1 in .mkv'})"
@@ -122,7 +122,9 @@ def _possible(container: Container, info: VideoInfo) -> dict[str, str]:
 
 def _best(path: Path, container: Container, info: VideoInfo) -> str:
     possible = _possible(container, info)
-    fits = [codec for codec, name in possible.items() if depth_of(name) >= info.bit_depth or _may_round(codec, info)]
+    fits = [
+        codec for codec, name in possible.items() if depth_of(name) >= info.bit_depth or _may_round(codec, info, name)
+    ]
     if not fits:
         way_out = ".mp4, .mov or .mkv with hevc" if info.bit_depth <= 12 else ".mkv with ffv1"
         raise UserError(f"{path}: {container.format} files do not hold {info.bit_depth} bits (use {way_out})")
@@ -187,9 +189,10 @@ def _is_rgb_like(info: VideoInfo) -> bool:
     return is_rgb(info.pix_fmt) or isinstance(info.path, ImageSequence)
 
 
-def _may_round(codec: str, info: VideoInfo) -> bool:
-    """ProRes 4444 is read as 12 bits, whatever was put into it."""
-    return _is_rgb_like(info) or codec == info.codec == "prores"
+def _may_round(codec: str, info: VideoInfo, pix_fmt: str) -> bool:
+    """ProRes 4444 is read as 12 bits, whatever was put into it; and who has alpha misses it more than bits."""
+    keeps_alpha = has_alpha(info.pix_fmt) and has_alpha(pix_fmt)
+    return _is_rgb_like(info) or codec == info.codec == "prores" or keeps_alpha
 
 
 def _written(encoder: Encoder, info: VideoInfo, pix_fmt: str) -> Colour:
@@ -215,7 +218,8 @@ def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
         return ["OpenEXR attributes, and channels other than R, G, B and A: FFmpeg does not write them"]
     notes = [f"alpha: {codec} pictures are written without it ({ALPHA_WAYS})"] if _loses_alpha(source, pix_fmt) else []
     if depth_of(pix_fmt) < info.bit_depth:
-        notes.append(f"depth: {codec} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")
+        what = f"{codec} with alpha" if has_alpha(pix_fmt) else codec
+        notes.append(f"depth: {what} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")
     before, after = av.VideoFormat(opaque_yuv(source)), av.VideoFormat(pix_fmt)
     is_colour = len(before.components) > 1
     if is_colour and not after.is_rgb and chroma_samples(after) < chroma_samples(before):
