@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from vidcm.core.large import is_large
 from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
-from vidcm.models.warp import enlarged, is_interleaved, resize_flow, warp
+from vidcm.models.planes import moved
+from vidcm.models.warp import enlarged, is_interleaved, resize_flow
 
 STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
 HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
@@ -67,14 +68,14 @@ def picked(x: Tensor, rows: Tensor) -> Tensor:
 
 
 def warp_in_strips(image: Tensor, flow: Tensor, strip: int = STRIP) -> Tensor:
-    """`image` [N, C, H, W] along a flow of any grid, `warp` in "bicubic" at full size."""
+    """`image` [N, C, H, W], `moved` at full size along a flow of any grid."""
     height, width = image.shape[-2:]
     whole = None if is_large(height, width) else resize_flow(flow, (height, width))
     rows, made = max(1, strip // width), torch.empty_like(image)
     for top in range(0, height, rows):
         end = min(height, top + rows)
         along = grown_flow(flow, (height, width), top, end) if whole is None else whole[:, :, top:end]
-        made[:, :, top:end] = warp(image, along, "bicubic", top)
+        made[:, :, top:end] = moved(image, along, top)
     return made
 
 
@@ -89,8 +90,8 @@ class Synthesis(nn.Module):
     def forward(
         self, motion: Motion, first: Tensor, last: Tensor, present: Tensor, strip: int = STRIP
     ) -> tuple[Tensor, Tensor]:
-        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Planes beyond three (alpha) are moved and
-        chosen as the picture is, and nothing is added to them. Returns the frame, which may overshoot 0..1,
+        """first, last: [N, 3, H, W] in 0..1, H and W even; present [N, 2]. Planes beyond three (alpha) are `moved`
+        and chosen as the picture is, and nothing is added to them. Returns the frame, which may overshoot 0..1,
         and the disagreement of the two warps [N, 1, H, W], weighted by how undecided the mask is.
 
         Strips of about `strip` pixels a picture are made one after the other; the result is that of the whole."""
@@ -101,7 +102,7 @@ class Synthesis(nn.Module):
         for start in range(0, height, rows):
             top, end = max(0, start - HALO), min(height, start + rows + HALO)
             flows, mask, hidden = grown.rows(top, end)
-            warped = (warp(image, flow, "bicubic", top) for image, flow in zip((first, last), flows, strict=True))
+            warped = (moved(image, flow, top) for image, flow in zip((first, last), flows, strict=True))
             made = [x[:, :, start - top : start - top + rows] for x in self.blend(*warped, mask, hidden, present)]
             if rows >= height:
                 return made[0], made[1]
