@@ -16,13 +16,15 @@ from vidcm.media.info import open_container
 from vidcm.media.marks import say
 from vidcm.media.packets import demux
 from vidcm.media.pcm import Pcm
+from vidcm.media.text import add_text, is_retold
 from vidcm.media.timecode import DROP_FRAME
 from vidcm.media.trial import trial
 
 
 def add(target: OutputContainer, stream: Stream) -> Stream:
-    """A stream of the target that takes this one's packets."""
-    copy = target.add_stream_from_template(stream, opaque=True)
+    """A stream of the target that takes this one's packets, or what `text.retold` makes of them."""
+    is_told = is_retold(stream, target.format.name)
+    copy = add_text(target, stream) if is_told else target.add_stream_from_template(stream, opaque=True)
     if isinstance(stream, AudioStream) and isinstance(copy, AudioStream) and target.format.name == "mp4":
         layout = layout_of(stream)
         if layout != stream.codec_context.layout.name:  # MP4 has no PCM of channels without names

@@ -1,8 +1,8 @@
 """Taking a file's other streams along, packet for packet: audio, subtitles, data, attachments, other videos, chapters.
 
-Only slow motion touches them: it moves times, and has sound decoded and encoded anew (`media/sound.py`). Each stream is
-read through an opening of its own, just as far as the pictures have got, so that memory stays flat even where the input
-is badly interleaved.
+Only slow motion touches them: it moves times, and has sound decoded and encoded anew (`media/sound.py`); and text
+becomes that of MP4 and MOV there (`media/text.py`). Each stream is read through an opening of its own, just as far as
+the pictures have got, so that memory stays flat even where the input is badly interleaved.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ from vidcm.media.names import has_alpha
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
 from vidcm.media.packets import demux
 from vidcm.media.pcm import Pcm
+from vidcm.media.text import is_retold, retold
 from vidcm.media.window import Window, heard
 from vidcm.media.words import lost_words
 from vidcm.media.words import words as words_of
@@ -59,6 +60,8 @@ class StreamCopy:
             self._packets = window.packets(self._packets, stream.type, has_edits, pcm, slip)
         if pace.is_slower and not carry.is_cover(stream):
             self._packets = pace.packets(self._packets)
+        if is_retold(stream, target.format.name):
+            self._packets = retold(self._packets, stream)
         self._ahead = self._next()
 
     def advance(self, until: Fraction | None) -> None:
@@ -202,8 +205,7 @@ class Remux:
             reason = self._why_not(stream)
             if reason is None:
                 self._copy(stream)
-                if isinstance(stream, AudioStream):
-                    self._remark(stream, sound.codec_of(stream))
+                self._tell_change(stream)
         if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
             self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
@@ -259,6 +261,15 @@ class Remux:
         if codec.startswith("pcm_") and self._target.format.name == "mp4":
             why = "stays uncompressed, which few players of MP4 know: .mov is safer"
             self.remarks.append(f"audio stream {stream.index} ({codec}) {why}")
+
+    def _tell_change(self, stream: Stream) -> None:
+        container = self._target.format.name
+        if isinstance(stream, AudioStream):
+            self._remark(stream, sound.codec_of(stream))
+        elif is_retold(stream, container):
+            self.dropped.append(
+                f"styles of subtitle stream {stream.index} ({stream.name}): {container} gets its text alone"
+            )
 
     def _copy(self, stream: Stream) -> None:
         own = self._open.enter_context(open_container(self._path))
