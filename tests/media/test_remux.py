@@ -7,8 +7,9 @@ import av
 import pytest
 
 from vidcm.core.errors import UserError
+from vidcm.media.copying import StreamCopy
 from vidcm.media.reader import open_reader
-from vidcm.media.remux import Remux, StreamCopy
+from vidcm.media.remux import Remux
 from vidcm.media.writer import VideoWriter
 
 FAST = {"preset": "ultrafast"}

@@ -39,14 +39,14 @@ SAID = [(100, 300, "Hallo, Welt &"), (300, 600, "zwei\nZeilen ~ ünd"), (700, 90
 def make_told(make_clip, tmp_path):
     """make_told("subrip", [(start, end, text)]): a second of pictures with such texts, in milliseconds."""
 
-    def make(codec, told):
+    def make(codec, told, *encoding):
         with av.open(str(make_clip(count=25))) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
             video = target.add_stream_from_template(source.streams.video[0])
             text = target.add_stream(codec)
             text.codec_context.subtitle_header, text.time_base = HEADER, Fraction(1, 1000)
             text.metadata["language"] = "ger"
             for start, end, words in told:
-                packet = av.Packet(words.encode())
+                packet = av.Packet(words.encode(*encoding))
                 packet.pts, packet.dts, packet.duration, packet.time_base = start, start, end - start, Fraction(1, 1000)
                 packet.stream = text
                 target.mux(packet)
@@ -106,6 +106,17 @@ def test_what_is_on_at_once_becomes_lines_of_one(make_told, tmp_path):
     copied(make_told("subrip", told), tmp_path / "out.mp4")
     wanted = [(100, 300, "unten"), (300, 600, "unten\noben"), (600, 800, "unten\ndanach"), (800, 900, "danach")]
     assert said(tmp_path / "out.mp4") == wanted
+
+
+@pytest.mark.parametrize(
+    ("codec", "words"), [("subrip", "<i>grün, blau</i>"), ("ass", r"0,0,Default,,0,0,0,,grün, blau")]
+)
+def test_letters_of_another_encoding_cost_themselves_alone(make_told, tmp_path, codec, words):
+    copied(
+        make_told(codec, [(100, 300, words), (400, 600, SAID[2][2] if codec == "subrip" else ASS[3][2])], "latin-1"),
+        tmp_path / "out.mp4",
+    )
+    assert said(tmp_path / "out.mp4") == [(100, 300, "gr\ufffdn, blau"), (400, 600, "Ende")]
 
 
 @pytest.mark.parametrize(

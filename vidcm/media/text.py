@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import NamedTuple, cast
 
+import av
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -23,6 +24,7 @@ UNTOLD_S = 3  # seconds for which a text is on that does not say for how long
 FIELDS = 8  # of an event of FFmpeg's ASS, before its text
 DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?=\{[^}]*\\p0[^}]*\}|$)", re.DOTALL)  # shapes, as words of a text
 MARK = re.compile(r"\{[^}]*\}")
+TAG = re.compile(r"</?[A-Za-z][^>]*>")
 # What FFmpeg makes the track's own style of.
 HEADER = b"""[Script Info]
 ScriptType: v4.00+
@@ -61,7 +63,7 @@ def add_text(target: OutputContainer, stream: Stream) -> Stream:
 
 
 def retold(packets: Iterable[Packet], stream: Stream) -> Iterator[Packet]:
-    """Packets of a stream that `is_retold`, in their order, as mov_text. Raises FFmpegError for what cannot be read."""
+    """Packets of a stream that `is_retold`, in their order, as mov_text."""
     for cue in one_by_one(_cues(packets, cast(SubtitleStream, stream))):
         text = cue.text.encode()[:LONGEST].decode(errors="ignore").encode()
         packet = Packet(len(text).to_bytes(2, "big") + text)
@@ -102,7 +104,14 @@ def _cues(packets: Iterable[Packet], stream: SubtitleStream) -> Iterator[Cue]:
     for packet in packets:
         if packet.pts is None or not packet.size:
             continue
-        shown = stream.codec_context.decode2(packet) or ()
-        events = [each.ass.decode(errors="replace") for each in shown if isinstance(each, AssSubtitle)]
-        if text := "\n".join(filter(None, map(plain, events))):
+        if text := "\n".join(filter(None, map(plain, _events(packet, stream)))):
             yield Cue(packet.pts, packet.pts + (packet.duration or untold), text)
+
+
+def _events(packet: Packet, stream: SubtitleStream) -> list[str]:
+    try:
+        shown = stream.codec_context.decode2(packet) or ()
+    except av.error.InvalidDataError:  # words in another encoding than UTF-8: better some strange letters than no text
+        words = bytes(packet).decode(errors="replace").replace("\r\n", "\n")
+        return [words if stream.codec_context.codec.canonical_name == "ass" else "," * FIELDS + TAG.sub("", words)]
+    return [each.ass.decode(errors="replace") for each in shown if isinstance(each, AssSubtitle)]
