@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from vidcm.media.change import SAME, change, look
 from vidcm.media.repeats import RepeatFinder
 
 TEXTURE = np.kron(np.random.default_rng(7).uniform(30, 225, (24, 96)), np.ones((8, 8)))
@@ -78,6 +79,34 @@ def test_what_stands_still_or_never_halts_has_none(places):
 
 def test_the_first_picture_of_a_shot_may_be_repeated():
     assert repeats(shown(0, 0, 3, 3, 6, 6, 9)) == [1, 3, 5]
+
+
+def drawn(number: int) -> np.ndarray:
+    """uint8 RGB [144, 256, 3]: a flat disc with an outline, further right with each drawing."""
+    y, x = np.mgrid[:144, :256]
+    distance = np.hypot(x - 60 - 14 * number, y - 70)[..., None]
+    return np.where(distance < 28, (200, 60, 40), np.where(distance < 30, 0, 235)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("crf", [12, 23])
+def test_the_first_picture_is_known_again_though_a_key_frame_settles(crf):
+    random = np.random.default_rng(0)
+    shown = [drawn(index // 2) + random.normal(0, 3, (144, 256, 3)) for index in range(12)]
+    pictures = coded([picture.clip(0, 255).astype(np.uint8) for picture in shown], crf)
+    assert change(*map(look, pictures[:2])).max() > SAME  # or there would be nothing to know
+    assert repeats(pictures) == [1, 3, 5, 7, 9]
+
+
+@pytest.mark.parametrize(("held", "found"), [(3, [1, 2]), (4, [1, 2, 3])])
+def test_so_it_is_on_threes_and_fours(held, found):
+    pictures = [drawn(index // held) for index in range(4 * held)]
+    pictures[0][110:140, 40:80] -= 4  # below the disc
+    assert [index for index in repeats(pictures) if index < held] == found
+
+
+@pytest.mark.parametrize("places", [[0, 1, 4, 7, 10, 13], [0, 1, 2, 3, 12, 21, 30]])
+def test_a_shot_that_sets_off_slowly_begins_with_no_repeat(places):
+    assert repeats(shown(*places)) == []
 
 
 def test_noise_in_a_still_is_no_motion_that_halts():

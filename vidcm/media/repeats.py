@@ -30,6 +30,7 @@ class RepeatFinder:
         self._motion: np.ndarray | None = None  # the last change that was no repeat
         self._run: list[np.ndarray] = []  # changes since then
         self._is_still = False
+        self._opening: np.ndarray | None = None  # the shot's first change, which may be a key frame's compression alone
 
     def add(self, picture: np.ndarray) -> None:
         """picture: uint8 RGB [H, W, 3]."""
@@ -49,8 +50,11 @@ class RepeatFinder:
             self._is_still = self._is_still or len(self._run) + 1 >= LONGEST_RUN
             self._run = [] if self._is_still else [*self._run, now]
             return
+        if self._is_repeated_opening(now):
+            self.found.append(1)
         if now.max() > SAME and all(halts(each, now, LEFT, SAME_AT_MOST) for each in self._run):
             self.found += range(len(self.motion) - len(self._run), len(self.motion))
+        self._opening = now if len(self.motion) == 1 else None
         self._motion = now
         self._forget()
 
@@ -58,6 +62,11 @@ class RepeatFinder:
         if self._motion is None:  # the shot begins: below this it stands still
             return bool(now.max() < SAME)
         return bool(self._motion.max() > SAME) and halts(now, self._motion, LEFT, SAME_AT_MOST)
+
+    def _is_repeated_opening(self, now: np.ndarray) -> bool:
+        """Whether the second picture of the shot turns out to repeat the first, as things move only `now`."""
+        is_short = not self._is_still and len(self._run) + 1 < LONGEST_RUN
+        return self._opening is not None and is_short and halts(self._opening, now)
 
     def _forget(self) -> None:
         self._run, self._is_still = [], False
