@@ -32,6 +32,9 @@ ASS = [
     (300, 600, r"2,1,Default,,0,0,0,,{\p1}m 0 0 l 9 9{\p0}"),
     (700, 900, r"3,0,Default,,0,0,0,,Ende"),
 ]
+VTT = [
+    (start, end, words.replace("<font color='#ff0000'>", "<v Anna>").replace("&", "&amp;")) for start, end, words in SRT
+]
 SAID = [(100, 300, "Hallo, Welt &"), (300, 600, "zwei\nZeilen ~ ünd"), (700, 900, "Ende")]
 
 
@@ -82,7 +85,9 @@ def said(path):
         ]
 
 
-@pytest.mark.parametrize(("codec", "told", "name"), [("subrip", SRT, "srt"), ("ass", ASS, "ssa")])
+@pytest.mark.parametrize(
+    ("codec", "told", "name"), [("subrip", SRT, "srt"), ("ass", ASS, "ssa"), ("webvtt", VTT, "webvtt")]
+)
 @pytest.mark.parametrize("container", ["mp4", "mov"])
 def test_the_words_come_along_at_their_times_and_styles_are_named(make_told, tmp_path, codec, told, name, container):
     dropped = copied(make_told(codec, told), tmp_path / f"out.{container}")
