@@ -2,7 +2,7 @@
 
 Clips are given a fade, an exposure that pumps, and a flash of one frame; every second frame is dropped and rebuilt.
 Grey levels by which the mean luma of made frames is beside that of the frame that was dropped, on average and at most,
-and PSNR to it. Beside a flash it is half lit, as what lies between lit and unlit.
+and PSNR to it. Beside a flash it is not lit: that lasts a millisecond.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def pumping(index: int) -> float:
 
 def flash(index: int) -> float:
     """From darker footage up to its own light: nothing is burnt out that was not before."""
-    return {0: 1.0, 1: 0.8, FLASH - 1: 0.8}.get(index % FLASH, 0.6)
+    return 1.0 if index % FLASH == 4 else 0.6
 
 
 KINDS: dict[str, Callable[[int], float]] = {

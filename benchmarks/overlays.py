@@ -88,9 +88,9 @@ def rebuilt(
     for work in planner.works(overlays.watch(frames) if overlays else frames, Tally()):
         first = work.step.first
         held.append(0.0 if first.held is None else float((first.held > 0.5).mean()))
-        place = 2 * first.frame.index + 1
-        if place in wanted and work.step.last is not None:
-            (made[place],) = (each.shown for each in renderer.render(work) if each.is_made)
+        places = {round(48 * each.instant) for each in work.planned}
+        if places & set(wanted) and work.step.last is not None:
+            made |= {round(48 * each.planned.instant): each.shown for each in renderer.render(work) if each.is_made}
     return made, held
 
 

@@ -59,11 +59,13 @@ def tell(report: "Report", as_json: bool) -> None:
     filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
     unsure = f", {report.frames_unsure} below --min-confidence replaced" if report.frames_unsure else ""
     cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    lit = len(report.flashes)
+    flashes = f", {lit} flashed frame{'s' * (lit > 1)} shown alone" if lit else ""
     still = f", {len(report.overlays)} overlays kept still" if len(report.overlays) > 1 else ""
     still = ", 1 overlay kept still" if len(report.overlays) == 1 else still
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
-        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{unsure}{cuts}{still}, "
+        f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{unsure}{cuts}{flashes}{still}, "
         f"in {clock_time(report.wall_s)}",
         err=report.target == "-",  # where the pictures went
     )

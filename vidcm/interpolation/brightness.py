@@ -34,7 +34,7 @@ def flicker(entries: "Iterable[Entry]") -> float | None:
     before: Entry | None = None  # the last source frame
     made: list[Entry] = []
     for entry in entries:
-        if entry.level is None:
+        if entry.level is None or entry.kind == "flash":  # made frames beside it are made across it
             continue
         if entry.kind == "made":
             made.append(entry)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from vidcm.interpolation.flashes import LEAD
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.preview import stretch_of
 from vidcm.interpolation.span import Span, part_of
@@ -25,8 +26,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What of a file is to be done. stop: the instant of the first frame behind it, None at the end of the file;
-    lead_in: the frame before it, if any: the first pair of a part sees what it sees in the whole."""
+    """What of a file is to be done. frames: of a part with the few before it, so that its first pair is made as in the
+    whole; stop: the instant of the first frame behind it, None at the end of the file; lead_in: the frame before
+    `frames`, if any."""
 
     info: VideoInfo
     frames: Iterable[VideoFrame]
@@ -34,7 +36,7 @@ class Job:
     lead_in: VideoFrame | None = None
     stop: Fraction | None = None
     window: Window | None = None
-    begin: Fraction | None = None  # the instant of its first frame, None at the beginning of the file
+    begin: Fraction | None = None  # the instant of the first frame to show, None at the beginning of the file
     number: int = 0  # how many frames of the file come before `frames`
     end: Fraction | None = None  # of the last output frame, None at the end of the file
 
@@ -60,14 +62,29 @@ def job_of(reader: VideoReader, rule: Rule, span: Span | None, preview: Fraction
     part = part_of(span, reader, rule)
     check_gaps(found, rule, part.start, part.stop)
     window = Window(None if part.stop is None else part.end - part.shown)
-    index = reader.index_at(part.start)
-    lead_in = reader.seek(reader.timeline.instants[index - 1]) if index else None
-    first = reader.seek(part.start)
-    if lead_in is not None and lead_in.instant >= first.instant:  # the frame before it is damaged
-        lead_in = None
-    frames = chain([first], reader)
+    lead_in, leading = _led_up_to(reader, part.start)
+    frames, number = chain((leading.pop(0) for _ in leading[:]), reader), part.number + 1 - len(leading)
     info, end = found.info.part(part.shown), None if part.stop is None else part.end
-    return Job(info, frames, part.frames, lead_in, part.stop, window, part.start, part.number, end)
+    return Job(info, frames, part.frames, lead_in, part.stop, window, part.start, number, end)
+
+
+def _led_up_to(reader: VideoReader, start: Fraction) -> tuple[VideoFrame | None, list[VideoFrame]]:
+    """The frame before those that follow, if any; and the one at `start`, behind a few before it where none of them is
+    damaged."""
+    index = reader.index_at(start)
+    begin = max(0, index - LEAD)
+    places = reader.timeline.instants[begin : index + 1]
+    lead_in = _before(reader, begin)
+    leading = [reader.seek(places[0]), *islice(reader, len(places) - 1)]
+    if [frame.instant for frame in leading] != places:
+        lead_in, leading = _before(reader, index), [reader.seek(start)]
+    if lead_in is not None and lead_in.instant >= leading[0].instant:  # it is damaged
+        lead_in = None
+    return lead_in, leading
+
+
+def _before(reader: VideoReader, index: int) -> VideoFrame | None:
+    return reader.seek(reader.timeline.instants[index - 1]) if index else None
 
 
 def tick_of(info: VideoInfo, rule: Rule) -> Fraction:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WORST = 24  # pictures
 THUMBNAIL = 320, 240  # pixels they fit into
 DOUBTFUL = 0.5  # score below which a frame is worth a look where nobody says otherwise
-SHOWN = ("source", "end", "stand-in")  # kinds that are one source frame
+SHOWN = ("source", "flash", "end", "stand-in")  # kinds that are one source frame
 MADE = ("made", CROSSFADE)  # kinds that are no source frame
 
 

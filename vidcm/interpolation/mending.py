@@ -8,6 +8,7 @@ from itertools import chain, count, takewhile
 from typing import TYPE_CHECKING
 
 from vidcm.interpolation.filling import filled, places
+from vidcm.interpolation.flashes import LEAD
 from vidcm.interpolation.repair import DROPPED, DUPLICATES
 from vidcm.interpolation.retime import Retiming
 from vidcm.interpolation.survey import MARGIN, Seen, survey
@@ -68,12 +69,14 @@ class Mending:
         return found
 
     def opened(self, retiming: Retiming) -> tuple[VideoFrame | None, Iterator[VideoFrame], int]:
-        """The frame before, and all from the one on that the first of the part shows again, if it does; and how many
-        come before those."""
+        """The frame before, and all from the LEAD-th on before the one that the first of the part shows again, if it
+        does; and how many come before those."""
         instants = self._reader.timeline.instants
         index = 0 if self._begin is None else self._reader.index_at(self._begin)
-        while index and retiming.gives_way(instants[index]):
-            index -= 1
+        for distinct in range(LEAD + 1):
+            index -= min(index, 1) if distinct else 0
+            while index and retiming.gives_way(instants[index]):
+                index -= 1
         if not index:
             return None, iter(self._reader) if self._begin is None else self._from(instants[0]), 0
         lead_in = self._reader.seek(instants[index - 1])

@@ -29,6 +29,8 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
 
     pulse = flicker(ledger.entries())
     yield "" if pulse is None else f" They differ from the brightness of their neighbours by {pulse:.2f} of 255."
+    flashes = len(report.get("flashes", ()))
+    yield f" {flashes} source frame{'s' * (flashes > 1)} lit by a flash stood aside." if flashes else ""
     yield "</p>\n"
     yield "<h2>Doubt along the video</h2>\n<p>Tall and red where the lowest score is low; grey lines are cuts.</p>\n"
     yield from _strip(report, ledger)

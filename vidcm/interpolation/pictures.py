@@ -5,6 +5,7 @@ converted again when it is asked for, which takes a fiftieth of the time that it
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from vidcm.core.large import is_large
 from vidcm.interpolation.makers import FrameByFrame
 from vidcm.media.alpha import laid, lifted
 from vidcm.media.deep import HEADROOM
+from vidcm.media.flash import Levels, levels_of
 from vidcm.media.light import layered, lit
 from vidcm.media.reader import VideoFrame
 
@@ -49,6 +51,11 @@ class Picture:
         else:  # converted here and now, in the thread that decodes
             self.is_deep = frame.samples.dtype != np.uint8
             _ = frame.light, with_alpha and frame.alpha
+
+    @cached_property
+    def levels(self) -> Levels:
+        """How bright it is, see `media.flash`. First asked for while it is looked at for cuts."""
+        return levels_of(self.frame.seen)
 
     @property
     def tensor(self) -> Tensor:

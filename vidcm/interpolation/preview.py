@@ -51,19 +51,19 @@ class SideBySide:
         self._with_alpha = with_alpha
         self._axis = 0 if info.orientation.transpose else 1
         self._is_mirrored = info.orientation.flip_x
-        self._frames: dict[int, VideoFrame] = {}
+        self._frames: dict[Fraction, VideoFrame] = {}  # by their instants
 
-    def watch(self, frames: Iterable[VideoFrame], number: int = 0) -> Iterator[VideoFrame]:
-        """number: of the first one in the plan."""
-        for index, frame in enumerate(frames, number):
-            self._frames[index] = frame
+    def watch(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        for frame in frames:
+            self._frames[frame.instant] = frame
             yield frame
 
     def put(self, planned: "PlannedFrame", shown: "Shown") -> np.ndarray:
         """The picture of an output frame; they come in order."""
-        for past in [index for index in list(self._frames) if index < planned.source]:
-            del self._frames[past]
-        halves = _alike(self._samples(self._frames[planned.source]), self._samples(shown))
+        *past, held = (instant for instant in list(self._frames) if instant <= planned.instant)
+        for instant in past:
+            del self._frames[instant]
+        halves = _alike(self._samples(self._frames[held]), self._samples(shown))
         return np.concatenate(halves[:: -1 if self._is_mirrored else 1], axis=self._axis)
 
     def _samples(self, shown: "Shown") -> np.ndarray:

@@ -22,7 +22,7 @@ from vidcm.interpolation.footprint import TOGETHER
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_frame
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
-from vidcm.interpolation.plan import Gap, PlannedFrame
+from vidcm.interpolation.plan import PlannedFrame
 from vidcm.interpolation.rendered import Rendered, Tally
 from vidcm.interpolation.unseen import keep_unseen
 from vidcm.interpolation.works import Planner, Step, Work
@@ -72,7 +72,7 @@ class Renderer:
             ends = [step.first if source.first else None, step.last if source.last else None]
             if source.as_is:
                 (shown,) = (end.frame for end in ends if end is not None)
-                yield from (Rendered(each, shown, _held(each, step.gap, shown)) for each in planned)
+                yield from (Rendered(each, shown, _held(each, work, shown)) for each in planned)
             else:
                 key = {"shot": work.shot if source.first else work.shot + 1, "position": step.first.frame.index}
                 before, following = work.before if source.first else None, work.following if source.last else None
@@ -151,12 +151,15 @@ class Renderer:
         return Rendered(planned, faded, CROSSFADE, score)
 
 
-def _held(planned: PlannedFrame, gap: Gap, shown: VideoFrame) -> str:
+def _held(planned: PlannedFrame, work: Work, shown: VideoFrame) -> str:
     """Why a source frame is shown at an output instant."""
     if planned.tau:
         return "cut"
     if isinstance(shown, StandIn):
         return "stand-in"
+    if work.is_flash:
+        return "flash"
+    gap = work.step.gap
     return "end" if gap.is_tail and planned.instant > gap.start else "source"
 
 

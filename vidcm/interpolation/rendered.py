@@ -16,9 +16,9 @@ Shown = VideoFrame | np.ndarray
 class Rendered(NamedTuple):
     """An output frame, where it comes from, and the score its maker gives it, 0..1 (None: no maker, or one without).
 
-    kind: "source"; "made"; "cut", held because a cut is there; "end", held behind the last source frame; "stand-in",
-    shown for one that is damaged or missing; "hold" or "crossfade", shown instead of one that scores too low, whose
-    score it keeps.
+    kind: "source"; "flash", one that a flash lights; "made"; "cut", held because a cut is there; "end", held behind the
+    last source frame; "stand-in", shown for one that is damaged or missing; "hold" or "crossfade", shown instead of one
+    that scores too low, whose score it keeps.
     """
 
     planned: PlannedFrame
@@ -35,7 +35,8 @@ class Rendered(NamedTuple):
 @dataclass
 class Tally:
     """What has been done so far. cuts: the source frames that start a new shot; repeats: those that gave way
-    to in-betweens; filled: instants of those that were damaged or missing; end: of the last one seen, seconds.
+    to in-betweens; flashes: those that a flash lights; filled: instants of those that were damaged or missing; end: of
+    the last one seen, seconds.
 
     note: is told of every output frame, in order.
     """
@@ -45,6 +46,7 @@ class Tally:
     frames_made: int = 0  # frames_out less the source frames shown
     cuts: list[int] = field(default_factory=list)
     repeats: int = 0
+    flashes: list[int] = field(default_factory=list)
     filled: list[Fraction] = field(default_factory=list)
     end: Fraction = Fraction(0)
     note: Callable[[Rendered], None] = lambda rendered: None

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from vidcm.interpolation.rendered import Rendered, Shown
     from vidcm.interpolation.works import CutDetector
 
-# Source frames: the cut detector remembers so many; the motion behind a gap is looked at, and bwdif looks one further.
-BEFORE, BEHIND = 10, 4
+# Source frames: the cut detector remembers so many; behind a gap are looked at two that a flash may light, the one
+# behind them, the motion on from it, and one further by bwdif.
+BEFORE, BEHIND = 10, 7
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,15 @@ def _made(
         frames = place["overlays"].watch(frames, past=partial(frames_before, reader.info, interlaced, reader.threads))
     planner = Planner(rule, detector, known, with_alpha=with_alpha, **place)
     renderer = Renderer(interpolator, at_cuts, doubt)
+    begin, end = reader.timeline.instants[gap], (reader.timeline.instants[gap + 1 :] or [None])[0]
+    made: list[Rendered] = []
     for work in planner.works(frames, Tally()):
-        if work.step.first.frame.index == gap:
-            is_last = work.step.last is None
-            return [] if is_last else [each for each in renderer.render(work) if each.kind not in ("source", "cut")]
-    return []
+        at = work.planned[0].instant
+        if end is None or at >= end:
+            return made
+        if at >= begin:  # a flash is one of them, and what is behind it the other
+            made += [each for each in renderer.render(work) if each.kind not in ("source", "flash", "cut")]
+    return made
 
 
 def _spliced(

@@ -71,6 +71,7 @@ class Report:
     filled: list[float]  # where damaged or missing ones did so, or the nearest is held; seconds from the first frame on
     frames_kept: int  # of frames_out, those that an interrupted run had made
     cuts: list[int]  # the frames that start a new shot
+    flashes: list[int]  # those that a flash lights: shown as they are, and in-betweens made across them
     overlays: list[dict[str, Any]]  # see `overlays.Found`
     codec: str
     pix_fmt: str
@@ -162,11 +163,11 @@ def interpolate_file(
         from vidcm.interpolation.works import Planner
 
         renderer, tally = Renderer(in_strips(interpolator, way.strip), at_cuts, doubt), Tally()
-        planner = Planner(rule, detector, known, job.stop, with_alpha=choice.has_alpha, is_lean=way.is_lean)
+        planner = Planner(rule, detector, known, job.stop, job.begin, with_alpha=choice.has_alpha, is_lean=way.is_lean)
         if repair:
             mending = Mending(reader, repair, interlaced, job.begin, job.stop)
             seen = mending.look_ahead(detector, known, survey_progress)
-            planner = replace(planner, detector=None, cuts=seen.cuts, retiming=seen.retiming, start=job.begin)
+            planner = replace(planner, detector=None, cuts=seen.cuts, retiming=seen.retiming)
             job = job.mended(mending, seen)
         planner = replace(planner, origin=reader.info.start, number=job.number)
         expected = rule.count(job.count, job.info.average_rate) // processes.count
@@ -180,7 +181,7 @@ def interpolate_file(
             planner = replace(planner, overlays=still)
         beside = None if preview is None else SideBySide(job.info, choice.has_alpha)
         shown = replace(job, info=job.info if beside is None else doubled(job.info))
-        works = planner.works(beside.watch(frames, job.number) if beside else frames, tally, job.lead_in)
+        works = planner.works(beside.watch(frames) if beside else frames, tally, job.lead_in)
         begins = ahead(numbered(works, length_for(shown.info)), way.gaps_ahead)
         piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (
@@ -258,6 +259,7 @@ def _report(
         filled=[round(float(instant - info.start + info.skipped), 6) for instant in tally.filled],
         frames_kept=assembly.frames_kept,
         cuts=tally.cuts,
+        flashes=tally.flashes,
         overlays=overlays,
         codec=writer.choice.codec,
         pix_fmt=writer.choice.pix_fmt,

@@ -1,9 +1,10 @@
 """Source frames in, works out: gap by gap what is to be made, and all that it is made from. No interpolator is needed.
 
-Holds four source frames at a time: a pair, and the frames next to it, which tell how its motion is changing.
+Holds four source frames at a time: a pair, and the frames next to it, which tell how its motion is changing; two more
+where a flash may be.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -11,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from vidcm.interpolation.flashes import across_flashes
 from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.pictures import Picture
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
@@ -29,7 +31,8 @@ class Step(NamedTuple):
     """A gap, its ends (the last one None behind the last frame), and whether a cut lies between them.
 
     planned: output frames, with instants in it; slots: the gaps between source frames for which they were planned,
-    more than one where some of those are left out.
+    more than one where some of those are left out; lit: steps from frames that a flash lights, which are left out but
+    shown at their own instants.
     """
 
     gap: Gap
@@ -38,12 +41,19 @@ class Step(NamedTuple):
     is_cut: bool
     planned: tuple[PlannedFrame, ...]
     slots: tuple[Gap, ...]
+    lit: "tuple[Step, ...]" = ()
+
+    def wanted(self, is_wanted: Callable[[Fraction], bool]) -> "Step":
+        """With those of its output frames alone whose instants are."""
+        planned = tuple(each for each in self.planned if is_wanted(each.instant))
+        return self._replace(planned=planned, lit=tuple(each.wanted(is_wanted) for each in self.lit))
 
 
 class Work(NamedTuple):
     """A gap with output frames in it, and all that they are made from.
 
-    before: the frame before the gap, if of its shot; following: the gap behind it; shot: which one the gap begins in.
+    before: the frame before the gap, if of its shot; following: the gap behind it; shot: which one the gap begins in;
+    is_flash: whether it shows a frame that a flash lights, and nothing else.
     """
 
     step: Step
@@ -51,6 +61,7 @@ class Work(NamedTuple):
     following: Step | None
     shot: int
     planned: tuple[PlannedFrame, ...]
+    is_flash: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,24 +88,28 @@ class Planner:
         works may be left out afterwards, and the others stay as they are."""
         before, pictures = self._opened(frames, lead_in)
         del lead_in
-        for step, following in with_next(self.retiming(self._steps(pictures))):
+        for step, following in with_next(across_flashes(self.retiming(self._steps(pictures)))):
             slots = [slot for slot in step.slots if self._is_wanted(slot.start)]
-            step = step._replace(planned=tuple(each for each in step.planned if self._is_wanted(each.instant)))
+            step = step.wanted(self._is_wanted)
             if self.stop is not None and step.slots[0].start >= self.stop and not step.planned:
                 return
             tally.frames_in += len(slots)
             replaced = (slot.start for slot in step.slots[1:] if self._is_wanted(slot.start))
             tally.repeats += sum(instant in self.retiming.repeats for instant in replaced)
             tally.end = max([tally.end, *(slot.end for slot in slots)])
-            if step.planned:
-                yield Work(step, before, following, len(tally.cuts), step.planned)
-            if step.is_cut and step.last is not None:
+            tally.flashes += [lit.first.frame.index for lit in step.lit if self._is_wanted(lit.slots[0].start)]
+            yield from works_of(step, before, following, len(tally.cuts))
+            if step.is_cut and step.last is not None and not self._leads_in(step.last):
                 tally.cuts.append(step.last.frame.index)
             before = None if step.is_cut else step.first
             step.first.instant = step.gap.start  # what it shows may have been earlier than when it was shown
 
     def _is_wanted(self, instant: Fraction) -> bool:
         return (self.start is None or instant >= self.start) and (self.stop is None or instant < self.stop)
+
+    def _leads_in(self, picture: Picture) -> bool:
+        """Whether it is not behind the first frame that is shown."""
+        return self.start is not None and picture.instant <= self.start
 
     def _opened(
         self, frames: Iterable[VideoFrame], lead_in: VideoFrame | None
@@ -114,6 +129,7 @@ class Planner:
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(pictures, self.origin, self.number):
             is_cut = self._is_cut(first, last)
+            _ = first.levels, last and last.levels  # while there are eight bits
             first.compared()
             yield Step(gap, first, last, is_cut, tuple(self.rule.frames(gap)), (gap,))
 
@@ -121,6 +137,20 @@ class Planner:
         if last is None or last.frame.index in self.cuts:
             return last is not None
         return self.detector is not None and self.detector.is_cut(first.frame.seen, last.frame.seen)
+
+
+def works_of(step: Step, before: Picture | None, following: Step | None, shot: int) -> Iterator[Work]:
+    """One work, or more: what flashes light is shown between others."""
+    rest = step.planned
+    for lit in step.lit:
+        earlier = tuple(each for each in rest if each.instant < lit.gap.start)
+        rest = rest[len(earlier) :]
+        if earlier:
+            yield Work(step, before, following, shot, earlier)
+        if lit.planned:
+            yield Work(lit, None, None, shot, lit.planned, is_flash=True)
+    if rest:
+        yield Work(step, before, following, shot, rest)
 
 
 def with_next(steps: Iterable[Step]) -> Iterator[tuple[Step, Step | None]]:

@@ -1,0 +1,56 @@
+"""Whether a frame or two are lit as by a photographer's flash: far brighter or darker than what is around them, which
+is alike.
+
+Told from a few numbers of each frame: its luma over COARSE x COARSE cells. Motion changes some cells, and not back; a
+fade, an explosion that stays and a cut do not come back either; a strobe does, but light is not steady before it does
+so again. Frames that are black are gaps, not shadows: there is no picture in them.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+COARSE = 4
+MOST = 2  # frames: a flash that falls between the rows of a rolling shutter lights two
+LIT = 12.0  # grey levels, on average over the picture
+WIDELY = 0.4  # of the cells change by half as much: an object that flies by covers fewer
+STEADY = 0.25  # of that: as much may the frames around it differ
+BLACK = 0.25  # of the light around it: what has less shows nothing
+
+Levels = np.ndarray
+
+
+def levels_of(picture: np.ndarray) -> Levels:
+    """uint8 RGB [H, W, 3] -> luma 0..255 of its cells, float32 [COARSE * COARSE]."""
+    cells = cv2.resize(picture, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(cells, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
+
+
+def jumps(previous: Levels | None, before: Levels, after: Levels) -> bool:
+    """Whether `after` may be lit: light has changed widely, and had not just before. previous: of the frame before
+    `before`; None: there is none in its shot, so that a strobe might begin."""
+    change = abs(float((after - before).mean()))
+    return previous is not None and _has_changed(before, after) and _unlike(previous, before) < STEADY * change
+
+
+def is_flash(previous: Levels | None, before: Levels, lit: Sequence[Levels], behind: Levels) -> bool:
+    """Whether the frames `lit` are, and those around them alike. previous: see `jumps`."""
+    changes = [float((each - side).mean()) for each in lit for side in (before, behind)]
+    least, most = min(changes), max(changes)
+    if least <= 0 <= most or not all(jumps(previous, before, each) and _has_changed(behind, each) for each in lit):
+        return False
+    return _unlike(before, behind) < STEADY * min(abs(least), abs(most))
+
+
+def _has_changed(before: Levels, after: Levels) -> bool:
+    light = after - before
+    change = float(light.mean())
+    if abs(change) <= LIT or (change < 0 and after.mean() < BLACK * before.mean()):
+        return False
+    return bool((np.sign(change) * light > abs(change) / 2).mean() >= WIDELY)
+
+
+def _unlike(a: Levels, b: Levels) -> float:
+    """Grey levels by which cells differ."""
+    return float(np.abs(a - b).mean())
