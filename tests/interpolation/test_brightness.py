@@ -37,6 +37,11 @@ def test_nothing_is_compared_across_a_cut_behind_the_end_or_without_levels():
     assert flicker(entries(("source", None), ("made", None), ("source", None))) is None
 
 
+def test_beside_a_flash_they_are_compared_with_what_is_around_it():
+    lit = entries(("source", 100), ("made", 102), ("flash", 200), ("made", 99), ("source", 100), ("made", 100))
+    assert flicker(lit) == pytest.approx(1.5)
+
+
 def test_where_few_source_frames_are_shown_the_scene_may_have_changed_between():
     """At 25 to 60 fps every fifth is shown, at 24 to 60 every second one; on threes a made frame has both its ends."""
     shown = entries(*(told for level in (100, 120, 140, 120, 100) for told in (("source", level), ("made", level + 1))))
