@@ -106,7 +106,7 @@ def main() -> None:
             (told, cut), wanted = told_in(lit(pictures, light)), range(EACH // 2, len(pictures) - count, EACH)
             there[name] += len(wanted)
             found[name] += sum(told >= set(range(first, first + count)) for first in wanted)
-            left[name] += sum(first in cut or first + count in cut for first in wanted)
+            left[name] += sum(not cut.isdisjoint(range(first, first + count + 1)) for first in wanted)
             extra[name] += len(told - {first + place for first in wanted for place in range(count)})
     print(f"{frames} frames")
     for name, count in false.items():
