@@ -299,10 +299,14 @@ class FrameInterpolationPipeline(Rungs, DiffusionPipeline):
         x0 = anchored(step, like, angles=angles, renoise=lambda i: draw(i, shape), temperature=heat, **anchor)
         return self.vae.unscale(rows(x0)), believing
 
-    def sides(self, temperature: float, draw: Draw, shape: tuple[int, ...]) -> Tensor:
-        """What the shares of both sides are drawn with, the same at all instants of a pair: [B*K, 2, h, w]."""
+    def sides(self, temperature: float, draw: Draw, shape: tuple[int, ...]) -> Tensor | None:
+        """What the shares of both sides are drawn with, the same at all instants of a pair: [B*K, 2, h, w]. None where
+        they are not."""
         batch, _, count, height, width = shape
-        noise = self.scheduler.config.sides * temperature * draw(0, (batch, 2, 1, height, width), of_pair=True)
+        size = self.scheduler.config.sides * temperature
+        if size == 0:
+            return None
+        noise = size * draw(0, (batch, 2, 1, height, width), of_pair=True)
         return rows(noise.expand(-1, -1, count, -1, -1))
 
     def latent_shape(self, draft: Draft, ends: Ends) -> tuple[int, ...]:

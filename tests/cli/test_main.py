@@ -237,3 +237,11 @@ process()
 def test_ctrl_c_before_anything_is_there_is_one_line() -> None:
     run = subprocess.run([sys.executable, "-c", EARLY, "models"], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize("name", ["vidcm", "vidcm.cli.main"])
+def test_it_runs_as_a_module_by_its_former_name_too(name: str) -> None:
+    run = subprocess.run([sys.executable, "-m", name, "objectives"], capture_output=True, text=True)
+    assert run.returncode == 0
+    assert "ect" in run.stdout
+    assert run.stderr == ""

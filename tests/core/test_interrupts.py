@@ -28,6 +28,18 @@ TOGETHER = """
         signal.raise_signal(NUMBER)
         print("put off")
 """
+FROM_A_THREAD = """
+    from threading import Thread
+    here, there = together(), together()
+    here.__enter__()
+    thread = Thread(target=lambda: (there.__enter__(), time.sleep(0.2), there.__exit__(None, None, None)))
+    thread.start()
+    time.sleep(0.1)
+    here.__exit__(None, None, None)
+    thread.join()
+    signal.raise_signal(NUMBER)
+    print("put off")
+"""
 IN_A_FINALISER = """
     class Left:
         def __del__(self): signal.raise_signal(NUMBER); print("never here")
@@ -60,6 +72,15 @@ def test_what_belongs_together_is_not_torn_apart() -> None:
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_where_nothing_can_be_raised_it_is_raised_afterwards(number: str) -> None:
     assert said(IN_A_FINALISER, number) == (["went on", "interrupted"], "")
+
+
+def test_what_a_thread_does_together_holds_nothing_up() -> None:
+    assert said(FROM_A_THREAD, "SIGTERM") == (["interrupted"], "")
+
+
+def test_it_is_the_same_signal_that_is_raised_afterwards() -> None:
+    """Where the other one is ignored, too."""
+    assert said(IN_A_FINALISER, "SIGTERM", "signal.SIG_IGN") == (["went on", "interrupted"], "")
 
 
 def test_what_else_cannot_be_raised_is_told_as_ever() -> None:

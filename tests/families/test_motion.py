@@ -6,9 +6,10 @@ import torch
 
 from vidcm import families
 from vidcm.core.errors import UserError
+from vidcm.core.working import working_size
 from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
-from vidcm.families.motion_look import measure, no_motion, resize, working_size
+from vidcm.families.motion_look import measure, no_motion, resize
 from vidcm.families.motion_objective import MotionObjective
 from vidcm.models.acceleration import HINTS
 from vidcm.models.correlation import correlation

@@ -67,3 +67,9 @@ def test_what_is_no_image_is_told(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.png"):
         read_image(path)
+
+
+def test_an_image_is_read_where_there_is_no_standard_error(tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 6, 3), 7, np.uint8))
+    monkeypatch.setattr("sys.stderr", None)
+    assert (read_image(tmp_path / "a.png") == 7).all()

@@ -60,6 +60,16 @@ def test_scores_beyond_what_an_exponential_holds_are_weighed_all_the_same(size):
     torch.testing.assert_close(found, v)
 
 
+@pytest.mark.parametrize("score", [55.0, 79.0, 85.0])
+def test_many_keys_that_all_fit_as_well_are_added_up(score):
+    """Of a flat picture: the sum of their exponentials has to be a number, too."""
+    q = torch.full((1, 1, ROWS, 16), score**0.5 / 2).bfloat16()  # q k / sqrt(16) is the score
+    k = q[:, :, :1].expand(-1, -1, 9000, -1).contiguous()
+    v = torch.full_like(k, 3.0)
+    with attention_backend("rows"):
+        torch.testing.assert_close(attention(q, k, v), torch.full_like(q, 3.0))
+
+
 def test_what_is_no_number_is_not_hidden():
     q, k, v = (torch.randn(1, 1, ROWS, 16).bfloat16() for _ in range(3))
     k[:, :, 7] = torch.nan

@@ -128,7 +128,8 @@ def test_shares_of_cells_make_what_is_in_them_and_nothing_is_told_twice(strayed)
 
 
 def test_a_draw_gives_one_side_what_the_other_gets_less():
-    """As wide as the noise where the sides differ, half of it where they differ by QUIET, none where they agree."""
+    """As wide as the noise where the sides differ, half of it where they differ by QUIET, none where they agree or one
+    of them alone is believed."""
     sizes = (12, 16)
     apart = torch.zeros(sizes)
     apart[:, :8] = QUIET
@@ -147,3 +148,9 @@ def test_a_draw_gives_one_side_what_the_other_gets_less():
     assert spread[middle, 4:7].mean().item() == pytest.approx(0.1, rel=0.1)
     along = torch.stack((got[:, 0, 6, 1], got[:, 0, 6, 2]))
     assert torch.corrcoef(along)[0, 1] > 0.9  # what is side by side strays together
+    lopsided = shares * torch.tensor([1.0, 1 / 3]).view(1, 2, 1, 1)
+    spread = (drawn(lopsided, strayed, noise)[:, 0] - 0.3).std(0)
+    assert spread[middle, 1:3].mean().item() == pytest.approx(0.1, rel=0.1)
+    alone = shares * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    torch.testing.assert_close(drawn(alone, strayed, noise), alone)
+    assert (drawn(shares, strayed, 1e3 * noise) - shares).abs().max() == 1

@@ -160,3 +160,9 @@ def cli(verbose: bool) -> None:
 def main() -> None:
     """Run the command line on sys.argv; raises SystemExit with the exit code."""
     cli(prog_name="vidcm")
+
+
+if __name__ == "__main__":  # python -m vidcm, by its former name
+    from vidcm.__main__ import process
+
+    process()

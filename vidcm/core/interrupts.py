@@ -20,6 +20,7 @@ IMPORT = "<frozen importlib._bootstrap>"
 AGAIN_S = 0.02
 
 _is_held = False  # whether the main thread is at something that is not to be interrupted
+_last: int = signal.SIGINT  # of the signals that came
 
 
 def interruptible() -> None:
@@ -32,7 +33,7 @@ def interruptible() -> None:
 
     def unraisable(ignored: Any) -> None:
         if issubclass(ignored.exc_type, KeyboardInterrupt):
-            _again(signal.SIGINT)
+            _again(_last)
         else:
             told(ignored)
 
@@ -44,16 +45,19 @@ def together() -> Iterator[None]:
     """The block is short, and not interrupted: what comes meanwhile is raised just after it. Without `interruptible`,
     and in other threads, which never are, nothing changes."""
     global _is_held
-    before, is_ours = _is_held, current_thread() is main_thread()
-    _is_held = before or is_ours
+    if current_thread() is not main_thread():
+        yield
+        return
+    before, _is_held = _is_held, True
     try:
         yield
     finally:
-        if is_ours:
-            _is_held = before
+        _is_held = before
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _last
+    _last = number
     if _is_held or (frame is not None and frame.f_code.co_filename == IMPORT):
         _again(number)
     else:

@@ -175,10 +175,11 @@ class MotionFamily:
     def seen(self, first: Look | None, last: Look | None) -> tuple[Seen, Seen]:
         """What the network sees of two ends, an absent one replaced by the other. That of the last one is kept until
         it has been the first of another pair: in a stream every frame is looked at once."""
-        of_first = first and (first.taken() or self.vae.see(first.small))
+        by = (self.vae, self.vae.dtype, self.vae.device)
+        of_first = first and (first.taken(by) or self.vae.see(first.small))
         of_last = last and self.vae.see(last.small)
         if first is not None and last is not None:
-            last.kept = of_last
+            last.keep(by, of_last)
         return of_first or of_last, of_last or of_first
 
     def wanted(self, batch: Batch, ends: Ends, draft: Draft, scale: int = 1) -> Tensor:
@@ -261,8 +262,8 @@ class MotionFamily:
             f = self.denoiser(self.condition(ends, draft))
             like = unrows(truth, len(ends.present))
             temperature = self.scheduler.config.temperature
-            noise = self.scheduler.config.sides * temperature * gaussian(truth[:, :2], generator)
-            believing, code = self.believing(draft, noise)
+            of_pairs = gaussian(like[:, :2, :1], generator).expand_as(like[:, :2])
+            believing, code = self.believing(draft, self.scheduler.config.sides * temperature * rows(of_pairs))
             sampled = anchored(
                 lambda x, angle: f(x, angle).float(),
                 like,

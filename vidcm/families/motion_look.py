@@ -1,6 +1,7 @@
 """A frame as the motion family looks at it: at its working size, with the motion to other frames remembered."""
 
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -8,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidcm.core.working import working_size
 from vidcm.media.motion import dis_flow, grey, reduce_flow
 from vidcm.models.motion_vae import Seen
 
-LEAST_SIDE, MOST_SIDE = 256, 512  # pixels: of the short side at which motion is found
 FINE_SIDE = 384  # pixels: up to this short side single pixels are matched; four times the work, little gained beyond
 REPEATED = 2 / 255  # mean difference over 8 x 8 pixels that frames which are one and the same reach nowhere
 
@@ -22,9 +23,9 @@ class Look:
     Motion is measured once however often it is asked for, as long as both looks live: in a stream every frame has a
     part in three pairs.
 
-    kept: what a network saw of it as the last frame of a pair, for the next pair, whose first it is."""
+    A network may keep what it saw of it as the last frame of a pair, for the next pair, whose first it is."""
 
-    kept: Seen | None = None
+    _kept: tuple[Any, Seen] | None = None
 
     def __init__(self, frame: Tensor, finer: float = 1.0) -> None:
         small = resize(frame, working_size(*frame.shape[-2:], finer))
@@ -42,10 +43,14 @@ class Look:
         """Averaged to the 1/4 grid, [B, 3, h, w]."""
         return F.avg_pool2d(self.small, 4)
 
-    def taken(self) -> Seen | None:
-        """What is kept, which is kept no longer."""
-        kept, self.kept = self.kept, None
-        return kept
+    def keep(self, by: Any, seen: Seen) -> None:
+        """by: whoever saw it, and how; another one sees it anew."""
+        self._kept = by, seen
+
+    def taken(self, by: Any) -> Seen | None:
+        """What `by` kept. Nothing is kept any longer."""
+        kept, self._kept = self._kept, None
+        return kept[1] if kept is not None and kept[0] == by else None
 
     def motion_to(self, other: "Look") -> Tensor:
         """On the 1/4 grid, [B, 2, h, w] in its cells."""
@@ -90,15 +95,6 @@ def motion_between(start: Look | None, end: Look | None, like: Look) -> Tensor:
 
 def no_motion(frame: Tensor) -> Tensor:
     return frame.new_zeros(len(frame), 2, frame.shape[-2] // 4, frame.shape[-1] // 4)
-
-
-def working_size(height: int, width: int, finer: float = 1.0) -> tuple[int, int]:
-    """Where motion is found: at two thirds of the short side, between LEAST_SIDE and MOST_SIDE but never enlarged, both
-    sides brought to multiples of 16. finer: times as large, up to MOST_SIDE, and enlarged where it has to be."""
-    short = min(height, width)
-    usual = min(1.0, min(max(short * 2 / 3, LEAST_SIDE), MOST_SIDE) / short)
-    scale = min(usual * finer, max(usual, MOST_SIDE / short))
-    return tuple(max(64, 16 * round(side * scale / 16)) for side in (height, width))
 
 
 def resize(frame: Tensor, size: tuple[int, int]) -> Tensor:

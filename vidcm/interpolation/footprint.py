@@ -1,11 +1,13 @@
 """What a run of `vidcm interpolate` holds in memory, on the CPU, decoding with one thread. Not less than it will be."""
 
+import math
 from dataclasses import dataclass
 
 import av
 
 from vidcm.core.large import LARGE, is_large
 from vidcm.core.memory import MIB
+from vidcm.core.working import working_size
 from vidcm.media.choice import Choice
 from vidcm.media.deep import depth_of
 from vidcm.media.encoders import Encoder
@@ -17,7 +19,7 @@ from vidcm.media.names import is_rgb
 BASE, EACH_AT_ONCE = 608 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
 ARENAS = 192 * MIB  # what the allocator keeps between blocks that live on; large ones go back to the system
 NETWORK = 64 * MIB  # at its working size, before there is anything at full size
-SEEN = 9 * MIB  # what the network saw of a pair's last frame, kept for the next pair: see `families.motion_look`
+SEEN = 21  # bytes of a pixel at working size: what the network saw of a pair's last frame, kept for the next pair
 TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
 WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
 STRIP = 2**18  # pixels that are made at once without asking, see `models.synthesis`
@@ -116,7 +118,8 @@ def bytes_of_pixel(pix_fmt: str) -> float:
 def bytes_of(run: Run, way: Way) -> int:
     """Resident at the peak of a run."""
     parts = decoding(run), held(run, way), making(run, way), showing(run, way), encoding(run, way)
-    return round(BASE + ARENAS + SEEN + EACH_AT_ONCE * (run.together - 1) + sum(parts))
+    seen = SEEN * math.prod(working_size(run.height, run.width))
+    return round(BASE + ARENAS + seen + EACH_AT_ONCE * (run.together - 1) + sum(parts))
 
 
 def decoding(run: Run) -> float:

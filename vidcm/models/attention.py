@@ -25,7 +25,7 @@ ROWS = 512  # queries at a time
 COLUMNS = 16  # in steps of which a product is wide: others are slower
 LEAST = 256  # queries: with fewer there is nothing to gain,
 FEW = 4  # but for so few, which one after the other are faster than all by the fused kernel
-BOUND = 80.0  # of a score, below which its exponential is a number
+BOUND = 60.0  # of a score, below which the exponentials of all keys, times values, add up to a number
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -62,15 +62,21 @@ def told_finely(shares: Tensor, strayed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def drawn(shares: Tensor, strayed: Tensor, noise: Tensor) -> Tensor:
-    """Shares [N, 2, h/4, w/4] drawn about those: where the sides' deviations strayed [N, 4, h, w] differ, one gets more
-    and the other less. noise: independent Gaussian [N, 2, h/4, w/4], of the size that shares are to be drawn with."""
+    """Shares [N, 2, h/4, w/4] drawn about those: where the sides' deviations strayed [N, 4, h, w] differ and both are
+    believed alike, one gets more and the other less, all that there is at most. Where one side alone is believed, as
+    where the motion to the frame beyond was not found, nothing is open.
+
+    noise: independent Gaussian [N, 2, h/4, w/4], of the size that shares are to be drawn with."""
     cells = F.avg_pool2d(strayed, CELL)
     apart = (cells[:, :2] - cells[:, 2:]).square().sum(1, keepdim=True)
+    believed = shares.abs()
+    alike = 2 * believed.amin(1, keepdim=True) / believed.sum(1, keepdim=True).clamp(min=1e-6)
     frame = noise[:, :1].mean((2, 3), keepdim=True) * math.sqrt(noise[0, 0].numel())
     place = noise[:, 1:]
     for _ in range(3):
         place = F.avg_pool2d(F.pad(place, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    draw = (FRAME * frame + PLACE / SMOOTHED**2 * place) * apart / (apart + QUIET**2)
+    draw = (FRAME * frame + PLACE / SMOOTHED**2 * place) * alike * apart / (apart + QUIET**2)
+    draw = draw.clamp(-1, 1)
     return shares + torch.cat((draw, -draw), dim=1)
 
 
