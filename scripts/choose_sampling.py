@@ -18,7 +18,7 @@ NAMES = ("middle", "temperature", "trust", "spread", "sides")
 MIDDLES = (1.2, 1.5)  # radians
 TEMPERATURES = (1.0, 1.3)
 TRUSTS = (0.9, 1.0)
-SPREADS = (0.05, 0.07, 0.1)
+SPREADS = (0.05, 0.08, 0.1)
 SIDES = (0.0, 0.12, 0.16)
 
 

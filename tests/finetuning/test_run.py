@@ -217,7 +217,8 @@ def test_a_run_that_is_finished_says_so_and_judges_nothing_again(dataset, tuned,
         stop_at(patch, interpolator, "judge", 1)
         again = finetune(dataset, folder, resume=True)
     assert capsys.readouterr().err.splitlines() == [
-        f"{folder} is finished already, and nothing is left to do; more --steps would go on with it"
+        f"{folder} is finished already, and nothing is left to do; more --steps, or more --minutes where those were "
+        "given, would go on with it"
     ]
     assert contents(folder) == kept
     assert (again.before, again.after, again.told, again.numbers) == (

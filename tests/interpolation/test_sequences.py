@@ -62,6 +62,14 @@ def out(tmp_path) -> Path:
     return tmp_path / "50%d out"
 
 
+def test_pictures_by_a_relative_name_can_be_told_from_other_files(shots, monkeypatch):
+    save(shots, range(3), "rgb24")
+    monkeypatch.chdir(shots.parent)
+    relative = find_sequence(Path(shots.name), Fraction(24))
+    found = relative.absolute()
+    assert (str(found), found.count, found.rate) == (str(shots / relative.name), 3, 24)
+
+
 @pytest.mark.parametrize("pix_fmt", DTYPES)
 def test_pictures_keep_their_numbers_their_depth_and_every_sample(shots, out, crossfade, pix_fmt):
     source = find_sequence(save(shots, range(998, 1003), pix_fmt), Fraction(24))

@@ -67,7 +67,29 @@ def test_what_cannot_be_loaded_ends_the_run_as_what_it_is(tmp_path, error):
     notes = Needing(tmp_path / "out", tmp_path / "trace")
     with pytest.raises(type(error), match=str(error)):
         make_all(notes, ["one", "two"])
+    assert not notes.place("one").exists()
     assert not notes.place("two").exists()
+
+
+def test_what_was_made_stays_known_where_nothing_can_be_loaded(tmp_path):
+    """By a run with other settings: the next one with the first settings keeps it."""
+    make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["one"])
+    known = Notes(tmp_path / "out", tmp_path / "trace").place("one").read_bytes()
+
+    class Needing(Notes):
+        def fingerprint(self, job):
+            return "other settings"
+
+        def make(self, job, record):
+            def load():
+                raise UserError("no such model")
+
+            needed(load)()
+
+    notes = Needing(tmp_path / "out", tmp_path / "trace")
+    with pytest.raises(UserError, match="no such model"):
+        make_all(notes, ["one"])
+    assert notes.place("one").read_bytes() == known
 
 
 def test_names_that_are_no_utf_8_can_be_told():

@@ -162,7 +162,7 @@ def main() -> None:
     cli(prog_name="vidcm")
 
 
-if __name__ == "__main__":  # python -m vidcm, by its former name
-    from vidcm.__main__ import process
+if __name__ == "__main__":  # the former name of python -m vidcm
+    from runpy import run_module
 
-    process()
+    run_module("vidcm", run_name="__main__")

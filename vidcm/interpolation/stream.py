@@ -212,7 +212,8 @@ def interpolate_file(
                 raise UserError(f"{source}: only one of its frames can be decoded; there is nothing to interpolate")
         in_front = [] if still is None else [each.as_dict() for each in still.found(reader.info.start)]
         problems, took_s = reader.problems + writer.remarks, time.monotonic() - started
-        if rule.output_rate(job.info.rate) == job.info.rate and not (assembly.frames_made or doubt or repair):
+        is_kept = job.info.rate is not None and rule.output_rate(job.info.rate) == job.info.rate
+        if is_kept and not (assembly.frames_made or doubt or repair):
             problems.append(f"has {float(job.info.average_rate):.6g} frames a second already, so none was made")
         return _report(source, writer, shown.info, rule, tally, assembly, in_front, problems, took_s)
 

@@ -21,8 +21,9 @@ def claimed(path: Path) -> Iterator[None]:
             handle = _locked(path, beside)
         yield
     finally:
-        if handle is not None:
-            _let_go(beside, handle)
+        with together():
+            if handle is not None:
+                _let_go(beside, handle)
 
 
 def _locked(path: Path, beside: Path) -> int:

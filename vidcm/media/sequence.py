@@ -74,6 +74,10 @@ class ImageSequence(type(Path())):  # type: ignore[misc]  # a plain path to whoe
         """Python 3.12 asks for the kind of paths that are made from this one."""
         return Path(*segments)
 
+    def absolute(self) -> "ImageSequence":
+        """Path's own asks its kind for the working folder."""
+        return ImageSequence(Path(self.parent).absolute(), self.pattern, self.rate, self.first, self.count)
+
     def __reduce__(self) -> tuple:
         return type(self), (Path(self.parent), self.pattern, self.rate, self.first, self.count)
 

@@ -168,12 +168,18 @@ def judge(batch: Batch[J, R], job: J) -> R:
 
 def attempt(batch: Batch[J, R], job: J, record: R) -> None:
     """Changes the record into what became of the job. Interrupts and a full disk end the run."""
+    place = batch.place(job)
+    before = place.read_bytes() if place.exists() else None
     save(batch, job, record)
     target, record.status = batch.target(job), "failed"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         batch.make(job, record)
     except Unloadable as missing:
+        if before is None:
+            place.unlink()
+        else:
+            write_aside(place, before)  # what an earlier run made of it stands
         raise missing.__cause__ or missing from None
     except UserError as refused:
         record.error = str(refused)
