@@ -162,6 +162,10 @@ def test_one_gap_is_made_again_with_another_seed(source: Path, out: Path, model:
             ["--seed", "9", "--steps", "0"],
             "with --steps 0 nothing is drawn, and every seed gives the same: leave it out",
         ),
+        (
+            ["--seed", "9", "--steps", "1"],
+            "with --steps 1 nothing is drawn, and every seed gives the same: leave it out",
+        ),
     ],
 )
 def test_a_take_that_hardly_differs_is_told_with_the_way_out(

@@ -80,8 +80,8 @@ def _tell(done: "Rerolled", shared: Shared) -> None:
 def _why(shared: Shared) -> str:
     """And the way out."""
     steps, temperature = shared.sampling["steps"], shared.sampling["temperature"]
-    if steps == 0:
-        return "with --steps 0 nothing is drawn, and every seed gives the same: leave it out"
+    if steps <= 1:  # noise comes in with the second step
+        return f"with --steps {steps} nothing is drawn, and every seed gives the same: leave it out"
     if temperature == 0:
         return "with --temperature 0 nothing is drawn, and every seed gives the same: leave it out"
     wider = WIDER if temperature is None or temperature < WIDER else 2 * temperature

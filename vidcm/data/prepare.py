@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from vidcm.data.parallel import run_jobs
 from vidcm.data.sheet import contact_sheet, save_sheet
 from vidcm.data.sources import FRAMES, SourceFile, Survey, load_records, record_path
 from vidcm.data.splits import Entry
-from vidcm.media.info import readable
+from vidcm.media.info import MediaWarning, readable
 from vidcm.media.reader import open_reader
 
 GIB = 2**30
@@ -107,8 +108,11 @@ def _expect(folder: Path, jobs: Iterable[SourceFile], config: PrepareConfig) -> 
     """How many frames are to come, by what the files say. Raises UserError where there is no room for them."""
     frames = need = 0
     for job in jobs:
-        with suppress(UserError, OSError), readable(Path(job.path)), open_reader(job.path) as reader:
-            info = reader.info
+        unreadable = suppress(UserError, OSError)
+        with warnings.catch_warnings(), unreadable, readable(Path(job.path)):
+            warnings.simplefilter("ignore", MediaWarning)  # told when it is looked at
+            with open_reader(job.path) as reader:
+                info = reader.info
             count = info.frame_count or round((info.duration or 0) * info.average_rate)
             width, height = shrunken_size(*info.display_size, config.short_side)
             frames, need = frames + count, need + count * width * height * 3
