@@ -24,6 +24,7 @@ from vidcm.families.video import Grid
 from vidcm.finetuning import generator
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.distance import Yardstick
+from vidcm.finetuning.finished import forget
 from vidcm.finetuning.run import finetune
 from vidcm.finetuning.shape import choose_shape
 from vidcm.pipelines import VideoGenerationPipeline
@@ -156,6 +157,8 @@ def test_a_lora_run_resumes_to_the_same_factors_and_generates(filmed, settings, 
                 if steps == 2:  # ends after the first validation
                     patch.setattr("vidcm.finetuning.history.History.idle", lambda *_: 9)
                 finetune(filmed.folder, tmp_path / name, config, resume=config is None)
+            if steps == 2:
+                forget(tmp_path / name)  # as if it had been killed just before
         best[name] = load_file(tmp_path / name / "1-network" / "model" / "pytorch_lora_weights.safetensors")
     assert all(torch.equal(tensor, best["legs"][name]) for name, tensor in best["whole"].items())
     out = tmp_path / "out.mp4"

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.two_processes import in_two_processes
+from vidcm.finetuning.finished import forget
 from vidcm.finetuning.history import History
 from vidcm.finetuning.run import finetune
 
@@ -62,6 +63,7 @@ def test_a_run_of_one_process_goes_on_in_two(dataset, words, config, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(History, "idle", lambda *_: 9)  # ends after the first validation
         finetune(dataset, tmp_path / "parts", config, **settings)
+    forget(tmp_path / "parts")  # as if it had been killed just before
     first, second = together(dataset, "-o", tmp_path / "parts", "--resume")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "1 clips in each batch instead of 2, so that a step stays 2 clips in 2 processes" in first.stderr

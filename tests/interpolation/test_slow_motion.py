@@ -200,12 +200,13 @@ def test_subtitles_and_chapters_move_with_the_pictures(make_video, crossfade, tm
     with av.open(str(tmp_path / target)) as container:
         chapters = [(c["start"] * c["time_base"], c["end"] * c["time_base"]) for c in container.chapters()]
         assert chapters == [(0, rule.times / 2), (rule.times / 2, rule.times)]
-        if target == "out.mp4":
-            assert report.dropped == ["subtitle stream 1 (srt): mp4 cannot hold it"]
-            return
-        assert report.dropped == []
+        lost = ["styles of subtitle stream 1 (srt): mp4 gets its text alone"] if target == "out.mp4" else []
+        assert report.dropped == lost
+        head = 2 if lost else 0  # how long the text is
         shown = [
-            (bytes(p), p.pts * p.time_base, p.duration * p.time_base) for p in container.demux(subtitles=0) if p.size
+            (bytes(p)[head:], p.pts * p.time_base, p.duration * p.time_base)
+            for p in container.demux(subtitles=0)
+            if p.size > head
         ]
     expected = [(b"Hallo", "1/5", "1/5"), (b"Welt", "9/10", "1/10")]
     assert shown == [(what, Fraction(at) * rule.times, Fraction(long) * rule.times) for what, at, long in expected]
