@@ -18,6 +18,7 @@ from vidcm.models.motion_context import consistency_error
 from vidcm.models.motion_vae import rows
 from vidcm.models.video_dit import VideoDiT
 from vidcm.models.warp import warp
+from vidcm.training.draws import SampleDraws
 
 TINY = {
     "vae": {"latent_channels": 6, "condition_channels": 16, "local_channels": 8, "widths": [4, 8, 8, 16]},
@@ -170,6 +171,29 @@ def test_the_decoder_stage_trains_the_decoder_alone(family, batch):
                 id(parameter) in trained or "context.null" in name or "pyramid" in name
             )
     assert all(p.grad is None for p in family.dit.parameters())
+
+
+def decoder_gradient(family, batch, *parts: slice) -> torch.Tensor:
+    """Of the mean over the batch, gathered part by part, each sample with noise of its own."""
+    family.trainable("decoder").zero_grad()
+    for part in parts:
+        some = {name: value[part] for name, value in batch.items()}
+        count, draw = len(some["tau"]), generator()
+        with SampleDraws(draw, count, lambda sample, number, first=part.start: 100 * number + first + sample):
+            loss, _ = family.decoder_loss(some, generator=draw, samples_seen=20_000)
+        (loss.sum() / len(batch["tau"])).backward()
+    return torch.cat([p.grad.flatten() for p in family.trainable("decoder").parameters()])
+
+
+def test_pairs_together_tune_the_decoder_as_one_by_one(family, batch):
+    """Also where the shares of the frames around are drawn, which changes what it is tuned on."""
+    family.scheduler.register_to_config(sides=0.5)
+    together, one_by_one = (
+        decoder_gradient(family, batch, *parts) for parts in ([slice(0, 2)], [slice(0, 1), slice(1, 2)])
+    )
+    assert (together - one_by_one).norm() < 1e-3 * together.norm()  # what the random sampler makes of roundings
+    family.scheduler.register_to_config(sides=0.0)
+    assert (decoder_gradient(family, batch, slice(0, 2)) - together).norm() > 1e-2 * together.norm()
 
 
 def test_kl_and_flow_terms_follow_their_schedules():
