@@ -320,11 +320,11 @@ def test_a_fourth_plane_is_moved_as_the_picture_is_and_changes_nothing_in_it(pip
     alone = pipe(*pair, [0.3, 0.6]).frames
     opaque = pipe(*(torch.cat((each, torch.ones_like(each[:, :1])), dim=1) for each in pair), [0.3, 0.6]).frames
     assert opaque.shape[1] == 4
-    torch.testing.assert_close(opaque[:, :3], alone, rtol=0, atol=1e-5)
-    torch.testing.assert_close(opaque[:, 3], torch.ones_like(opaque[:, 3]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(opaque[:, :3], alone, rtol=0, atol=5e-7)
+    torch.testing.assert_close(opaque[:, 3], torch.ones_like(opaque[:, 3]), rtol=0, atol=5e-7)
     beside = pipe(*(torch.cat((each, each[:, :1]), dim=1) for each in pair), [0.3, 0.6]).frames
     within = (beside[:, 3] - alone[:, 0]).abs()  # but for the bicubic overshoot that alpha does not have
-    assert within.median() < 1e-5
+    assert within.median() == 0
     assert (beside[:, 3] - pair[0][:, 0, None]).abs().max() > 0.01
 
 
