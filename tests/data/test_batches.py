@@ -106,6 +106,19 @@ def test_two_ranks_together_see_what_one_with_twice_the_batch_sees(scenes):
     assert_same(whole, {name: torch.cat([half[name] for half in halves]) for name in whole})
 
 
+def test_two_batches_of_a_step_are_one_of_twice_the_size(scenes):
+    """Whatever the number of frames in between, which the step decides."""
+    mixed = replace(SMALL, between={1: 0.5, 3: 0.5}, batch_size=2)
+    whole, parts = Batches(replace(mixed, batch_size=4), scenes), Batches(mixed, scenes, parts=2)
+    steps = [next(step for step in range(50) if whole.between(step) == count) for count in (1, 3)]
+    for step in steps:
+        first, second = (parts.batch(number) for number in (2 * step, 2 * step + 1))
+        assert_same(whole.batch(step), {name: torch.cat((first[name], second[name])) for name in first})
+    stream = parts.iterate(2 * steps[1] + 1, workers=1)
+    assert_same(next(stream), second)
+    stream.close()
+
+
 def test_another_seed_gives_other_batches(scenes):
     one, other = (Batches(replace(SMALL, seed=seed), scenes).batch(0)["first"] for seed in (0, 1))
     assert (one != other).float().mean() > 0.5

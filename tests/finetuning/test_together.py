@@ -26,15 +26,17 @@ def scores(run: Path) -> list[float]:
     return [json.loads(line)["headline"] for line in (run / "history.jsonl").read_text().splitlines()]
 
 
-def assert_alike(one: Path, two: Path, weights: str = WEIGHTS) -> None:
-    """But for the order of sums, of which AdamW's first steps make much where a gradient is next to nothing: weights to
-    a fiftieth of how far they moved, scores, which rise by ten decibels, to a hundredth of one."""
+def assert_alike(one: Path, two: Path, weights: str = WEIGHTS, within: float = 0.02) -> None:
+    """Scores, which rise by ten decibels, to a hundredth of one; weights to a share of how far they moved: of the same
+    batches, which one process takes one after the other, to float32's roundings. Batches of another size round
+    otherwise: now and then an activation is on the other side of a leaky ReLU's kink, which moves the gradient by up to
+    a thousandth, and AdamW's first steps, which see its signs alone, by percents."""
     assert scores(one) == pytest.approx(scores(two), abs=1e-2)
     start, first, second = (
         torch.cat([tensor.flatten() for _, tensor in sorted(load_file(path).items())])
         for path in (one / weights.replace("model/", "start/", 1), one / weights, two / weights)
     )
-    assert (first - second).norm() < 0.02 * (first - start).norm()
+    assert (first - second).norm() < within * (first - start).norm()
 
 
 @pytest.fixture
@@ -51,9 +53,9 @@ def test_two_processes_tune_as_one_and_speak_with_one_voice(dataset, words, conf
     assert first.stderr.count("validation after 4 steps") == 1
     assert json.loads(first.stdout)["event"] == "done"
     assert second.stdout == ""
-    assert not any(word in second.stderr for word in ("validation", "tuning", "step 4"))  # torch may warn
-    finetune(dataset, tmp_path / "one", config, steps=4, batch_size=4, evaluations=6)
-    assert_alike(tmp_path / "one", tmp_path / "two")
+    assert not any(word in second.stderr for word in ("validation", "tuning pictures", "step 4"))  # torch may warn
+    finetune(dataset, tmp_path / "one", config, steps=4, batch_size=2, accumulate=2, evaluations=6)
+    assert_alike(tmp_path / "one", tmp_path / "two", within=1e-6)
 
 
 @pytest.mark.slow
@@ -75,8 +77,9 @@ def test_weights_in_shards_are_tuned_like_whole_ones(dataset, words, config, tmp
     first, second = together(*words, "-o", tmp_path / "two", "--parts", "motion", "--shard")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "2 processes on cpu, weights in shards" in first.stderr
-    finetune(dataset, tmp_path / "one", config, parts=("motion",), steps=4, batch_size=4, evaluations=6)
-    assert_alike(tmp_path / "one", tmp_path / "two", NETWORK)
+    settings = {"parts": ("motion",), "steps": 4, "batch_size": 2, "accumulate": 2, "evaluations": 6}
+    finetune(dataset, tmp_path / "one", config, **settings)
+    assert_alike(tmp_path / "one", tmp_path / "two", NETWORK, within=1e-6)
 
 
 @pytest.mark.slow

@@ -76,11 +76,15 @@ def test_batches_are_a_pure_function_of_seed_and_number(settings, family):
 
 
 def test_two_ranks_see_what_one_with_double_batches_sees(settings, family):
+    """And so do two batches a step."""
     folder = next((Path(settings.out).parent / "latents").iterdir()) if opened(settings, family) else None
     one = LatentBatches(folder, 5, 2 * SIZE, seed=3)
     two = [LatentBatches(folder, 5, SIZE, seed=3, rank=rank, world=2) for rank in (0, 1)]
+    parts = LatentBatches(folder, 5, SIZE, seed=3, parts=2)
     for number in range(2 * one.per_epoch):
         assert torch.cat([cached.batch(number)["x0"] for cached in two]).equal(one.batch(number)["x0"])
+        both = (parts.batch(2 * number), parts.batch(2 * number + 1))
+        assert torch.cat([batch["x0"] for batch in both]).equal(one.batch(number)["x0"])
 
 
 def test_an_interrupted_encoding_continues_at_the_first_missing_shard(settings, family):

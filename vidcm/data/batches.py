@@ -1,7 +1,8 @@
 """Training batches as a pure function of (seed, step, rank): nothing to save, exact to resume.
 
-Sample numbers run through steps, then ranks, then places in the batch, so that two ranks with batches of 8 see, step
-for step, what one rank with batches of 16 sees. The epoch follows from the sample number.
+Sample numbers run through steps, then a step's batches, then ranks, then places in the batch, so that two ranks with
+batches of 8, or one that takes two of them a step, see, step for step, what one rank with batches of 16 sees. The epoch
+follows from the sample number.
 """
 
 import itertools
@@ -22,27 +23,34 @@ __all__ = ["Batches", "DataConfig", "open_cache"]
 class Batches:
     """The batches of one split of a clip cache; see `batch` for what is in them.
 
-    rank, world: which process of how many this is, unless a call says otherwise.
+    rank, world: which process of how many this is, unless a call says otherwise. parts: how many batches make a step.
     """
 
     def __init__(
-        self, config: DataConfig, cache: ClipCache | None = None, split: str = "train", rank: int = 0, world: int = 1
+        self,
+        config: DataConfig,
+        cache: ClipCache | None = None,
+        split: str = "train",
+        rank: int = 0,
+        world: int = 1,
+        parts: int = 1,
     ) -> None:
-        self.config, self.split, self.rank, self.world = config, split, rank, world
+        self.config, self.split, self.rank, self.world, self.parts = config, split, rank, world, parts
         self.cache = ClipCache.open(config.cache) if cache is None else cache
-        self.source = SampleSource(config, self.cache, split)
+        self.source = SampleSource(config, self.cache, split, parts)
 
     def between(self, step: int) -> int:
         """K, the number of in-between frames at a step."""
         return frames_between(self.config, step)
 
-    def epoch(self, step: int) -> float:
-        """How often the clips have been gone through before a step."""
-        return step * self.world * self.config.batch_size / self.source.pool.samples_per_epoch
+    def epoch(self, number: int) -> float:
+        """How often the clips have been gone through before a batch."""
+        return number * self.world * self.config.batch_size / self.source.pool.samples_per_epoch
 
-    def batch(self, step: int, rank: int | None = None, world: int | None = None) -> dict[str, Tensor]:
-        """Images float32 RGB 0..1: first, last [B, 3, H, W], frames [B, 3, K, H, W]; tau float32 [B, K].
+    def batch(self, number: int, rank: int | None = None, world: int | None = None) -> dict[str, Tensor]:
+        """Of all steps' batches number `number`.
 
+        Images float32 RGB 0..1: first, last [B, 3, H, W], frames [B, 3, K, H, W]; tau float32 [B, K].
         first_present, last_present: bool [B], never both False; an absent end is black and its flows are zero.
         before, after: the frames beyond the ends [B, 3, H/4, W/4]; steps [B, 2]: how far off in time, in units of the
         pair; beyond_present: bool [B, 2].
@@ -52,13 +60,13 @@ class Batches:
         Where `data.whole` is set, of these only images, tau and presence, and caption int64 [B].
         """
         place = (self.rank if rank is None else rank, self.world if world is None else world)
-        return to_tensors(self.source.draw(step, *place))
+        return to_tensors(self.source.draw(number, *place))
 
-    def clips_of(self, step: int) -> list[str]:
-        """The files that a step's samples are drawn from: each sample chooses between two places, both are named; with
+    def clips_of(self, number: int) -> list[str]:
+        """The files that a batch's samples are drawn from: each sample chooses between two places, both are named; with
         `data.cut` also those of the shot beyond a cut."""
         size, pool = self.config.batch_size, self.source.pool
-        first = (step * self.world + self.rank) * size
+        first = (number * self.world + self.rank) * size
         numbers = range(first, first + size)
         anchors = [pool.anchors(number) for number in numbers]
         if self.config.cut:
@@ -66,7 +74,7 @@ class Batches:
         return sorted({clip.file for each in anchors for clip, _ in each})
 
     def iterate(self, start: int = 0, *, workers: int | None = None) -> Iterator[dict[str, Tensor]]:
-        """The batches of steps start, start + 1, ... without end, made ahead of need by worker processes.
+        """The batches number start, start + 1, ... without end, made ahead of need by worker processes.
 
         workers: as configured by default; 0 makes batches in this process, when asked for. Their number never changes
         what is in a batch.
@@ -75,7 +83,7 @@ class Batches:
         if workers == 0:
             yield from map(self.batch, itertools.count(start))
         place = (start, self.rank, self.world, workers)
-        with closing(draw_ahead(self.config, self.cache.folder, self.split, *place)) as stream:
+        with closing(draw_ahead(self.config, self.cache.folder, self.split, *place, self.parts)) as stream:
             yield from map(to_tensors, stream)
 
 

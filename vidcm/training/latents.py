@@ -122,8 +122,9 @@ def shard_name(shard: int) -> str:
 class LatentBatches:
     """Batches of latents, {"x0": [B, C, K, h, w], "condition": {...}}: a pure function of (seed, number, rank).
 
-    Samples with equal shapes come together. An epoch goes through all of them once in a new order, except for those
-    that do not fill a last batch of all processes. resident: the device that keeps all of them in its memory; none:
+    Samples with equal shapes come together, in all `parts` batches of a step, which has the same samples in any number
+    of parts and processes. An epoch goes through all of them once in a new order, except for those that do not fill a
+    last step. resident: the device that keeps all of them in its memory; none:
     they are mapped from disk.
     """
 
@@ -136,18 +137,20 @@ class LatentBatches:
         seed: int,
         rank: int = 0,
         world: int = 1,
+        parts: int = 1,
         resident: torch.device | None = None,
     ):
-        self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
+        self.batch_size, self.seed, self.rank, self.world, self.parts = batch_size, seed, rank, world, parts
         self._arrays: dict[str, dict[str, list[np.ndarray]]] = {}  # group -> name -> one array per shard
         for shard in range(shards):
             for file in sorted((folder / shard_name(shard)).glob("*.npy")):
                 group, name = file.name.removesuffix(".npy").split(".", 1)
                 self._arrays.setdefault(group, {}).setdefault(name, []).append(np.load(file, mmap_mode="r"))
         self._ends = {group: np.cumsum([len(array) for array in named["x0"]]) for group, named in self._arrays.items()}
-        self.per_epoch = sum(int(ends[-1]) // (batch_size * world) for ends in self._ends.values())
+        self._step = batch_size * world * parts  # samples
+        self.per_epoch = sum(int(ends[-1]) // self._step for ends in self._ends.values())  # steps
         if not self.per_epoch:
-            raise UserError(f"too few latents in {folder} for a batch of {batch_size * world}: raise latents.samples")
+            raise UserError(f"too few latents in {folder} for a batch of {self._step}: raise latents.samples")
         self._plan = lru_cache(maxsize=2)(self._shuffled)
         self._resident = {} if resident is None else self._moved(resident)
 
@@ -171,9 +174,11 @@ class LatentBatches:
             yield self.batch(number)
 
     def batch(self, number: int) -> dict[str, Any]:
-        epoch, place = divmod(number, self.per_epoch)
+        step, part = divmod(number, self.parts)
+        epoch, place = divmod(step, self.per_epoch)
         group, rows = self._plan(epoch)[place]
-        mine = rows[self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
+        first = (part * self.world + self.rank) * self.batch_size
+        mine = rows[first : first + self.batch_size]
         tensors = {name: self._gather(group, name, mine) for name in self._arrays[group]}
         condition = {name.removeprefix("condition."): tensor for name, tensor in tensors.items() if name != "x0"}
         return {"x0": tensors["x0"], "condition": condition}
@@ -193,11 +198,11 @@ class LatentBatches:
         return np.stack([arrays[shard][place] for shard, place in zip(shards, places, strict=True)])
 
     def _shuffled(self, epoch: int) -> list[tuple[str, np.ndarray]]:
-        """The batches of an epoch: (group, its samples for all processes)."""
+        """The steps of an epoch: (group, its samples for all processes)."""
         rng = np.random.Generator(np.random.Philox(keyed_seed(self.seed, epoch)))
-        size = self.batch_size * self.world
-        batches = []
+        size = self._step
+        steps = []
         for group, ends in sorted(self._ends.items()):
             order = rng.permutation(int(ends[-1]))
-            batches += [(group, order[i : i + size]) for i in range(0, len(order) - size + 1, size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
+            steps += [(group, order[i : i + size]) for i in range(0, len(order) - size + 1, size)]
+        return [steps[i] for i in rng.permutation(len(steps))]

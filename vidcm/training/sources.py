@@ -37,7 +37,7 @@ def open_batches(config: RunConfig, family: Any, accelerator: Accelerator) -> An
     if hasattr(family, "captions"):
         family.captions = cache.captions
     rank, world = place_among(config, accelerator.process_index, accelerator.num_processes)
-    place = {"rank": rank, "world": world}
+    place = {"rank": rank, "world": world, "parts": config.grad_accumulation}
     if not config.latents.samples and not config.latents.prepared:
         return Batches(config.data, cache, **place)
     if config.latents.prepared:
@@ -84,8 +84,9 @@ def open_latents(config: RunConfig, family: Any, accelerator: Accelerator, batch
     encode_shards(folder, share, per_shard, batches, encode)
     accelerator.wait_for_everyone()
     rank, world = place_among(config, rank, world)
-    place = {"rank": rank, "world": world, "resident": accelerator.device if wanted.resident else None}
-    return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, **place)
+    place = {"rank": rank, "world": world, "parts": config.grad_accumulation}
+    resident = accelerator.device if wanted.resident else None
+    return LatentBatches(folder, shards, wanted.batch_size or size, seed=config.seed, resident=resident, **place)
 
 
 def source_digest(*packages: str) -> str:
