@@ -58,6 +58,7 @@ MISTAKES = [
     (["set", "-o", "footage/a.mp4"], 2, "is a file: name a folder for the run"),
     (["set", "-o", "run", "--model", "none"], 2, "model directory none does not exist"),
     (["set", "-o", "run", "--model", "set"], 2, "set is not a complete model directory"),
+    (["set", "-o", "run", "--model", "clip", "--num-frames", "6"], 2, "for this VAE, got 6 (try 5 or 9)"),
     (["set", "-o", "run", "--steps", "0"], 2, "0 is not in the range x>=1"),
     (["set", "-o", "run", "--minutes", "0"], 2, "0.0 is not in the range x>0"),
     (["set", "-o", "run", "--steps", "9", "--minutes", "1"], 2, "give one of them"),

@@ -1,6 +1,8 @@
 """`vidcm prepare` as a user meets it, and training on what it leaves."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -78,6 +80,14 @@ def test_a_prepared_dataset_trains(footage, tmp_path):
     assert all(np.isfinite(line["loss"]) for line in lines)
 
 
+def test_what_an_encoder_cannot_do_is_told_without_torch(footage, tmp_path):
+    words = ["prepare", str(footage), "-o", str(tmp_path / "set"), "--latents", "motion"]
+    code = f"import sys; from vidcm.cli.main import main; sys.argv[1:] = {words}\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"], done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -88,6 +98,11 @@ def test_a_prepared_dataset_trains(footage, tmp_path):
         (["footage/broken.mp4", "-o", "set"], 1, "no scene of 9 moving frames or more in 1 files"),
         (["empty", "-o", "set"], 1, "no videos in empty"),
         (["footage", "-o", "footage/0.mp4"], 2, "is a file: name a folder"),
+        (["footage", "-o", "set", "--latents", "none"], 2, "model directory none does not exist"),
+        (["footage", "-o", "set", "--latents", "motion"], 2, "is no generator that is known here: its VAE is a Motion"),
+        (["footage", "-o", "set", "--latents", "clip", "--num-frames", "6"], 2, "for this VAE, got 6 (try 5 or 9)"),
+        (["footage", "-o", "set", "--latents", "clip", "--num-frames", "1"], 2, "at least 5 to be judged, got 1"),
+        (["footage", "-o", "set", "--latents", "clip", "--size", "100x64"], 2, "got 100x64 (try 96x64)"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(footage, tmp_path, monkeypatch, words, code, message):

@@ -1,6 +1,7 @@
 """`vidcm evaluate generation`: what is certain of it, and a whole run on a tiny model."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from vidcm import families
 from vidcm.cli.main import cli
 from vidcm.core.errors import UserError
 from vidcm.data.clips import Clip, ClipCache
+from vidcm.evaluation import enough
 from vidcm.evaluation import generation as room
 from vidcm.evaluation.baselines import crossfade, hold
 from vidcm.evaluation.generation import evaluate_generation, fill
@@ -168,9 +170,28 @@ def test_wrong_use_is_one_line(dataset, model, words, code, told):
 
 def test_a_split_with_nearly_all_clips_of_one_source_is_refused(dataset, model, monkeypatch):
     lopsided = [SimpleNamespace(source="a" if i else "b") for i in range(16)]
-    monkeypatch.setattr(room, "real_clips", lambda *_: lopsided)
-    with pytest.raises(UserError, match="a half without it 1, an evaluation takes more than"):
+    monkeypatch.setattr(enough, "real_clips", lambda *_: lopsided)
+    with pytest.raises(UserError, match=r"16 clips, of 2 sources, 15 of the largest, .* more than 3 of them outside"):
         room.held_out(dataset, config(model), room.ClipShape(COUNT, SIDE, SIDE, 24.0))
+
+
+def test_too_few_clips_are_told_with_all_that_is_missing_and_a_way_that_helps(dataset, tmp_path):
+    """Of one source no length of clips is short enough."""
+    cache = ClipCache.open(dataset)
+    shape, long = (room.ClipShape(count, SIDE, SIDE, 24.0) for count in (COUNT, 29))
+    several = {clip.source for clip in cache.split("val")}
+    with pytest.raises(UserError, match=f"of {len(several)} sources, .* other sources, or give a smaller --num-frames"):
+        room.held_out(dataset, config("none"), long)
+    one = [replace(clip, array=str(dataset / clip.array), source="take") for clip in cache.split("val")]
+    train = [replace(clip, split="train") for clip in one]
+    for number, clips in enumerate((one, [*one, *(replace(clip, source=clip.digest) for clip in train)])):
+        folder = tmp_path / f"set{number}"
+        folder.mkdir()
+        ClipCache(folder, tuple(clips)).save()
+        with pytest.raises(UserError, match=r"clips, of one source, .* from several sources") as refused:
+            room.held_out(folder, config("none"), shape)
+        assert "--num-frames" not in str(refused.value)
+        assert ("take --split train if" in str(refused.value)) == bool(number)
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path, model):

@@ -82,6 +82,27 @@ def test_run_again_only_what_is_new_is_encoded(footage, dataset, tmp_path):
     }
 
 
+def test_what_does_not_fit_the_latents_that_are_there_is_told_before_anything_is_prepared(footage, dataset, tmp_path):
+    encode_dataset(dataset, write("wan 2.1 t2v", tmp_path / "wan"), SMALL)
+    write_video(footage / "d.mp4", 7)
+    with (footage / "manifest.csv").open("a") as rows:
+        rows.write("d.mp4,train\n")
+    words = ["prepare", str(footage), "-o", str(dataset), "--min-frames", "5", "--latents"]
+    other = write("ltx, text", tmp_path / "ltx")
+    for more, told in (
+        ([str(other)], "are of the encoder"),
+        (
+            [str(tmp_path / "wan"), "--size", "64x96"],
+            "of 5 frames of 64x64 at about 16 a second, not of 5 frames of 64x96",
+        ),
+    ):
+        done = CliRunner().invoke(cli, [*words, *more])
+        assert done.exit_code == 1
+        assert told in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert len(ClipCache.open(dataset).split("train")) == 2
+
+
 def test_training_sees_what_the_encoders_make_of_the_clips(dataset, tmp_path):
     model = write("wan 2.2 i2v", tmp_path / "wan")
     encode_dataset(dataset, model, SMALL)
@@ -172,7 +193,8 @@ def test_the_command_encodes_and_says_so(footage, tmp_path):
     for wrong, code, told in (
         (["--size", "64x64"], 2, "--num-frames and --size are of clips for --latents MODEL"),
         (["--latents", tmp_path / "none"], 2, "none does not exist"),
-        (["--latents", model, "--num-frames", 6, "--device", "cpu"], 1, "not of 6 frames of 64x64"),
+        (["--latents", model, "--num-frames", 6, "--device", "cpu"], 2, "got 6 (try 5 or 9)"),
+        (["--latents", model, "--num-frames", 9, "--device", "cpu"], 1, "not of 9 frames of 64x64"),
     ):
         refused = CliRunner().invoke(cli, list(map(str, words + wrong)))
         assert refused.exit_code == code

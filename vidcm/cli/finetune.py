@@ -8,7 +8,7 @@ import click
 from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
-from vidcm.finetuning.check import check_dataset, check_run
+from vidcm.finetuning.check import check_clips, check_dataset, check_run
 from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
@@ -69,8 +69,11 @@ def command(dataset: Path, run: Path, resume: bool, auto_resume: bool, as_json: 
     was forgotten. Ctrl-C saves and ends with exit code 130, --resume goes on.
     """
     given = chosen(settings)
-    FinetuneConfig(**given)  # tells mistakes at once
-    check_model(given.get("model") and Path(given["model"]))
+    config = FinetuneConfig(**given)  # tells mistakes at once
+    model = Path(given["model"]) if "model" in given else None
+    check_model(model)
+    if model is not None:
+        check_clips(model, config)
     check_dataset(dataset)
     going = "auto" if auto_resume else resume
     if launched().count == 1:  # of several processes the first one looks: it is about to change what the others see

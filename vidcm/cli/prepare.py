@@ -9,6 +9,8 @@ import click
 
 from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE
+from vidcm.families.grids import check_generator
+from vidcm.finetuning.check import check_clips
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import Progress, clock_time, emit
@@ -74,7 +76,7 @@ def command(
     if model is None and (num_frames or size):
         raise click.UsageError("--num-frames and --size are of clips for --latents MODEL: give it, or leave them out")
     encoding = FinetuneConfig(num_frames=num_frames, size=size, device=device)
-    check_model(model, "adapter.json")
+    digest = None if model is None else checked(folder, model, encoding)
 
     from vidcm.data.dataset import PrepareConfig
     from vidcm.data.prepare import prepare
@@ -91,21 +93,32 @@ def command(
         )
     finally:
         show.close()
-    encoded = None if model is None else encode(folder, model, encoding, as_json)
+    encoded = None if model is None else encode(folder, model, encoding, digest, as_json)
     if as_json:
         emit("done", **facts(done), **({} if encoded is None else {"latents": asdict(encoded)}))
     else:
         click.echo("\n".join(summary(done) + ([] if encoded is None else [told(encoded)])))
 
 
-def encode(folder: Path, model: Path, config: FinetuneConfig, as_json: bool) -> "Encoded":
+def checked(folder: Path, model: Path, config: FinetuneConfig) -> str:
+    """The hash of the model's encoders. What they cannot do, or not in this dataset, is told before it is prepared."""
+    check_model(model, "adapter.json")
+    check_generator(model)
+    check_clips(model, config)
+
+    from vidcm.finetuning.encode import check_encoder
+
+    return check_encoder(folder, model, config)
+
+
+def encode(folder: Path, model: Path, config: FinetuneConfig, digest: str | None, as_json: bool) -> "Encoded":
     from vidcm.families.stock import hush
     from vidcm.finetuning.encode import encode_dataset
 
     hush()
     show = Progress(as_json)
     try:
-        return encode_dataset(folder, model, config, progress=show)
+        return encode_dataset(folder, model, config, digest=digest, progress=show)
     finally:
         show.close()
 

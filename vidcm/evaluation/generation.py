@@ -19,14 +19,12 @@ from vidcm.core.devices import present_device
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.shipped import shipped
 from vidcm.data import manifest
-from vidcm.data.clips import ClipCache
 from vidcm.evaluation.baselines import crossfade, hold
 from vidcm.evaluation.clip_sets import Reference
-from vidcm.evaluation.generation_config import LEAST, GenerationConfig
-from vidcm.evaluation.heldout import ClipShape, Held, real_clips
+from vidcm.evaluation.enough import held_out
+from vidcm.evaluation.generation_config import GenerationConfig
+from vidcm.evaluation.heldout import ClipShape, Held
 from vidcm.evaluation.report import table
-from vidcm.metrics.floor import halves
-from vidcm.metrics.neighbours import NEIGHBOURS
 from vidcm.metrics.psnr import psnr
 
 MODEL = "vidcm"
@@ -72,26 +70,6 @@ def load_pipe(config: GenerationConfig) -> Any:
     pipe = VideoGenerationPipeline.from_pretrained(config.model or SHIPPED, dtype)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
-
-
-def held_out(dataset: Path, config: GenerationConfig, shape: ClipShape) -> list[Held]:
-    """Of at least two sources: the noise floor compares one with the other."""
-    cache = ClipCache.open(dataset)
-    found = real_clips(cache, cache.split(config.split), shape, config.clips)
-    if len(found) < LEAST:
-        raise UserError(
-            f"{dataset} has {len(found)} clips of {shape} in its split {config.split}, an evaluation takes {LEAST}: "
-            "prepare more or longer footage, or give a smaller --num-frames"
-        )
-    if len({one.source for one in found}) < 2:
-        raise UserError(f"the split {config.split} of {dataset} has one source, an evaluation takes two: prepare more")
-    least = min(len(half) for pair in halves(len(found), [one.source for one in found]) for half in pair)
-    if least <= NEIGHBOURS:
-        raise UserError(
-            f"of the split {config.split} of {dataset} one source has nearly all clips, and a half without it {least}, "
-            f"an evaluation takes more than {NEIGHBOURS}: prepare more footage of other sources"
-        )
-    return found
 
 
 def judge(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vidcm.core.errors import WrongUse
 from vidcm.families.grid import Grid
 from vidcm.families.laid import read_adapter
 from vidcm.families.published import published, read_published
@@ -20,6 +21,16 @@ def grid_of(model: str | Path) -> Grid | None:
         return None if known is None else known(vae, transformer)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def check_generator(model: str | Path) -> None:
+    """Raises WrongUse for the directory of something else, as far as it can be told so."""
+    try:
+        vae = str(_config(model, "model_index")["vae"][1])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return
+    if vae not in GRIDS:
+        raise WrongUse(f"{model} is no generator that is known here: its VAE is a {vae}; known: {', '.join(GRIDS)}")
 
 
 def has_two_networks(model: str | Path) -> bool | None:

@@ -1,12 +1,18 @@
 """What can be told of a dataset and of a run by their folders, before anything heavy is imported."""
 
+from math import lcm
 from pathlib import Path
 
 from vidcm.core.errors import WrongUse
 from vidcm.core.resuming import Resume, goes_on
+from vidcm.families.grid import Grid
+from vidcm.families.grids import grid_of
+from vidcm.finetuning.config import FinetuneConfig
 
 MANIFEST, OLD_INDEX = "manifest.jsonl", "index.json"
 SETTINGS = "finetune.yaml"  # of a run
+CROP = 32  # pixels that sides of a generator's clips are multiples of: a crop's
+LEAST = 5  # frames of them that can be judged
 
 
 def check_dataset(folder: Path) -> None:
@@ -15,6 +21,25 @@ def check_dataset(folder: Path) -> None:
         raise WrongUse(f"{folder} is no dataset: make one with vidcm prepare FOOTAGE -o DATASET")
     if not any((folder / name).is_file() for name in (MANIFEST, OLD_INDEX)):
         raise WrongUse(f"{folder} is a folder but no dataset: make one with vidcm prepare {folder} -o DATASET")
+
+
+def check_clips(model: Path, config: FinetuneConfig) -> None:
+    """Raises WrongUse for clips that a generator cannot be tuned on, as far as they are asked for and its folder tells
+    which it takes."""
+    grid = grid_of(model)
+    if grid is not None:
+        side = lcm(CROP, grid.side)
+        check_clip(config.num_frames or 1 + LEAST * grid.time, *(config.pixels or (side, side)), grid)
+
+
+def check_clip(num_frames: int, height: int, width: int, grid: Grid) -> None:
+    """Raises WrongUse for a clip that a model of that grid cannot be tuned on."""
+    if height % CROP or width % CROP:
+        near = "x".join(str(max(CROP, round(side / CROP) * CROP)) for side in (width, height))
+        raise WrongUse(f"size must be multiples of {CROP} in training, got {width}x{height} (try {near})")
+    grid.check(num_frames, height, width)
+    if num_frames < LEAST:
+        raise WrongUse(f"num-frames must be at least {LEAST} to be judged, got {num_frames}")
 
 
 def check_run(run: Path, resume: Resume) -> bool:

@@ -9,7 +9,7 @@ from safetensors.torch import save
 
 from vidcm import families
 from vidcm.core.devices import present_device
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
 from vidcm.data.arrays import text_digest
 from vidcm.data.clip import Clip
@@ -45,25 +45,21 @@ def encode_dataset(
     model: Path,
     config: FinetuneConfig | None = None,
     *,
+    digest: str | None = None,
     progress: Callable[[int, int], None] = lambda done, expected: None,
 ) -> Encoded:
     """Latents of the training clips and embeddings of their captions, as far as they are not there.
 
-    config: num_frames, size and device of it. progress(done, expected): scenes. Raises UserError for a model that is no
-    generator, and for a dataset with latents of another encoder or other clips."""
+    config: num_frames, size and device of it. digest: what `check_encoder` found, where that was asked before.
+    progress(done, expected): scenes. Raises UserError for a model that is no generator, and for a dataset with latents
+    of another encoder or other clips."""
     config = config or FinetuneConfig()
-    cache = ClipCache.open(dataset)
-    name = families.reading(pipeline_of(read_index(model)))
-    if name is None:
-        raise UserError(
-            f"{model} is no generator that latents can be made for; known: {', '.join(families.pipelines())}"
-        )
-    digest, before = encoder_digest(model), EncodedAs.of(dataset)
-    if before is not None:
-        before.check(dataset, digest, model)
+    digest = digest or check_encoder(dataset, model, config)
+    cache, before = ClipCache.open(dataset), EncodedAs.of(dataset)
+    name = str(families.reading(pipeline_of(read_index(model))))
     device = torch.device(present_device(config.device))
     family = families.get(name).load(model, load_dtype(device)).to(device)
-    shape = shape_for(config, family, cache, before, dataset)
+    shape = shape_for(config, family, cache, before)
     told = EncodedAs(digest, str(model), name, shape.num_frames, shape.height, shape.width, shape.rate)
     clips = [clip for clip in cache.split("train") if shape.fits(clip)]
     if not clips:
@@ -81,20 +77,26 @@ def encode_dataset(
     return Encoded(told, len(clips), new, count, len(cache.split("train")) - len(clips))
 
 
-def shape_for(
-    config: FinetuneConfig, family: VideoFamily, cache: ClipCache, before: EncodedAs | None, dataset: Path
-) -> ClipShape:
+def check_encoder(dataset: Path, model: Path, config: FinetuneConfig) -> str:
+    """The hash of a model's encoders. Needs no dataset; raises UserError where one is there with latents of another
+    encoder or of other clips than are asked for, and for a model that is no generator."""
+    if families.reading(pipeline_of(read_index(model))) is None:
+        raise WrongUse(
+            f"{model} is no generator that latents can be made for; known: {', '.join(families.pipelines())}"
+        )
+    digest, before = encoder_digest(model), EncodedAs.of(dataset)
+    if before is not None:
+        before.check(dataset, digest, model)
+        before.check_clips(dataset, config.num_frames, config.pixels)
+    return digest
+
+
+def shape_for(config: FinetuneConfig, family: VideoFamily, cache: ClipCache, before: EncodedAs | None) -> ClipShape:
     """That of the latents that are there; what is asked for must be the same."""
     if before is None:
         return choose_shape(config, family, cache.split("train"), cache.split("val") or cache.split("train"))
-    shape = ClipShape(before.num_frames, before.height, before.width, before.rate or float(family.RATE))
-    asked = (config.num_frames or shape.num_frames, *(config.pixels or (shape.height, shape.width)))
-    if asked != (shape.num_frames, shape.height, shape.width):
-        raise UserError(
-            f"the latents in {dataset} are of {shape}, not of {asked[0]} frames of {asked[2]}x{asked[1]}: leave these "
-            f"options out, or delete {dataset / FOLDER}"
-        )
-    return shape
+    before.check_clips(cache.folder, config.num_frames, config.pixels)
+    return ClipShape(before.num_frames, before.height, before.width, before.rate or float(family.RATE))
 
 
 def _encode_clips(

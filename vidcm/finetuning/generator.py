@@ -78,7 +78,7 @@ class GeneratorSubject(Subject):
         self.latents = EncodedAs.of(cache.folder)
         if self.latents is not None:
             self.latents.check(cache.folder, encoder_digest(start), start)
-        self.shape = shape_for(config, family, cache, self.latents, cache.folder)
+        self.shape = shape_for(config, family, cache, self.latents)
         self.train = self._real(cache, "train", config.windows * REAL)
         self.held = self._real(cache, "val", config.windows * REAL)
         self.yardstick = Yardstick(self.held, self.train)

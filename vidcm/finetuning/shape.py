@@ -3,29 +3,22 @@
 from collections.abc import Sequence
 from math import lcm, log
 
-from vidcm.core.errors import WrongUse
 from vidcm.data.clip import Clip
 from vidcm.data.whole import span
 from vidcm.evaluation.heldout import ClipShape
 from vidcm.families.video import VideoFamily
+from vidcm.finetuning.check import CROP, LEAST, check_clip
 from vidcm.finetuning.config import FinetuneConfig
 
 SHARE = 2 / 3  # of the training clips that must be long enough for a length to be chosen
-CROP = 32  # pixels that sides are multiples of: a crop's
-LEAST = 5  # frames that can be judged
 
 
 def choose_shape(config: FinetuneConfig, family: VideoFamily, train: Sequence[Clip], val: Sequence[Clip]) -> ClipShape:
     """What is given, and for the rest what fits. Raises UserError for what the model cannot take."""
     rate = float(family.RATE)
     height, width = config.pixels or _size(family, train)
-    if height % CROP or width % CROP:
-        near = "x".join(str(max(CROP, round(side / CROP) * CROP)) for side in (width, height))
-        raise WrongUse(f"size must be multiples of {CROP} in training, got {width}x{height} (try {near})")
     count = config.num_frames or _length(family, train, val, rate)
-    family.grid.check(count, height, width)
-    if count < LEAST:
-        raise WrongUse(f"num-frames must be at least {LEAST} to be judged, got {count}")
+    check_clip(count, height, width, family.grid)
     return ClipShape(count, height, width, rate)
 
 

@@ -64,6 +64,16 @@ class EncodedAs:
                 f"take that model, or delete {dataset / FOLDER}"
             )
 
+    def check_clips(self, dataset: Path, num_frames: int | None, pixels: tuple[int, int] | None) -> None:
+        """Raises UserError where clips of another length or of other (height, width) are asked for."""
+        asked = (num_frames or self.num_frames, *(pixels or (self.height, self.width)))
+        if asked != (self.num_frames, self.height, self.width):
+            pace = f" at about {self.rate:g} a second" if self.rate else ""
+            raise UserError(
+                f"the latents in {dataset} are of {self.num_frames} frames of {self.width}x{self.height}{pace}, not of "
+                f"{asked[0]} frames of {asked[2]}x{asked[1]}: leave these options out, or delete {dataset / FOLDER}"
+            )
+
 
 def shard_of(dataset: Path, clip: Clip) -> Path:
     return dataset / FOLDER / "clips" / f"{clip.digest}.safetensors"
