@@ -1,4 +1,4 @@
-"""The pipeline as file-to-file interpolation calls it: frame by frame, with scores."""
+"""The model as file-to-file interpolation calls it: frame by frame, with scores."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from vidcm.core.judged import Judged
 from vidcm.families.motion_look import Look, Looks
 from vidcm.models.synthesis import STRIP
 from vidcm.pipelines.confidence import Calibration
-from vidcm.pipelines.frame_interpolation import FrameInterpolationPipeline
+from vidcm.pipelines.inbetweening import Inbetweener
 
 
 @dataclass(eq=False)
 class PipelineInterpolator:
     """See `as_interpolator`. strip: pixels that are made at once: memory depends on it, and nothing else."""
 
-    pipe: FrameInterpolationPipeline
+    pipe: Inbetweener
     options: dict[str, Any]
     calibration: Calibration | None = None
     strip: int = STRIP
@@ -83,7 +83,7 @@ class PipelineInterpolator:
 
 
 def as_interpolator(
-    pipe: FrameInterpolationPipeline,
+    pipe: Inbetweener,
     *,
     steps: int = 2,
     seed: int = 0,
@@ -92,6 +92,7 @@ def as_interpolator(
 ) -> PipelineInterpolator:
     """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
+    pipe: a FrameInterpolationPipeline, or what it is without diffusers.
     first, last: float32 RGB 0..1 [3, H, W], or [4, H, W] with alpha, one may be None; taus strictly inside (0, 1);
     around: the frames next to the pair. position (the index of the pair's first frame in the file) keys the noise; shot
     does not, since a part of a file does not know how many came before it. With a calibration the frames come `Judged`.

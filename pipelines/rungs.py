@@ -11,13 +11,16 @@ from vidcm.families.motion import Batch
 from vidcm.families.motion_look import Looks
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import rows, unrows
+from vidcm.pipelines.ends import checked
+from vidcm.pipelines.noise import keyed, sides
+from vidcm.pipelines.rendering import render, together
 from vidcm.sampling.ode import ode
 
 LATENTS = ("draft", "believed", "random", "ect1", "ect2", "teacher", "shuffled", "posterior")
 
 
 class Rungs:
-    """What a FrameInterpolationPipeline can besides what it is for."""
+    """What an Inbetweener can besides what it is for."""
 
     @torch.no_grad()
     def reconstruct(
@@ -47,9 +50,9 @@ class Rungs:
         """
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
-        ends_given, tau = self.check_inputs(first, last, tau, 2, around)
+        ends_given, tau = checked(first, last, tau, 2, around)
         heat = self.scheduler.config.temperature if temperature is None else temperature
-        draw = self.keyed(tau, seed, shot, position)
+        draw = keyed(tau, seed, shot, position)
         with self.network():
             family = self.family
             batch = family.pair(*self.look(first, last, around, looks), tau=tau)
@@ -59,7 +62,7 @@ class Rungs:
                 z = self.posterior_mean(batch, truth)
             elif latents == "shuffled":
                 other_first, other_last, other_tau, other_truth = shuffle_with
-                given, other_tau = self.check_inputs(other_first, other_last, other_tau, 2)
+                given, other_tau = checked(other_first, other_last, other_tau, 2)
                 z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
             elif latents == "believed":
                 believing, code = family.believing(draft)
@@ -68,7 +71,7 @@ class Rungs:
             elif latents == "random":
                 z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
             elif latents == "teacher":
-                believing, code = family.believing(draft, self.sides(heat, draw, shape))
+                believing, code = family.believing(draft, sides(self.scheduler.config.sides * heat, draw, shape))
                 mean, sample = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
                 anchor, centre = self.scheduler.config, family.believed(mean, code, draft)
                 z = self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
@@ -77,7 +80,8 @@ class Rungs:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
                 z, draft = self.latents(steps, temperature, draw, ends, draft)
             motion = self.vae.decode(z, ends, draft)
-        return self.together(self.render(motion, draft.present, *ends_given), first, last, tau)[0]
+        made = render(self.vae.synthesis, self.precision, motion, draft.present, *ends_given)
+        return together(made, first, last, tau)[0]
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
         ends, draft = self.family.observe(batch)

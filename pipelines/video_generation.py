@@ -21,10 +21,13 @@ from vidcm.core.solvers import euler
 from vidcm.families.stock import pipeline_of, read_index
 from vidcm.families.video import Condition, VideoFamily
 from vidcm.models.attention import attention_backend, check_backend
+from vidcm.models.network import meet_diffusers
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.pipelines.inputs import as_frames, batched, clip_shape, placed, spread, two_scales
 from vidcm.sampling.consistency import consistency as consistency_sampler
 from vidcm.sampling.ode import ode
+
+meet_diffusers()
 
 SAMPLERS = ("consistency", "ode")
 STEPS = {"consistency": 2, "ode": 50}

@@ -15,6 +15,7 @@ from vidcm.families.motion import MotionFamily
 from vidcm.models.belief import told_finely
 from vidcm.models.motion_vae import rows
 from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+from vidcm.pipelines.noise import keyed, sides
 
 
 def test_it_is_a_diffusers_pipeline(pipe):
@@ -72,8 +73,8 @@ def test_a_frame_depends_on_its_key_and_not_on_its_company(pipe, pair):
     alone = pipe(*pair, [0.5], position=7, seed=3).frames
     together = pipe(*both, [0.5], position=[7, 9], seed=3).frames
     torch.testing.assert_close(together[:1], alone, atol=2e-2, rtol=0)  # bf16 convolutions round by batch size
-    draws = [pipe.keyed(torch.tensor([[0.5]]), 3, 0, position)(0, (1, 4, 1, 2, 2)) for position in (7, 9)]
-    pairs = pipe.keyed(torch.tensor([[0.5], [0.5]]), 3, 0, [7, 9])(0, (2, 4, 1, 2, 2))
+    draws = [keyed(torch.tensor([[0.5]]), 3, 0, position)(0, (1, 4, 1, 2, 2)) for position in (7, 9)]
+    pairs = keyed(torch.tensor([[0.5], [0.5]]), 3, 0, [7, 9])(0, (2, 4, 1, 2, 2))
     assert torch.equal(torch.cat(draws), pairs)
     assert not torch.equal(*draws)
 
@@ -363,12 +364,12 @@ def test_the_shares_of_the_frames_around_are_drawn_once_a_pair(pipe):
     pipe.scheduler.register_to_config(sides=0.5)
 
     def noise(seed: int, position: int = 0) -> torch.Tensor:
-        return pipe.sides(2.0, pipe.keyed(draft.tau[None], seed, 0, position), shape)
+        return sides(0.5 * 2.0, keyed(draft.tau[None], seed, 0, position), shape)
 
     assert noise(0).shape == (2, 2, *shape[-2:])
-    other = pipe.sides(2.0, pipe.keyed(torch.tensor([[0.75]]), 0, 0, 0), (*shape[:2], 1, *shape[-2:]))
+    other = sides(0.5 * 2.0, keyed(torch.tensor([[0.75]]), 0, 0, 0), (*shape[:2], 1, *shape[-2:]))
     torch.testing.assert_close(noise(0)[:1], other, rtol=0, atol=0)  # of instants that are asked for another time
-    assert pipe.sides(0.0, pipe.keyed(draft.tau[None], 0, 0, 0), shape) is None
+    assert sides(0.0, keyed(draft.tau[None], 0, 0, 0), shape) is None
     torch.testing.assert_close(noise(0)[0], noise(0)[1], rtol=0, atol=0)
     assert not torch.equal(noise(0), noise(1))
     assert not torch.equal(noise(0), noise(0, 1))

@@ -47,12 +47,12 @@ class Shared:
 
         @cache
         def loaded() -> "Interpolator":
-            from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator, calibration_of
+            from vidcm.pipelines import Inbetweener, as_interpolator, calibration_of
 
             sampling = dict(self.sampling)
             device, calibration = own_device(sampling.pop("device"), self.processes), calibration_of(self.model)
-            pipe = FrameInterpolationPipeline.from_pretrained(self.model).to(device)
-            return as_interpolator(pipe, **sampling, calibration=calibration)
+            model = Inbetweener.load(self.model, device)
+            return as_interpolator(model, **sampling, calibration=calibration)
 
         return loaded
 

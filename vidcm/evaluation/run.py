@@ -102,10 +102,10 @@ def check_methods(names: Sequence[str]) -> None:
 
 
 def load_pipe(config: EvaluationConfig) -> Any:
-    """The pipeline of `config.model`, or the shipped one, on `config.device`."""
-    from vidcm.pipelines import FrameInterpolationPipeline
+    """`config.model`, or the shipped one, on `config.device`."""
+    from vidcm.pipelines import Inbetweener
 
-    return FrameInterpolationPipeline.from_pretrained(config.model).to(config.device)
+    return Inbetweener.load(config.model, config.device)
 
 
 def load_methods(config: EvaluationConfig, pipe: Any) -> dict[str, Interpolator]:

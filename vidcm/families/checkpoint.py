@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.permissions import open_as_new
+from vidcm.models.network import Network, Scheduler
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-Component = TypeVar("Component", bound=ConfigMixin)
+Component = TypeVar("Component", bound=Network | Scheduler)
 
 
 def load_component(kind: type[Component], folder: str | Path, name: str) -> Component:

@@ -11,8 +11,6 @@ Everything but the last warp happens at the working size. Grids are named by the
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -22,6 +20,7 @@ from vidcm.models.layers import Residual, conv
 from vidcm.models.motion_code import PARTS, compress, parts, significant, visibility
 from vidcm.models.motion_context import Draft, Ends, FramePyramid, MotionContext
 from vidcm.models.motion_decoder import Motion, MotionDecoder
+from vidcm.models.network import Network, configured
 from vidcm.models.synthesis import Synthesis
 from vidcm.models.warp import warp
 
@@ -62,14 +61,14 @@ class Posterior(nn.Module):
         return mean, log_variance.clamp(-12, 4)
 
 
-class MotionVAE(ModelMixin, ConfigMixin):
+class MotionVAE(Network):
     """The five parts, and how they connect. Latents are per in-between frame: [B*K, latent_channels, h/16, w/16].
 
     latent_mean, latent_variance: per channel, followed during training; `scale` brings z to zero mean, unit deviation.
     finer: how much larger than usual the working size is, see vidcm.families.motion_look.
     """
 
-    @register_to_config
+    @configured
     def __init__(
         self,
         latent_channels: int = 6,

@@ -2,13 +2,11 @@
 
 import math
 
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
-
 from vidcm.core.times import START_ANGLE
+from vidcm.models.network import Scheduler, configured
 
 
-class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
+class ConsistencyScheduler(Scheduler):
     """The largest and the middle angle of consistency sampling and the temperature of its noise.
 
     start: angle of the first step; middle: that of the second; radians in (0, pi/2].
@@ -18,7 +16,7 @@ class ConsistencyScheduler(SchedulerMixin, ConfigMixin):
     what is believed of them (vidcm.models.belief).
     """
 
-    @register_to_config
+    @configured
     def __init__(
         self,
         start: float = START_ANGLE,

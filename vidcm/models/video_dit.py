@@ -12,12 +12,11 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from vidcm.models.attention import attention
+from vidcm.models.network import Network, configured
 
 
 def sinusoid(position: Tensor, dim: int, longest: float) -> Tensor:
@@ -146,7 +145,7 @@ class Block(nn.Module):
         return tokens + gate[:, :, :, 2] * self.mlp(modulated(2))
 
 
-class VideoDiT(ModelMixin, ConfigMixin):
+class VideoDiT(Network):
     """Latent frames [B, C, K, h, w] at positions tau, with a condition a frame -> [B, C, K, h, w].
 
     end_channels: of the two known ends that it attends to; 0: it has none, and is told of given frames by the
@@ -157,7 +156,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
     _supports_gradient_checkpointing = True
     FRAME_AXES: ClassVar = {"x": 2, "condition": 2, "tau": 1}  # arguments that have frames, and on which axis
 
-    @register_to_config
+    @configured
     def __init__(
         self,
         latent_channels: int = 12,

@@ -7,14 +7,13 @@ single picture encodes as a clip of one frame. Long clips pass in chunks, large 
 from collections.abc import Callable, Iterator
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
 from vidcm.core.errors import UserError
 from vidcm.models.causal import Block, Grow, Norm, Past, Shrink, TemporalConv, each
 from vidcm.models.cosine import aligned, basis, patterns
+from vidcm.models.network import Network, configured
 
 TIME, SIDE, PATCH = 4, 8, 4
 LOG_VARIANCE = -6.0  # of the posterior, at first
@@ -122,13 +121,13 @@ def through(body: nn.ModuleList, frames: Tensor, past: Past) -> Tensor:
     return frames
 
 
-class VideoVAE(ModelMixin, ConfigMixin):
+class VideoVAE(Network):
     """See the file. Tensors at its face are [B, C, T, H, W]; frames in 0..1.
 
     tile: see `enable_tiling`; 0: none. chunk: latent frames that are computed at a time.
     """
 
-    @register_to_config
+    @configured
     def __init__(self, latent_channels: int = 24, widths: tuple[int, int, int] = (64, 128, 128)):
         super().__init__()
         self.encoder = Encoder(tuple(widths), latent_channels)
