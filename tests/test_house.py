@@ -137,6 +137,8 @@ VIOLATIONS = {
     "sampling -> numpy": ("sampling/__init__.py", "import numpy", "torch alone"),
     "losses -> diffusers, in a function": ("losses/ect.py", "def f():\n    import diffusers", "torch alone"),
     "media -> diffusers": ("media/__init__.py", "from diffusers.utils import logging", "diffusers is imported by"),
+    "models -> diffusers": ("models/warp.py", "import diffusers", "diffusers is imported by"),
+    "motion -> diffusers": ("families/motion.py", "def f():\n    import diffusers", "begins without diffusers"),
     "pipelines -> accelerate": ("pipelines/__init__.py", "import accelerate", "accelerate is imported by"),
     "data -> decord": ("data/__init__.py", "import decord", "decord is imported by"),
     "families -> xformers": ("families/__init__.py", "import xformers.ops", "xformers is imported by"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.two_processes import in_two_processes, succeeded
 
-from .interpolating import cut_short, interpolate, write_video
+from .interpolating import cut_short, interpolate, told_with_modules, write_video
 
 
 @pytest.fixture
@@ -105,3 +105,11 @@ def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: P
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1
     assert run.stderr.startswith("Error: ")
+
+
+def test_it_begins_without_the_libraries_that_it_does_not_use(source: Path, out: Path, model: Path) -> None:
+    """diffusers and what that imports take longer than the frames of a short clip."""
+    told, modules = told_with_modules(source, "-o", out, "--factor", "2", "--model", model)
+    assert out.exists(), told
+    assert "torch" in modules
+    assert not modules & {"diffusers", "transformers", "peft", "accelerate", "huggingface_hub", "torch._dynamo", "PIL"}

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin
 
 from vidcm.core.around import ALONE, Around
 from vidcm.core.errors import UserError
@@ -14,13 +14,26 @@ from vidcm.families import motion_look
 from vidcm.families.motion import MotionFamily
 from vidcm.models.belief import told_finely
 from vidcm.models.motion_vae import rows
-from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+from vidcm.pipelines import FrameInterpolationPipeline, Inbetweener, as_interpolator
 from vidcm.pipelines.noise import keyed, sides
+from vidcm.pipelines.rendering import together
 
 
 def test_it_is_a_diffusers_pipeline(pipe):
     assert isinstance(pipe, DiffusionPipeline)
     assert set(pipe.components) == {"vae", "transformer", "scheduler", "teacher"}
+    assert all(isinstance(part, ModelMixin) for part in (pipe.vae, pipe.transformer, pipe.teacher))
+    assert isinstance(pipe.scheduler, SchedulerMixin)
+
+
+def test_the_command_lines_model_gives_the_frames_of_the_pipeline(pipe, pair, tmp_path):
+    pipe.save_pretrained(tmp_path / "model")
+    model = Inbetweener.load(tmp_path / "model")
+    assert not isinstance(model, DiffusionPipeline)
+    wanted = pipe(*pair, [0.25, 0.5], seed=2)
+    frames, confidence = together(model.one_by_one(*pair, [0.25, 0.5], seed=2), *pair, [0.25, 0.5])
+    assert torch.equal(frames, wanted.frames)
+    assert torch.equal(confidence, wanted.confidence)
 
 
 def test_saving_and_loading_gives_the_same_bits(pipe, pair, tmp_path):
