@@ -18,9 +18,9 @@ def interpolator_of(method: str, model: str | None, steps: int = 2) -> Interpola
     """method: "vidcm" or the name of a baseline. model: a directory; None: the shipped one."""
     if method != "vidcm":
         return BASELINES[method]
-    from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+    from vidcm.pipelines import Inbetweener, as_interpolator
 
-    return as_interpolator(FrameInterpolationPipeline.from_pretrained(model), steps=steps)
+    return as_interpolator(Inbetweener.load(model), steps=steps)
 
 
 def run_pairs(interpolate: Interpolator, frames: Sequence[np.ndarray]) -> Iterator[None]:
