@@ -30,6 +30,7 @@ def test_log_normal_has_the_mean_and_spread_asked_for():
 
 
 def test_the_share_at_a_value_is_the_share_asked_for():
+    assert with_share_at(torch.ones(5, device="meta"), 0.0, 0.5, generator=seeded()).device.type == "meta"
     t = with_share_at(torch.ones(100_000), math.inf, 0.05, generator=seeded())
     assert float(t.isinf().float().mean()) == pytest.approx(0.05, abs=0.003)  # standard error 0.0007
 

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from vidcm.training.speed import called
+from vidcm.training.config import RunConfig
+from vidcm.training.draws import SampleDraws
+from vidcm.training.speed import called, speed_up
 
 
 def stepped(family, batch, device: str) -> tuple[float, dict[str, torch.Tensor]]:
@@ -44,3 +46,22 @@ def test_compiled_networks_have_the_loss_and_the_gradients_of_the_others(family,
     assert compiled.keys() == gradients.keys()
     whole, found = (torch.cat([each[name].flatten() for name in gradients]) for each in (gradients, compiled))
     assert torch.nn.functional.cosine_similarity(whole, found, dim=0) > 0.99
+
+
+@pytest.mark.parametrize("part", [pytest.param("vae", marks=pytest.mark.slow), "dit"])
+def test_in_a_step_of_training_each_compiled_network_is_one_graph(family, batch, part):
+    """Nothing that cannot be traced, as what CPUs alone do, and no mode for a step's draws, cuts one into pieces, of
+    which each would be compiled, and launched, by itself."""
+    generator, counted = torch.Generator().manual_seed(0), torch._dynamo.utils.counters
+    with torch.no_grad():
+        x0, condition = family.encode(batch, generator=generator)
+    speed_up(RunConfig(compile="eager"), family)
+    counted.clear()
+    with SampleDraws(generator, 2, lambda sample, draw: sample), torch.autocast("cpu", torch.bfloat16):
+        if part == "vae":
+            family.vae_loss(batch, generator=generator, samples_seen=0)
+        else:
+            family.denoiser(condition)(x0, torch.full((2, 1, 1, 1, 1), 0.9))
+    torch._dynamo.reset()
+    assert not counted["graph_break"]
+    assert counted["stats"]["unique_graphs"] == {"vae": 5, "dit": 1}[part]

@@ -26,7 +26,7 @@ def log_normal(shape: tuple[int, ...], mean: float, std: float, *, generator: to
 def with_share_at(t: Tensor, value: float, share: float, *, generator: torch.Generator) -> Tensor:
     """Replace each entry of t by `value` (inf: pure noise) with probability `share`."""
     chosen = torch.rand(t.shape, generator=generator, device=generator.device) < share
-    return t.masked_fill(chosen, value)
+    return t.masked_fill(chosen.to(t.device), value)
 
 
 def ect_gap(t: Tensor, stage: int, *, q: float, k: float, b: float) -> Tensor:

@@ -166,5 +166,9 @@ class Routed(TorchFunctionMode):
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """q [B, heads, N, D], k and v [B, heads, M, D] -> [B, heads, N, D]; softmax(q k^T / sqrt(D)) v."""
+    """q [B, heads, N, D], k and v [B, heads, M, D] -> [B, heads, N, D]; softmax(q k^T / sqrt(D)) v.
+
+    Compiled, PyTorch's own unless one is forced: what a thread prefers, and a probe, cannot be traced."""
+    if torch.compiler.is_compiling():
+        return BACKENDS[_forced or "sdpa"](q, k, v)
     return BACKENDS[_forced or _preferred.get() or default_backend(q.device.type)](q, k, v)

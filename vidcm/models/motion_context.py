@@ -104,8 +104,9 @@ class MotionContext(nn.Module):
 
     def fill(self, level: int, features: tuple[Tensor, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Stand a learned null in for the features of an absent end."""
-        if present.device.type == "cpu" and not torch.is_grad_enabled() and present.all():
-            return features  # elsewhere, to ask would be to wait; and a null that learns has to have a gradient
+        to_ask_is_to_wait = present.device.type != "cpu" or torch.compiler.is_compiling()
+        if not to_ask_is_to_wait and not torch.is_grad_enabled() and present.all():
+            return features  # with gradients not: a null that learns has to have one
         null = self.null[level].to(features[0].dtype)
         there = present.to(features[0].dtype)[:, :, None, None, None]
         return tuple(there[:, i] * features[i] + (1 - there[:, i]) * null[i] for i in range(2))

@@ -117,7 +117,8 @@ class Synthesis(nn.Module):
         self, first: Tensor, last: Tensor, mask: Tensor, hidden: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor]:
         """first, last: the ends, warped [N, 3 or more, h, w]; mask [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
-        if present.device.type != "cpu" or not present.all():  # elsewhere, to ask would be to wait
+        to_ask_is_to_wait = present.device.type != "cpu" or torch.compiler.is_compiling()
+        if to_ask_is_to_wait or not present.all():
             there = present[:, :, None, None, None].to(first.dtype)
             first, last = (
                 there[:, 0] * first + (1 - there[:, 0]) * last,

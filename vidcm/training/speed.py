@@ -1,6 +1,6 @@
 """What makes the same steps faster on a GPU: compiled networks, and tensor cores for what stays in float32."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -25,6 +25,18 @@ def speed_up(config: RunConfig, family: Any) -> None:
     for module in family.modules():
         for network in called(module):
             network.compile(backend=config.compile)
+            network._compiled_call_impl = undisturbed(network._compiled_call_impl)
+
+
+def undisturbed(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Outside of modes such as `SampleDraws`, which would be compiled into every operation: networks draw nothing for
+    which it is there."""
+
+    def called_outside(*args: Any, **kwargs: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return call(*args, **kwargs)
+
+    return called_outside
 
 
 def called(module: nn.Module) -> Iterator[nn.Module]:
