@@ -1,6 +1,6 @@
 """Choose how a motion model is sampled, on validation clips, and store it with the weights.
 
-    python scripts/choose_sampling.py MODEL FOOTAGE/clips [--split val] [--seeds 2] [--pairs 1]
+    python scripts/choose_sampling.py MODEL FOOTAGE/clips [--split val] [--seeds 2] [--pairs 1] [--device cuda]
 
 Middle angle, temperature, trust, spread and sides of vidcm/models/scheduler.py, from the grid below: of the points
 whose single sample is at least half as far above the draft (no step) in PSNR as the best one's, that with the best
@@ -28,19 +28,22 @@ SIDES = (0.0, 0.12, 0.16)
 @click.option("--split", default="val", show_default=True)
 @click.option("--seeds", default=2, show_default=True, help="Samples per pair.")
 @click.option("--pairs", default=1, show_default=True, help="Pairs per clip.")
-def main(model: Path, clips: Path, split: str, seeds: int, pairs: int) -> None:
+@click.option("--device", default="cpu", show_default=True)
+def main(model: Path, clips: Path, split: str, seeds: int, pairs: int, device: str) -> None:
     from vidcm.evaluation.windows import find_clips, read_windows
     from vidcm.models.scheduler import ConsistencyScheduler
     from vidcm.pipelines import FrameInterpolationPipeline
 
-    pipe = FrameInterpolationPipeline.from_pretrained(model)
+    pipe = FrameInterpolationPipeline.from_pretrained(model).to(device)
     paths = find_clips([clips], split)
     windows = [w for path in paths for w in read_windows(path, 448, 256, 2, pairs) if not w.cut]
+    asked = [what_to_ask(pipe, window) for window in windows]
     start = pipe.scheduler.config.start
 
     def measured(*point: float, steps: int = 2) -> tuple[float, float]:
         pipe.scheduler = ConsistencyScheduler(start, *point)
-        scores = torch.tensor([score(pipe, window, seeds, steps) for window in windows]).mean(0).tolist()
+        each = [score(pipe, *pair, seeds, steps) for pair in zip(windows, asked, strict=True)]
+        scores = torch.tensor(each).mean(0).tolist()
         told = dict(zip(NAMES, point, strict=False))
         told |= dict(zip(("energy", "psnr", "psnr_of_mean"), scores, strict=True))
         print(json.dumps({"steps": steps, **told}), flush=True)
@@ -59,19 +62,23 @@ def best(points: dict[tuple[float, ...], tuple[float, float]], least: float) -> 
     return min((p for p, (_, psnr) in points.items() if psnr >= least), key=lambda p: points[p][0])
 
 
-def score(pipe, window, seeds: int, steps: int) -> tuple[float, float, float]:
+def what_to_ask(pipe, window) -> dict:
+    """A call's arguments, with the motion in the window, which is measured once for all points."""
+    around = window.around.batched(pipe.device)
+    ends = window.first[None].to(pipe.device), window.last[None].to(pipe.device)
+    looks = tuple(None if x is None else pipe.family.look(x) for x in (*ends, around.before, around.after))
+    place = {"shot": window.shot, "position": window.position}
+    tau = [float(tau) for tau in window.taus]
+    return {"first": ends[0], "last": ends[1], "tau": tau, "around": around, "looks": looks, **place}
+
+
+def score(pipe, window, asked: dict, seeds: int, steps: int) -> tuple[float, float, float]:
     """Energy score, PSNR of one sample, PSNR of the mean, of the frames between the ends of a window."""
     from vidcm.metrics.energy import patch_energy_score
     from vidcm.metrics.psnr import psnr
 
-    tau = [float(tau) for tau in window.taus]
-    ends, key = (
-        (window.first[None].to(pipe.device), window.last[None].to(pipe.device)),
-        {"shot": window.shot, "position": window.position},
-    )
-    key |= {"num_inference_steps": steps, "around": window.around.batched(pipe.device)}
-    samples = [pipe(*ends, tau, seed=seed, **key).frames[0].cpu().transpose(0, 1) for seed in range(seeds)]
-    samples = torch.stack(samples).mul(255).round() / 255
+    drawn = (pipe(**asked, seed=seed, num_inference_steps=steps) for seed in range(seeds if steps else 1))
+    samples = torch.stack([made.frames[0].cpu().transpose(0, 1) for made in drawn]).mul(255).round() / 255
     means = (psnr(samples, window.truth), psnr(samples.mean(0), window.truth))
     return patch_energy_score(samples, window.truth).mean().item(), *(m.mean().item() for m in means)
 

@@ -5,10 +5,12 @@
 
 Each stage is `vidcm train` of configs/runs/motion_STAGE.yaml, with checkpoints; running this again goes on where it
 stopped. `--minutes` is shared out over the stages: some steps of each are timed first, once, and then it is a matter of
-steps alone. The clips are decoded once; as they are, they are the smallest form in which the data travels
+steps alone. OUT/motion is the last stage's model with what is chosen and fitted on clips: how it is sampled, and what
+its confidence means. The clips are decoded once; as they are, they are the smallest form in which the data travels
 (`python scripts/pieces.py split FOOTAGE/clips -o DIR`).
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 SHARES = {"vae": 0.5, "diffusion": 0.25, "ect": 0.15, "decoder": 0.1}  # of the minutes
 OPTIONAL = "decoder"
 TRIAL = 60  # steps that are timed
+EVERY = 3  # clips: every third one is enough for the three numbers of a calibration
 GPU = {
     "device": "cuda",
     "precision": "bf16",
@@ -42,7 +45,7 @@ GPU_LATENTS = {"latents.resident": "true", "latents.samples": "32768"}
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Of training, all stages together.")
 @click.option("--decoder", is_flag=True, help="Also the optional last stage.")
 @click.option("--set", "settings", multiple=True, metavar="[STAGE:]KEY=VALUE", help="Of every stage, or of one.")
-@click.option("--no-sampling", is_flag=True, help="Leave the sampling settings as they are: choosing takes long.")
+@click.option("--no-sampling", is_flag=True, help="Leave sampling and confidence as they are: choosing takes long.")
 @click.option("--pieces", type=click.Path(path_type=Path), help="A folder for the model in pieces of at most 16 MiB.")
 @click.option("--ship", is_flag=True, help="Put the result into vidcm/assets/motion.")
 def main(
@@ -70,15 +73,43 @@ def main(
         train(stage, {**given, "out": str(folder), **curriculum(stage, given)}, "--auto-resume")
         model = folder / "model"
     if not no_sampling:
-        run(ROOT / "scripts" / "choose_sampling.py", model, clips)
+        model = settled(model, out / "motion", clips, "cuda" if gpu else "cpu")
     if pieces:
         run(ROOT / "scripts" / "pieces.py", "split", model, "-o", pieces)
     if ship:
-        import torch
+        put_into_package(model, ROOT / "vidcm" / "assets" / "motion")
 
-        from vidcm.families.motion import MotionFamily
 
-        MotionFamily.load(model).save(ROOT / "vidcm" / "assets" / "motion", torch.bfloat16)
+def settled(trained: Path, out: Path, clips: Path, device: str) -> Path:
+    """The trained model at `out`, with its sampling and its confidence; as it is where these weights are there."""
+    if (out / "model_index.json").is_file() and weights_of(out) == weights_of(trained):
+        return out
+    aside = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(trained, aside)
+    run(ROOT / "scripts" / "choose_sampling.py", aside, clips, "--device", device)
+    run(ROOT / "scripts" / "calibrate_confidence.py", aside, clips, "--device", device, "--every", EVERY)
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return out
+
+
+def weights_of(model: Path) -> dict[str, str]:
+    """The hash of each file of weights."""
+    files = {str(path.relative_to(model)): path for path in sorted(model.glob("*/*.safetensors"))}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+def put_into_package(model: Path, assets: Path) -> None:
+    """In half the bytes, and with its calibration, which a family does not know of."""
+    import torch
+
+    from vidcm.families.motion import MotionFamily
+    from vidcm.pipelines import calibration_of
+
+    calibration = calibration_of(model)
+    MotionFamily.load(model).save(assets, torch.bfloat16)
+    calibration.save(assets)
 
 
 def check_settings(settings: tuple[str, ...]) -> list[tuple[str, str, str]]:

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.data.clip_makers import scene_frames, write_video
+from tests.families.conftest import tiny_family
 from vidcm.cli.main import cli
 from vidcm.families.motion import MotionFamily
+from vidcm.pipelines import Calibration, calibration_of
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_motion.py"
 MODEL = {
@@ -116,3 +118,45 @@ def test_a_setting_that_is_none_is_refused(recipe, footage, text):
     assert done.exit_code == 2
     assert "write KEY=VALUE, or STAGE:KEY=VALUE" in done.output
     assert not recipe.ran
+
+
+def choosing(recipe, monkeypatch, fails: str = ""):
+    """The scripts of the last part stood in for, of which one may fail: what each does to the model is one file."""
+
+    def run(script, model, clips, *words):
+        recipe.ran.append(script.stem)
+        if script.stem == fails:
+            raise KeyboardInterrupt
+        name = {"choose_sampling": "scheduler/chosen.json", "calibrate_confidence": "confidence.json"}[script.stem]
+        (model / name).write_text('{"intercept": 5.0, "slope": -8.0, "spread": 2.0}')
+
+    monkeypatch.setattr(recipe, "run", run)
+
+
+def test_what_is_chosen_on_clips_is_there_whole_and_once_for_the_same_weights(recipe, tmp_path, monkeypatch):
+    trained, out, clips = tmp_path / "motion-ect" / "model", tmp_path / "motion", tmp_path / "clips"
+    tiny_family(0).save(trained)
+    choosing(recipe, monkeypatch, fails="calibrate_confidence")
+    with pytest.raises(KeyboardInterrupt):
+        recipe.settled(trained, out, clips, "cpu")
+    assert not out.exists()
+    choosing(recipe, monkeypatch)
+    for _ in range(2):
+        recipe.ran.clear()
+        assert recipe.settled(trained, out, clips, "cpu") == out
+    assert not recipe.ran
+    assert (out / "confidence.json").exists()
+    assert (out / "scheduler" / "chosen.json").exists()
+    assert MotionFamily.load(out).teacher is not None
+    tiny_family(1).save(trained)
+    recipe.settled(trained, out, clips, "cpu")
+    assert recipe.ran == ["choose_sampling", "calibrate_confidence"]
+    assert recipe.weights_of(out) == recipe.weights_of(trained)
+
+
+def test_a_model_in_the_package_keeps_the_calibration_of_its_confidence(recipe, tmp_path):
+    tiny_family().save(tmp_path / "model")
+    fitted = Calibration(5.0, -8.0, 2.0)
+    fitted.save(tmp_path / "model")
+    recipe.put_into_package(tmp_path / "model", tmp_path / "assets")
+    assert calibration_of(tmp_path / "assets") == fitted

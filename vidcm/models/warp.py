@@ -41,8 +41,8 @@ def warp(image: Tensor, flow: Tensor, mode: str = "bilinear", top: int = 0) -> T
 
 
 def is_for_a_cpu(image: Tensor, flow: Tensor) -> bool:
-    """Whether `remapped` and `gathered` can serve: they have no gradient, cannot be compiled, and would hide a flow that
-    is not a number, or fall over it."""
+    """Whether `remapped` and `gathered` can serve: they have no gradient, cannot be compiled, and would hide a flow
+    that is not a number, or fall over it."""
     if torch.compiler.is_compiling():
         return False
     learns = torch.is_grad_enabled() and (image.requires_grad or flow.requires_grad)
