@@ -1,11 +1,13 @@
-"""What a sampled motion is worth, where motion is ambiguous and where it is not: regression, steps, temperatures.
+"""What a sampled motion is worth, where motion is ambiguous and where it is not: regression beside ECT, plain and
+within the product's sampler.
 
-    python -m benchmarks.ambiguity FOOTAGE/clips --regression runs/motion-regression/model [--model DIR] [--json FILE]
+    python -m benchmarks.ambiguity FOOTAGE/clips --regression runs/motion-regression/model --ect runs/motion-ect/model
 
 Pairs of frames two apart are rebuilt and grouped by how far DIS sees them move: the lower, middle and upper third.
-A row is a model and a way to sample it; with noise its scores are those of a single sample, on average over seeds.
-`energy` is the energy score of patches (lower is better), by which a sampler that knows its doubt beats its own mean;
-`apart` is how far two samples are from each other, in 8-bit levels.
+All rows have the VAE of --model; of --regression and --ect the transformer is taken, which must have been trained on
+the same latents. A row with noise has the scores of a single sample, on average over seeds. `energy` is the energy
+score of patches (lower is better), by which a sampler that knows its doubt beats its own mean; `apart` is how far two
+samples are from each other, in 8-bit levels. `--page docs/regression.md` writes the tables there, between its markers.
 """
 
 import argparse
@@ -15,46 +17,76 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from benchmarks.rows import Model, Row, Sample, score
+from benchmarks.ingredients import disbelieving, exchanged, network_of, silent, unled
+from benchmarks.page import fill_page
+from benchmarks.rows import Model, Row, Sample, Scores, score
 from vidcm.core.errors import UserError
 from vidcm.evaluation.ladder import motion_of
 from vidcm.evaluation.windows import Window, find_clips, read_windows
 
 GROUPS = ("all", "small motion", "middle motion", "large motion")
-COLUMNS = ("psnr", "mpsnr", "gmsd", "sharpness", "flicker", "energy", "apart", "cpu_s")
-TRUSTS = (0.6, 0.8, 1.0)  # how much of a regression's answer is taken, the product's among them
-TEMPERATURES = (0.0, 0.5, 1.0, 2.0, 3.5, 6.0)  # times the product's
+COLUMNS = {
+    "psnr": ("PSNR dB", ".2f"),
+    "mpsnr": ("moving dB", ".2f"),
+    "gmsd": ("GMSD", ".4f"),
+    "sharpness": ("sharpness", ".3f"),
+    "flicker": ("flicker", ".2f"),
+    "energy": ("energy", ".2f"),
+    "apart": ("apart", ".2f"),
+}
+BEGIN, END = "<!-- benchmarks.ambiguity: begin -->", "<!-- benchmarks.ambiguity: end -->"
+WHOLE = {"trust": 1.0, "spread": 1.0}  # a sampler that is not anchored
+SHRUNK = 0.6  # of an answer: what a network without belief was shipped with
 
 
-def rows_of(pipe: Any, regression: Any | None, teacher_steps: int) -> Iterator[Row]:
-    from vidcm.models.scheduler import ConsistencyScheduler
-
-    stored, model = pipe.scheduler.config, Model(pipe)
-
-    def trusting(trust: float) -> Sample:
-        sample = Model(regression).answer(num_inference_steps=1)
-
-        def trusted(window: Window, seed: int) -> Tensor:
-            regression.scheduler = ConsistencyScheduler(stored.start, stored.middle, 0.0, trust, 0.0)
-            return sample(window, seed)
-
-        return trusted
-
-    yield Row("0 steps (draft)", model.answer(num_inference_steps=0), False)
+def rows_of(pipe: Any, regression: Any | None, ect: Any | None, teacher_steps: int) -> Iterator[Row]:
+    alone = disbelieving(pipe.vae)
+    yield Row("draft", answer(pipe, num_inference_steps=0), False)
     if regression is not None:
-        for trust in sorted({*TRUSTS, stored.trust}):
-            yield Row(f"regression, {trust:g} of it", trusting(trust), False)
-    yield Row("random z", model.rung("random"), True)
-    yield Row("1 step", model.answer(num_inference_steps=1), False)
-    yield Row("2 steps", model.answer(), True)
-    yield Row("4 steps", model.answer(num_inference_steps=4), True)
+        plain = exchanged(pipe, vae=alone, network=regression, trust=1.0)
+        shrunk = exchanged(pipe, vae=alone, network=regression, trust=SHRUNK)
+        yield Row("regression", answer(plain, num_inference_steps=1), False)
+        yield Row(f"regression, {SHRUNK:g} of it", answer(shrunk, num_inference_steps=1), False)
+    if ect is not None:
+        plain = exchanged(pipe, vae=alone, network=ect, trust=1.0)
+        shrunk = exchanged(pipe, vae=alone, network=ect, trust=SHRUNK)
+        yield Row("ECT, 1 step", answer(plain, num_inference_steps=1), False)
+        yield Row(f"ECT, 1 step, {SHRUNK:g} of it", answer(shrunk, num_inference_steps=1), False)
+        yield Row("ECT, 2 steps", answer(plain), True)
+        yield Row("ECT, 2 steps, whole samples", answer(exchanged(plain, **WHOLE)), True)
+
+    yield Row("belief", answer(pipe, num_inference_steps=1, callback_on_step_end=silent), False)
+    if regression is not None:
+        yield Row("belief, regression", answer(exchanged(pipe, network=regression), num_inference_steps=1), False)
+    if ect is not None:
+        believing = exchanged(pipe, network=ect)
+        yield Row("belief, ECT, 1 step", answer(believing, num_inference_steps=1), False)
+        yield Row("belief, ECT, 2 steps", answer(exchanged(believing, sides=0.0)), True)
+
+    yield Row("belief, drawn", answer(pipe, callback_on_step_end=silent), True)
+    if regression is not None:
+        yield Row("belief, drawn, regression", answer(exchanged(pipe, network=regression, spread=0.0)), True)
+    if ect is not None:
+        yield Row("belief, drawn, ECT, 2 steps", answer(believing), True)
+        yield Row("belief, drawn, ECT, noise of that size", misled(believing), True)
+    yield Row("the product, 1 step", answer(pipe, num_inference_steps=1), False)
+    yield Row("the product, 2 steps", answer(pipe), True)
     if pipe.teacher is not None:
-        yield Row(f"teacher, {teacher_steps} steps", model.rung("teacher", teacher_steps=teacher_steps), True)
-    for factor in TEMPERATURES:
-        heat = stored.temperature * factor
-        yield Row(f"2 steps, noise x {factor:g}", model.answer(temperature=heat), factor > 0)
+        taught = Model(pipe, remember=True).rung("teacher", teacher_steps=teacher_steps)
+        yield Row(f"belief, drawn, teacher, {teacher_steps} steps", taught, True)
+
+
+def answer(pipe: Any, **options: Any) -> Sample:
+    return Model(pipe, remember=True).answer(**options)
+
+
+def misled(pipe: Any) -> Sample:
+    model = Model(pipe, remember=True)
+
+    def sample(window: Window, seed: int) -> Any:
+        return model.answer(callback_on_step_end=unled(seed))(window, seed)
+
+    return sample
 
 
 def thirds(motions: list[float]) -> list[str]:
@@ -64,32 +96,40 @@ def thirds(motions: list[float]) -> list[str]:
     return [GROUPS[1 + 3 * place[index] // len(motions)] for index in range(len(motions))]
 
 
-def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Group -> row -> scores, each window counted once."""
-    from vidcm.evaluation.score import average
+def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of each window its group and the scores of each row."""
     from vidcm.pipelines import FrameInterpolationPipeline
 
+    pipe = FrameInterpolationPipeline.from_pretrained(options.model)
+    networks = (folder and network_of(folder, pipe) for folder in (options.regression, options.ect))
+    rows = list(rows_of(pipe, *networks, options.teacher_steps))
     paths = find_clips(options.clips, options.split)
     windows = [w for path in paths for w in read_windows(path, 448, 256, 2, options.pairs) if not w.cut]
-    pipe = FrameInterpolationPipeline.from_pretrained(options.model)
-    regression = options.regression and FrameInterpolationPipeline.from_pretrained(options.regression)
-    rows = list(rows_of(pipe, regression, options.teacher_steps))
-    groups = thirds([motion_of(window) for window in windows])
-    tables: dict[str, list] = {group: [] for group in GROUPS}
-    for number, (window, group) in enumerate(zip(windows, groups, strict=True), start=1):
-        table = {row.name: score(row, window, options.seeds) for row in rows}
-        for each in ("all", group):
-            tables[each].append(table)
-        print(f"{number}/{len(windows)}", file=sys.stderr, flush=True)
-    return {group: average(found) for group, found in tables.items()}
+    found = []
+    for window, group in zip(windows, thirds([motion_of(window) for window in windows]), strict=True):
+        found.append({"group": group, "rows": {row.name: score(row, window, options.seeds) for row in rows}})
+        print(f"{len(found)}/{len(windows)}", file=sys.stderr, flush=True)
+    return found
 
 
-def markdown(result: dict[str, dict[str, dict[str, float | None]]]) -> Iterator[str]:
-    for group, table in result.items():
-        yield f"\n**{group}**\n\n| | {' | '.join(COLUMNS)} |\n|---{'|---' * len(COLUMNS)}|"
-        for name, scores in table.items():
-            values = ("" if scores[key] is None else f"{scores[key]:.4g}" for key in COLUMNS)
-            yield f"| {name} | {' | '.join(values)} |"
+def tables(windows: list[dict[str, Any]]) -> Iterator[str]:
+    """Markdown, a table a group; each window counts once."""
+    from vidcm.evaluation.score import average
+
+    for group in GROUPS:
+        members = [window["rows"] for window in windows if group in ("all", window["group"])]
+        if not members:
+            continue
+        yield f"**{group.capitalize()}** ({len(members)} pairs)\n"
+        yield f"| | {' | '.join(title for title, _ in COLUMNS.values())} |\n|---{'|---' * len(COLUMNS)}|"
+        for name, scores in average(members).items():
+            yield f"| {name} | {' | '.join(cells(scores))} |"
+        yield ""
+
+
+def cells(scores: Scores) -> Iterator[str]:
+    for key, (_, form) in COLUMNS.items():
+        yield "" if scores[key] is None else f"{scores[key]:{form}}"
 
 
 def main() -> None:
@@ -97,19 +137,24 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, help="a motion model; default: the shipped one")
     parser.add_argument("--regression", type=Path, help="a model of benchmarks.regression")
+    parser.add_argument("--ect", type=Path, help="a model of as much compute: diffusion, then plain ECT")
     parser.add_argument("--split", default="val")
     parser.add_argument("--pairs", type=int, default=3, help="pairs a clip")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--teacher-steps", type=int, default=64)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--teacher-steps", type=int, default=16)
+    parser.add_argument("--page", type=Path, help="a page with the markers, such as docs/regression.md")
+    parser.add_argument("--json", type=Path, help="write the scores of each pair here, too")
     options = parser.parse_args()
     try:
-        result = compare(options)
+        windows = compare(options)
     except UserError as error:
         sys.exit(f"error: {error}")
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(markdown(result)))
+        options.json.write_text(json.dumps(windows, indent=1) + "\n", encoding="utf-8")
+    told = "\n".join(tables(windows)).strip()
+    print(told)
+    if options.page:
+        fill_page(options.page, told, BEGIN, END)
 
 
 if __name__ == "__main__":
