@@ -169,10 +169,14 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
-def test_every_decision_is_in_the_index() -> None:
+def test_every_decision_is_in_the_index_and_is_headed_by_its_number() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
-    assert [page.name for page in folder.glob("0*.md") if f"({page.name})" not in index] == []
+    pages = sorted(folder.glob("0*.md"))
+    assert [page.name for page in pages if f"({page.name})" not in index] == []
+    headings = {page.name[:4]: page.read_text(encoding="utf-8").partition("\n")[0] for page in pages}
+    assert len(headings) == len(pages)  # no number is taken twice
+    assert [head for number, head in headings.items() if not re.match(rf"# {number}: [A-Z]", head)] == []
 
 
 def test_the_objective_in_the_guide_is_one(tmp_path: Path) -> None:
