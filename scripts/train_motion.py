@@ -5,9 +5,9 @@
 
 Each stage is `vidcm train` of configs/runs/motion_STAGE.yaml, with checkpoints; running this again goes on where it
 stopped. `--minutes` is shared out over the stages: some steps of each are timed first, once, and then it is a matter of
-steps alone. OUT/motion is the last stage's model with what is chosen and fitted on clips: how it is sampled, and what
-its confidence means. The clips are decoded once; as they are, they are the smallest form in which the data travels
-(`python scripts/pieces.py split FOOTAGE/clips -o DIR`).
+steps alone. OUT/motion is the last stage's model with what is fitted and chosen after it: the belief, once more on what
+the finished VAE encoded, how it is sampled, and what its confidence means. The clips are decoded once; as they are,
+they are the smallest form in which the data travels (`python scripts/pieces.py split FOOTAGE/clips -o DIR`).
 """
 
 import hashlib
@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 SHARES = {"vae": 0.5, "diffusion": 0.25, "ect": 0.15, "decoder": 0.1}  # of the minutes
 OPTIONAL = "decoder"
 TRIAL = 60  # steps that are timed
+MADE_OF = "made_of.json"  # in OUT/motion: the hashes of the weights that were trained
 EVERY = 3  # clips: every third one is enough for the three numbers of a calibration
 GPU = {
     "device": "cuda",
@@ -45,7 +46,7 @@ GPU_LATENTS = {"latents.resident": "true", "latents.samples": "32768"}
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Of training, all stages together.")
 @click.option("--decoder", is_flag=True, help="Also the optional last stage.")
 @click.option("--set", "settings", multiple=True, metavar="[STAGE:]KEY=VALUE", help="Of every stage, or of one.")
-@click.option("--no-sampling", is_flag=True, help="Leave sampling and confidence as they are: choosing takes long.")
+@click.option("--no-sampling", is_flag=True, help="Leave the last stage's model as it is: choosing takes long.")
 @click.option("--pieces", type=click.Path(path_type=Path), help="A folder for the model in pieces of at most 16 MiB.")
 @click.option("--ship", is_flag=True, help="Put the result into vidcm/assets/motion.")
 def main(
@@ -81,14 +82,19 @@ def main(
 
 
 def settled(trained: Path, out: Path, clips: Path, device: str) -> Path:
-    """The trained model at `out`, with its sampling and its confidence; as it is where these weights are there."""
-    if (out / "model_index.json").is_file() and weights_of(out) == weights_of(trained):
+    """The trained model at `out` with its belief, its sampling and its confidence, once for the same weights."""
+    made_of = weights_of(trained)
+    if (out / MADE_OF).is_file() and json.loads((out / MADE_OF).read_text(encoding="utf-8")) == made_of:
         return out
     aside = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(trained, aside)
+    encoded = sorted((out.parent / "latents").glob("*"), key=lambda folder: folder.stat().st_mtime)
+    for latents in encoded[-1:]:
+        run(ROOT / "scripts" / "fit_belief.py", aside, latents)
     run(ROOT / "scripts" / "choose_sampling.py", aside, clips, "--device", device)
     run(ROOT / "scripts" / "calibrate_confidence.py", aside, clips, "--device", device, "--every", EVERY)
+    (aside / MADE_OF).write_text(json.dumps(made_of, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return out
