@@ -40,40 +40,47 @@ SHRUNK = 0.6  # of an answer: what a network without belief was shipped with
 
 
 def rows_of(pipe: Any, regression: Any | None, ect: Any | None, teacher_steps: int) -> Iterator[Row]:
-    alone = disbelieving(pipe.vae)
     yield Row("draft", answer(pipe, num_inference_steps=0), False)
-    if regression is not None:
-        plain = exchanged(pipe, vae=alone, network=regression, trust=1.0)
-        shrunk = exchanged(pipe, vae=alone, network=regression, trust=SHRUNK)
-        yield Row("regression", answer(plain, num_inference_steps=1), False)
-        yield Row(f"regression, {SHRUNK:g} of it", answer(shrunk, num_inference_steps=1), False)
-    if ect is not None:
-        plain = exchanged(pipe, vae=alone, network=ect, trust=1.0)
-        shrunk = exchanged(pipe, vae=alone, network=ect, trust=SHRUNK)
-        yield Row("ECT, 1 step", answer(plain, num_inference_steps=1), False)
-        yield Row(f"ECT, 1 step, {SHRUNK:g} of it", answer(shrunk, num_inference_steps=1), False)
-        yield Row("ECT, 2 steps", answer(plain), True)
-        yield Row("ECT, 2 steps, whole samples", answer(exchanged(plain, **WHOLE)), True)
-
-    yield Row("belief", answer(pipe, num_inference_steps=1, callback_on_step_end=silent), False)
-    if regression is not None:
-        yield Row("belief, regression", answer(exchanged(pipe, network=regression), num_inference_steps=1), False)
-    if ect is not None:
-        believing = exchanged(pipe, network=ect)
-        yield Row("belief, ECT, 1 step", answer(believing, num_inference_steps=1), False)
-        yield Row("belief, ECT, 2 steps", answer(exchanged(believing, sides=0.0)), True)
-
-    yield Row("belief, drawn", answer(pipe, callback_on_step_end=silent), True)
-    if regression is not None:
-        yield Row("belief, drawn, regression", answer(exchanged(pipe, network=regression, spread=0.0)), True)
-    if ect is not None:
-        yield Row("belief, drawn, ECT, 2 steps", answer(believing), True)
-        yield Row("belief, drawn, ECT, noise of that size", misled(believing), True)
+    yield from alone(exchanged(pipe, vae=disbelieving(pipe.vae)), regression, ect)
+    yield from believing(pipe, regression, ect)
+    yield from drawn(pipe, regression, ect)
     yield Row("the product, 1 step", answer(pipe, num_inference_steps=1), False)
     yield Row("the product, 2 steps", answer(pipe), True)
     if pipe.teacher is not None:
         taught = Model(pipe, remember=True).rung("teacher", teacher_steps=teacher_steps)
         yield Row(f"belief, drawn, teacher, {teacher_steps} steps", taught, True)
+
+
+def alone(pipe: Any, regression: Any | None, ect: Any | None) -> Iterator[Row]:
+    """Of a pipeline without belief: the networks' own answers, and what is left of them where they are shrunk."""
+    for network, name in ((regression, "regression"), (ect, "ECT, 1 step")):
+        for trust, told in ((1.0, ""), (SHRUNK, f", {SHRUNK:g} of it")):
+            if network is not None:
+                asked = exchanged(pipe, network=network, trust=trust)
+                yield Row(name + told, answer(asked, num_inference_steps=1), False)
+    if ect is not None:
+        yield Row("ECT, 2 steps", answer(exchanged(pipe, network=ect, trust=1.0)), True)
+        yield Row("ECT, 2 steps, whole samples", answer(exchanged(pipe, network=ect, **WHOLE)), True)
+
+
+def believing(pipe: Any, regression: Any | None, ect: Any | None) -> Iterator[Row]:
+    """What the frames around let expect, in place of a part of each answer; samples have no draw of it."""
+    yield Row("belief", answer(pipe, num_inference_steps=1, callback_on_step_end=silent), False)
+    for network, name in ((regression, "belief, regression"), (ect, "belief, ECT, 1 step")):
+        if network is not None:
+            yield Row(name, answer(exchanged(pipe, network=network), num_inference_steps=1), False)
+    if ect is not None:
+        yield Row("belief, ECT, 2 steps", answer(exchanged(pipe, network=ect, sides=0.0)), True)
+
+
+def drawn(pipe: Any, regression: Any | None, ect: Any | None) -> Iterator[Row]:
+    """The product's sampler, with other networks in it."""
+    yield Row("belief, drawn", answer(pipe, callback_on_step_end=silent), True)
+    if regression is not None:
+        yield Row("belief, drawn, regression", answer(exchanged(pipe, network=regression, spread=0.0)), True)
+    if ect is not None:
+        yield Row("belief, drawn, ECT, 2 steps", answer(exchanged(pipe, network=ect)), True)
+        yield Row("belief, drawn, ECT, noise of that size", misled(exchanged(pipe, network=ect)), True)
 
 
 def answer(pipe: Any, **options: Any) -> Sample:

@@ -74,7 +74,7 @@ def main(
         train(stage, {**given, "out": str(folder), **curriculum(stage, given)}, "--auto-resume")
         model = folder / "model"
     if not no_sampling:
-        model = settled(model, out / "motion", clips, "cuda" if gpu else "cpu")
+        model = settled(model, out / "motion", clips, given.get("device", "cpu"))
     if pieces:
         run(ROOT / "scripts" / "pieces.py", "split", model, "-o", pieces)
     if ship:

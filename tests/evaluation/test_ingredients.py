@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.ambiguity import COLUMNS, tables, thirds
 from benchmarks.ingredients import disbelieving, exchanged, network_of, silent, unled
 from tests.families.conftest import tiny_family
 from vidcm.core.around import Around
@@ -72,3 +73,18 @@ def test_a_network_for_other_latents_is_refused(pipe, tmp_path):
     other.save(tmp_path / "other")
     with pytest.raises(UserError, match="latents of another VAE"):
         network_of(tmp_path / "other", pipe)
+
+
+def test_each_window_counts_once_in_all_and_once_in_the_group_of_its_motion():
+    motions = [5.0, 1.0, 9.0, 2.0, 7.0, 0.5]
+    assert [group.split()[0] for group in thirds(motions)] == ["middle", "small", "large", "middle", "large", "small"]
+    scores = {name: 0.5 for name in COLUMNS}
+    windows = [
+        {"group": group, "rows": {"draft": {**scores, "psnr": motion, "sharpness": None}}}
+        for motion, group in zip(motions, thirds(motions), strict=True)
+    ]
+    told = "\n".join(tables(windows))
+    assert "**All** (6 pairs)" in told
+    assert "| draft | 4.08 | 0.50 | 0.5000 |  | 0.50 | 0.50 | 0.50 |" in told
+    assert told.count("(2 pairs)") == 3
+    assert "| draft | 8.00 |" in told
