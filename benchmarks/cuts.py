@@ -7,23 +7,35 @@ every other frame that is called a cut is a false alarm, and is counted for its 
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.montage import TRAPS, Montage, load_shots, montage
+from vidcm.interpolation.looked import Looked
+from vidcm.interpolation.shots import Shots, Told
+from vidcm.media.reader import VideoFrame
 from vidcm.media.shots import CutDetector
 
 WANTED = 0.95  # of precision, and of recall
 
 
-def found_in(made: Montage) -> list[int]:
-    """Frames that the detector calls a cut."""
-    detector = CutDetector()
-    return [
-        index for index in range(1, len(made.frames)) if detector.is_cut(made.frames[index - 1], made.frames[index])
+def shots_of(pictures: Sequence[np.ndarray]) -> list[Told[Looked]]:
+    """Pictures uint8 RGB [H, W, 3] -> where shots start, as in a file."""
+    frames = [
+        VideoFrame(index, Fraction(index), Fraction(1), partial(pictures.__getitem__, index))
+        for index in range(len(pictures))
     ]
+    return list(Shots(CutDetector()).told(map(Looked, frames)))
+
+
+def found_in(made: Montage) -> list[int]:
+    """Frames that start a shot."""
+    return [index for index, told in enumerate(shots_of(made.frames)) if told.is_cut]
 
 
 def measure(folder: Path, split: str, each: int, seed: int) -> dict[str, Any]:

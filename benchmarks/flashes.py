@@ -7,15 +7,15 @@ that is told.
 
 import argparse
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.cuts import shots_of
 from benchmarks.overlays import clips
-from vidcm.media.flash import MOST, is_flash, levels_of
+from vidcm.media.flash import Levels, flash_length
 from vidcm.media.reader import open_reader
-from vidcm.media.shots import CutDetector, thumbnail
+from vidcm.media.shots import thumbnail
 
 EACH = 16  # frames from one change of light to the next
 Light = Callable[[np.ndarray, int], np.ndarray]  # a picture 0..255 float [H, W, 3], and its place among EACH
@@ -41,9 +41,11 @@ def at(place: int, light: Callable[[np.ndarray], np.ndarray]) -> Light:
 
 FLASHES: dict[str, tuple[int, Light]] = {  # frames of each, the first at EACH // 2
     "1.67 times": (1, at(8, lambda picture: picture / 0.6)),
+    "white": (1, at(8, lambda picture: 0 * picture + 255)),
     "burnt out": (1, at(8, lambda picture: 3 * picture + 60)),
     "near the middle": (1, at(8, _around)),
     "half as bright": (1, at(8, lambda picture: 0.5 * picture)),
+    "half of one frame": (1, at(8, lambda picture: _rows(picture, slice(len(picture) // 2, None)))),
     "two frames": (2, lambda picture, index: {8: 2.0, 9: 1.5}.get(index, 1.0) * picture),
     "rolling shutter": (
         2,
@@ -69,18 +71,17 @@ TRAPS: dict[str, Light] = {
 
 def told_in(pictures: list[np.ndarray]) -> tuple[set[int], set[int]]:
     """Frames that are taken for lit, and those for the start of a shot, as in a file."""
-    levels, detector, told = [levels_of(each) for each in pictures], CutDetector(), set[int]()
-    cut = {index for index, pair in enumerate(pairwise(pictures), 1) if detector.is_cut(*pair)}
-    for first in range(1, len(levels) - 1):
-        previous = levels[first - 2] if first > 1 and first - 1 not in cut else None
-        for count in range(1, MOST + 1):
-            behind = first + count
-            if behind >= len(levels) or any(index in cut for index in range(first, behind + 1)):
-                break
-            if is_flash(previous, levels[first - 1], levels[first:behind], levels[behind]):
-                told.update(range(first, behind))
-                break
-    return told, cut
+    shots, told = shots_of(pictures), set[int]()
+
+    def levels(index: int) -> Levels | None:
+        return None if index >= len(shots) or shots[index].is_cut else shots[index].frame.levels
+
+    for first in range(2, len(shots) - 1):
+        if not shots[first - 1].is_cut:
+            around = shots[first - 2].frame.levels, shots[first - 1].frame.levels
+            count = flash_length(*around, lambda place, first=first: levels(first + place))  # type: ignore[misc]
+            told.update(range(first, first + count))
+    return told, {index for index, each in enumerate(shots) if each.is_cut}
 
 
 def lit(pictures: list[np.ndarray], light: Light) -> list[np.ndarray]:

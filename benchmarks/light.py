@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.methods import interpolator_of
 from benchmarks.overlays import clean_pictures, clips, psnr, rebuilt
 from vidcm.interpolation.brightness import level_of
+from vidcm.media.shots import CutDetector
 
 FADE, PUMP, FLASH = 40, 24, 20  # frames: of a fade; of a turn of the exposure; from flash to flash
 
@@ -32,11 +33,17 @@ def flash(index: int) -> float:
     return 1.0 if index % FLASH == 4 else 0.6
 
 
+def burnt_out(index: int) -> float:
+    """Into the clip: most of it is white."""
+    return 6.0 if index % FLASH == 4 else 1.0
+
+
 KINDS: dict[str, Callable[[int], float]] = {
     "as it is": lambda index: 1.0,
     "fade": fade,
     "pumping": pumping,
     "flash": flash,
+    "burnt out": burnt_out,
 }
 
 
@@ -50,7 +57,7 @@ def measure(path: Path, kind: str, method: str, model: str | None, pairs: int) -
     changing = [index for index in range(1, len(pictures) - 1, 2) if gain(index - 1) != gain(index + 1)]
     places = changing or list(range(1, len(pictures) - 1, 2))
     wanted = [places[each] for each in sorted(set(np.linspace(0, len(places) - 1, pairs).round().astype(int)))]
-    made, _ = rebuilt(pictures, interpolator_of(method, model), wanted, None)
+    made, _ = rebuilt(pictures, interpolator_of(method, model), wanted, None, CutDetector())
     beside = [abs(level_of(each) - level_of(pictures[place])) for place, each in made.items()]
     close = [psnr(each, pictures[place], np.ones(each.shape[:2], bool)) for place, each in made.items()]
     return float(np.mean(beside)), float(np.max(beside)), float(np.mean(close))

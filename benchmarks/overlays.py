@@ -22,7 +22,8 @@ from benchmarks.titles import LAYERS, THIN, Drawn, lasts, opacity_at, subtitles,
 from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.render import Interpolator, Renderer
-from vidcm.interpolation.rendered import Tally
+from vidcm.interpolation.rendered import Shown, Tally
+from vidcm.interpolation.shots import CutDetector
 from vidcm.interpolation.works import Planner
 from vidcm.media.reader import VideoFrame, read_clip
 
@@ -77,21 +78,31 @@ def chosen(count: int, pairs: int, kind: str) -> list[int]:
 
 
 def rebuilt(
-    pictures: Sequence[np.ndarray], interpolate: Interpolator, wanted: Sequence[int], overlays: Overlays | None
+    pictures: Sequence[np.ndarray],
+    interpolate: Interpolator,
+    wanted: Sequence[int],
+    overlays: Overlays | None,
+    detector: CutDetector | None = None,
 ) -> tuple[dict[int, np.ndarray], list[float]]:
     """Index -> frame made in its place, of those wanted; and the share of each frame that is held."""
     frames = [
         VideoFrame(index, Fraction(index, 24), Fraction(1, 24), lambda kept=kept: kept)  # type: ignore[misc]
         for index, kept in enumerate(pictures[::2])
     ]
-    planner, renderer, made, held = Planner(Factor(Fraction(2)), overlays=overlays), Renderer(interpolate), {}, []
+    planner, renderer = Planner(Factor(Fraction(2)), detector, overlays=overlays), Renderer(interpolate)
+    made, held = dict[int, np.ndarray](), list[float]()
     for work in planner.works(overlays.watch(frames) if overlays else frames, Tally()):
         first = work.step.first
         held.append(0.0 if first.held is None else float((first.held > 0.5).mean()))
         places = {round(48 * each.instant) for each in work.planned}
         if places & set(wanted) and work.step.last is not None:
-            made |= {round(48 * each.planned.instant): each.shown for each in renderer.render(work) if each.is_made}
+            shown = [each for each in renderer.render(work) if each.planned.tau]
+            made |= {round(48 * each.planned.instant): samples_of(each.shown) for each in shown}
     return made, held
+
+
+def samples_of(shown: Shown) -> np.ndarray:
+    return shown.rgb if isinstance(shown, VideoFrame) else shown
 
 
 def psnr(made: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:

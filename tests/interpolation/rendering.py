@@ -9,7 +9,8 @@ from vidcm.interpolation.makers import Interpolator
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.render import AtCuts, Renderer, one_by_one
 from vidcm.interpolation.rendered import Rendered
-from vidcm.interpolation.works import CutDetector, Planner
+from vidcm.interpolation.shots import CutDetector
+from vidcm.interpolation.works import Planner
 
 
 def rendering(

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from vidcm.cli.main import cli
@@ -76,6 +77,22 @@ def test_what_the_network_sees_is_a_picture_like_any_other(out, tmp_path):
         frame = next(iter(reader))
         assert tuple(frame.rgb[10, 10]) == (118, 118, 118)
         assert frame.light.max() == 500
+
+
+def test_no_made_light_is_brighter_than_the_lamp_or_darker_than_what_is_out_of_gamut(out, tmp_path):
+    """The layer that the network adds to ends at black and white: 0.09 beyond would be a fifth of a lamp."""
+
+    def crisp(first, last, taus, **_):
+        made = first[:, None].repeat(1, len(taus), 1, 1)
+        made[:3] += torch.where(made[:3] > 0.5, 0.09, -0.09)
+        return made
+
+    source = exr(tmp_path / "in" / "%d.exr", "float")
+    interpolate_file(source, out, rule=DOUBLE, interpolator=crisp)
+    made, first = light_of(load(Path(str(out) % 2))), scene(0)
+    np.testing.assert_allclose(made[first == 500], 500, rtol=1e-5)
+    np.testing.assert_allclose(made[first < 0], first[first < 0], rtol=1e-5)
+    assert made[10, 10, 0] == pytest.approx(linear(display(first[10, 10, 0]) - 0.09), rel=1e-4)  # between: as it is
 
 
 @pytest.mark.parametrize("how", [{"repair": frozenset({DUPLICATES})}, {"preview": Fraction(1)}])

@@ -45,6 +45,19 @@ def shown(frames, crossfade, rule=DOUBLE, detector=None, lead_in=None, **planned
     return told, tally
 
 
+def seen(crossfade) -> list[tuple]:
+    """Of each call: where it was made, and the grey values around it and when."""
+    return [
+        (
+            call[0],
+            *(None if end is None else round(float(end.max()) * 255) for end in (each.before, each.after)),
+            each.lead,
+            each.trail,
+        )
+        for call, each in zip(crossfade.calls, crossfade.around, strict=True)
+    ]
+
+
 class CutTo:
     def __init__(self, value: int) -> None:
         self.value = value
@@ -112,11 +125,14 @@ def test_repeats_of_a_flash_are_no_other_flash(crossfade):
 @pytest.mark.parametrize("values", [ONE + ONE, TWO + TWO])
 def test_parts_show_what_the_whole_shows(values, crossfade):
     whole, _ = shown(grey(values), crossfade)
+    seen_in_whole = seen(crossfade)
     for begin in range(1, len(values)):
+        crossfade.calls.clear(), crossfade.around.clear()
         early = max(0, begin - LEAD)
         lead_in = grey(values)[early - 1] if early else None
         how = {"number": early, "origin": Fraction(0), "start": Fraction(begin, RATE)}
         second, late = shown(grey(values)[early:], crossfade, lead_in=lead_in, **how)
+        assert set(seen(crossfade)) <= set(seen_in_whole)
         first, soon = shown(grey(values), crossfade, stop=Fraction(begin, RATE))
         assert first + second == whole
         assert soon.frames_in + late.frames_in == len(values)

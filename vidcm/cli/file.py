@@ -21,8 +21,8 @@ from vidcm.media.pipes import is_pipe
 
 if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
+    from vidcm.interpolation.shots import CutDetector
     from vidcm.interpolation.stream import Report
-    from vidcm.interpolation.works import CutDetector
 
 LOOKING = "looking ahead"
 

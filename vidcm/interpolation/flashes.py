@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vidcm.interpolation.plan import PlannedFrame
-from vidcm.media.flash import MOST, Levels, is_flash, jumps
+from vidcm.media.flash import MOST, Levels, flash_length
 
 if TYPE_CHECKING:
     from vidcm.interpolation.works import Step
 
-LEAD = MOST + 1  # source frames before one that tell whether a flash lights it: those beside it, and one before them
+LEAD = MOST + 2  # source frames before one that tell whether a flash ends just before it: its own, and two before
 
 
 def across_flashes(steps: "Iterable[Step]") -> "Iterator[Step]":
@@ -33,20 +33,12 @@ def across_flashes(steps: "Iterable[Step]") -> "Iterator[Step]":
 
 def _length(previous: Levels | None, run: "deque[Step]", coming: "Iterator[Step]") -> int:
     """How many of the steps that wait are one: 1 where the first does not lead to a flash."""
-    before, lit = run[0].first.levels, list[Levels]()
-    while len(lit) < MOST:
-        step = run[len(lit)]
-        if step.last is None or step.is_cut or not jumps(previous, before, step.last.levels):
-            return 1
-        lit.append(step.last.levels)
-        if not _has(run, coming, len(lit) + 1):
-            return 1
-        last, is_cut = run[len(lit)].last, run[len(lit)].is_cut
-        if last is None or is_cut:
-            return 1
-        if is_flash(previous, before, lit, last.levels):
-            return len(lit) + 1
-    return 1
+
+    def levels(place: int) -> Levels | None:
+        step = run[place] if _has(run, coming, place + 1) else None
+        return None if step is None or step.last is None or step.is_cut else step.last.levels
+
+    return 1 + flash_length(previous, run[0].first.levels, levels)
 
 
 def _has(run: "deque[Step]", coming: "Iterator[Step]", count: int) -> bool:

@@ -17,7 +17,7 @@ from vidcm.media.interlace import whole_pictures
 from vidcm.media.reader import VideoFrame, VideoReader, open_reader
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.works import CutDetector
+    from vidcm.interpolation.shots import CutDetector
 
 
 class Mending:

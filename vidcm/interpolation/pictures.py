@@ -5,7 +5,6 @@ converted again when it is asked for, which takes a fiftieth of the time that it
 """
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,22 @@ from torch import Tensor
 
 from vidcm.core.errors import UserError
 from vidcm.core.large import is_large
+from vidcm.interpolation.looked import Looked
 from vidcm.interpolation.makers import FrameByFrame
 from vidcm.media.alpha import laid, lifted
 from vidcm.media.deep import HEADROOM
-from vidcm.media.flash import Levels, levels_of
 from vidcm.media.light import layered, lit
 from vidcm.media.reader import VideoFrame
 
 BAND = 2**20  # values that are brought to samples at once
 
 
-class Picture:
+class Picture(Looked):
     """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
     with_alpha: whether that is moved along, where there is any. overlay, held: what stands still in front of it, and
-    what of it stays until the next one, see `Overlays`. is_lean: no more is held of it than of a large one."""
+    what of it stays until the next one, see `Overlays`. is_lean: no more is held of it than of a large one.
+    starts_shot: told by whoever looks for cuts."""
 
     def __init__(
         self,
@@ -38,7 +38,8 @@ class Picture:
         held: np.ndarray | None = None,
         is_lean: bool = False,
     ) -> None:
-        self.frame, self.instant, self.duration = frame, frame.instant, frame.duration
+        super().__init__(frame)
+        self.instant, self.duration, self.starts_shot = frame.instant, frame.duration, False
         self.overlay, self.held = overlay, held
         self._tensor: Tensor | None = None
         self._look: Any = None
@@ -51,11 +52,6 @@ class Picture:
         else:  # converted here and now, in the thread that decodes
             self.is_deep = frame.samples.dtype != np.uint8
             _ = frame.light, with_alpha and frame.alpha
-
-    @cached_property
-    def levels(self) -> Levels:
-        """How bright it is, see `media.flash`. First asked for while it is looked at for cuts."""
-        return levels_of(self.frame.seen)
 
     @property
     def tensor(self) -> Tensor:
@@ -100,7 +96,6 @@ class Picture:
             self._tensor = None
 
     def compared(self) -> None:
-        """It was looked at for cuts on both of its sides."""
         self._is_compared = True
         self._forget()
 
@@ -129,9 +124,11 @@ def to_floats(made: Tensor) -> np.ndarray:
 
 
 def _held(made: Tensor) -> Tensor:
-    """A copy, held in range."""
-    held = made.clamp(-HEADROOM, 1 + HEADROOM)
-    return held if len(made) <= 4 else torch.cat([held[:3], made[3:]])  # light goes beyond
+    """A copy, held in range. What of light lies beyond black and white has planes of its own, which go on: there the
+    first three would be a second reserve, worth a quarter of a highlight."""
+    if len(made) > 4:
+        return torch.cat([made[:3].clamp(0, 1), made[3:]])
+    return made.clamp(-HEADROOM, 1 + HEADROOM)
 
 
 def _frames(made: Tensor, dtype: torch.dtype, sampled: Callable[[Tensor], Tensor]) -> np.ndarray:

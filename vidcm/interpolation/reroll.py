@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
     from vidcm.interpolation.render import AtCuts
     from vidcm.interpolation.rendered import Rendered, Shown
-    from vidcm.interpolation.works import CutDetector
+    from vidcm.interpolation.shots import CutDetector
 
 # Source frames: the cut detector remembers so many; behind a gap are looked at two that a flash may light, the one
 # behind them, the motion on from it, and one further by bwdif.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from vidcm.interpolation.makers import Interpolator
     from vidcm.interpolation.render import AtCuts
     from vidcm.interpolation.rendered import Shown, Tally
-    from vidcm.interpolation.works import CutDetector
+    from vidcm.interpolation.shots import CutDetector
 
 
 @dataclass(frozen=True)

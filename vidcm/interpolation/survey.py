@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from vidcm.interpolation.cadence import moments
 from vidcm.interpolation.filling import StandIn
+from vidcm.interpolation.looked import Looked
 from vidcm.interpolation.retime import Retiming
+from vidcm.interpolation.shots import Shots, Told
 from vidcm.media.reader import VideoFrame
 from vidcm.media.repeats import RepeatFinder
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.works import CutDetector
+    from vidcm.interpolation.shots import CutDetector
 
 MARGIN = 128  # frames beside a part that are looked at too: no decision reaches further
 
@@ -66,7 +68,7 @@ def survey(
     """
     cuts, repeats, lost, taken = set(known), set[Fraction](), set[Fraction](), dict[Fraction, Fraction]()
     sound = _sound(frames, lost, progress)
-    for shot in _shots(sound, detector, cuts):
+    for shot in _shots(Shots(detector, known).told(map(Looked, sound)), cuts):
         if find_repeats:
             told = shot.retiming(frame_s)
             repeats |= told[0]
@@ -84,15 +86,14 @@ def _sound(frames: Iterable[VideoFrame], lost: set[Fraction], progress: Callable
         progress()
 
 
-def _shots(frames: Iterable[VideoFrame], detector: "CutDetector | None", cuts: set[int]) -> Iterator[Shot]:
-    """Each one when it has ended. cuts: is told of those found."""
-    shot, last = Shot(), None
-    for frame in frames:
-        if last is not None and detector is not None and detector.is_cut(last.seen, frame.seen):
-            cuts.add(frame.index)
-        if frame.index in cuts:
+def _shots(told: Iterable[Told[Looked]], cuts: set[int]) -> Iterator[Shot]:
+    """Each one when it has ended; a flash that looks like one is one here. cuts: is told of those that are some."""
+    shot = Shot()
+    for looked, is_break, is_cut in told:
+        if is_cut:
+            cuts.add(looked.frame.index)
+        if is_break:
             yield shot
             shot = Shot()
-        shot.add(frame)
-        last = frame
+        shot.add(looked.frame)
     yield shot

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import NamedTuple
 
 from vidcm.interpolation.flashes import across_flashes
 from vidcm.interpolation.overlays import Overlays
@@ -18,13 +16,8 @@ from vidcm.interpolation.pictures import Picture
 from vidcm.interpolation.plan import Gap, PlannedFrame, Rule, gaps
 from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.retime import AS_IT_IS, Retiming
+from vidcm.interpolation.shots import CutDetector, Shots
 from vidcm.media.reader import VideoFrame
-
-
-class CutDetector(Protocol):
-    def is_cut(self, before: np.ndarray, after: np.ndarray, /) -> bool:
-        """before, after: consecutive frames, uint8 RGB [H, W, 3]. Whether `after` starts a new shot."""
-        ...
 
 
 class Step(NamedTuple):
@@ -118,7 +111,7 @@ class Planner:
         pictures = map(self._picture, frames)
         opening = list(islice(pictures, 1))
         before = None if lead_in is None or not opening else self._picture(lead_in)
-        if before is not None and self._is_cut(before, opening[0]):
+        if before is not None and self._shots.is_break(before, opening[0]):
             before = None
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
 
@@ -127,16 +120,18 @@ class Planner:
         return Picture(frame, self.with_alpha, overlay, held, self.is_lean)
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
-        for gap, first, last in gaps(pictures, self.origin, self.number):
-            is_cut = self._is_cut(first, last)
-            _ = first.levels, last and last.levels  # while there are eight bits
-            first.compared()
+        for gap, first, last in gaps(self._in_shots(pictures), self.origin, self.number):
+            is_cut = last is not None and last.starts_shot
             yield Step(gap, first, last, is_cut, tuple(self.rule.frames(gap)), (gap,))
 
-    def _is_cut(self, first: Picture, last: Picture | None) -> bool:
-        if last is None or last.frame.index in self.cuts:
-            return last is not None
-        return self.detector is not None and self.detector.is_cut(first.frame.seen, last.frame.seen)
+    def _in_shots(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        for told in self._shots.told(pictures):
+            told.frame.starts_shot = told.is_cut
+            yield told.frame
+
+    @property
+    def _shots(self) -> Shots:
+        return Shots(self.detector, self.cuts)
 
 
 def works_of(step: Step, before: Picture | None, following: Step | None, shot: int) -> Iterator[Work]:

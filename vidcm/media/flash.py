@@ -6,7 +6,7 @@ fade, an explosion that stays and a cut do not come back either; a strobe does, 
 so again. Frames that are black are gaps, not shadows: there is no picture in them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -41,6 +41,23 @@ def is_flash(previous: Levels | None, before: Levels, lit: Sequence[Levels], beh
     if least <= 0 <= most or not all(jumps(previous, before, each) and _has_changed(behind, each) for each in lit):
         return False
     return _unlike(before, behind) < STEADY * min(abs(least), abs(most))
+
+
+def flash_length(previous: Levels | None, before: Levels, coming: Callable[[int], Levels | None]) -> int:
+    """How many frames behind `before` a flash lights, 0 .. MOST. coming: of the frame so many places behind the next
+    one, None where there is none; asked no further ahead than light jumps. previous: see `jumps`."""
+    lit = list[Levels]()
+    while len(lit) < MOST:
+        each = coming(len(lit))
+        if each is None or not jumps(previous, before, each):
+            return 0
+        lit.append(each)
+        behind = coming(len(lit))
+        if behind is None:
+            return 0
+        if is_flash(previous, before, lit, behind):
+            return len(lit)
+    return 0
 
 
 def _has_changed(before: Levels, after: Levels) -> bool:
