@@ -1,12 +1,16 @@
 """`vidcm interpolate`: what its options do."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from vidcm.interpolation.finished import is_finished, note
+from vidcm.interpolation.journal import FORMAT, HEAD, folder_of
 
 from .interpolating import check_refusal, interpolate, told_with_modules, write_video
 
@@ -121,12 +125,63 @@ def test_going_on_from_nothing_is_said_and_begins(source: Path, out: Path, model
     run = interpolate(*asked)
     assert run.stderr == f"{out}: nothing of it is there to go on with, so it is made from the beginning\n"
     assert run.stdout.startswith(f"{out}: 8 frames from 4 (3 made), ")
-    again = interpolate(*asked)
-    assert (again.exit_code, again.stderr.count("\n")) == (1, 1)
-    assert f"{out} is there, and nothing of it is unfinished" in again.stderr
     out.unlink()
     told = [json.loads(line) for line in interpolate(*asked, "--json").stdout.splitlines()]
     assert (told[0], told[-1]["event"]) == ({"event": "begin", "target": str(out)}, "done")
+
+
+def keeps_attributes(folder: Path) -> bool:
+    probe = folder / "probe"
+    probe.touch()
+    try:
+        os.setxattr(probe, "user.vidcm.probe", b"1")
+    except (OSError, AttributeError):
+        return False
+    finally:
+        probe.unlink()
+    return True
+
+
+def test_going_on_with_what_is_finished_says_so_and_leaves_it(source: Path, out: Path, model: Path) -> None:
+    if not keeps_attributes(out.parent):
+        pytest.skip("needs extended attributes of files")
+    asked = [source, "-o", out, "--factor", "2", "--model", model, "--steps", "0"]
+    interpolate(*asked)
+    before = out.stat().st_mtime_ns
+    again = interpolate(*asked, "--resume")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout == f"{out}: is finished, with these settings; leave --resume out to make it again\n"
+    told = interpolate(*asked, "--resume", "--json").stdout
+    assert json.loads(told) == {"event": "finished", "target": str(out)}
+
+    other = interpolate(*asked, "--resume", "--seed", "4")
+    reason = f"{out} is finished, and --resume cannot go on with it: --seed was 0, now 4; leave --resume out to make it"
+    check_refusal(other, reason, code=1)
+    report = out.with_name("told.json")
+    check_refusal(interpolate(*asked, "--resume", "--report", report), "nothing of it is unfinished", code=1)
+    assert out.stat().st_mtime_ns == before
+    assert list(out.parent.iterdir()) == [out]
+
+    out.write_bytes(b"another film")  # into the same file, whose attribute stays
+    check_refusal(interpolate(*asked, "--resume"), f"{out} is there, and nothing of it is unfinished", code=1)
+
+
+def test_what_is_unfinished_is_told_of_before_what_was_finished_earlier(tmp_path: Path) -> None:
+    if not keeps_attributes(tmp_path):
+        pytest.skip("needs extended attributes of files")
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"a film")
+    note(target, lambda: {"--seed": "0"})
+    assert is_finished(target, lambda: {"--seed": "0"})
+    folder_of(target).mkdir()
+    (folder_of(target) / HEAD).write_text(json.dumps({"format": FORMAT, "settings": {"--seed": "1"}}))
+    assert not is_finished(target, lambda: {"--seed": "1"})
+    assert not is_finished(tmp_path / "none.mp4", lambda: {})
+
+
+def test_a_run_that_is_refused_does_not_say_that_it_begins(source: Path, out: Path, model: Path) -> None:
+    asked = [source, "-o", out, "--factor", "2", "--model", model, "--resume", "--memory", "1MiB"]
+    check_refusal(interpolate(*asked), "--memory", out.parent)
 
 
 def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path, out: Path) -> None:

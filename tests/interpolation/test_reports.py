@@ -105,6 +105,12 @@ def test_the_page_shows_the_worst_first(make_video, tmp_path):
     assert "4 of those made score below 0.5" in text
 
 
+def test_the_page_tells_frames_that_are_not_shown_from_those_made(make_video, tmp_path):
+    (text,) = told(make_video(count=8), tmp_path, ["out.html"], ledger=Ledger(0.35), doubt=Doubt(0.35))
+    made, others = re.search(r"(\d+) made, .* (\d+) others score below 0\.35 and are not shown\.", text).groups()
+    assert int(made) + int(others) == 7
+
+
 def test_of_a_pair_the_worst_in_between_alone_is_on_the_page(make_video, tmp_path):
     (text,) = told(make_video(count=3), tmp_path, ["out.html"], rule=Factor(Fraction(8)))
     assert len(re.findall("<figure>", text)) == 2

@@ -228,6 +228,17 @@ def test_a_damaged_journal_is_none(head, make_video, tmp_path):
     assert resumed(source, target, rule=DOUBLE)[0].frames_kept == 0
 
 
+def test_what_another_version_left_is_not_thrown_away(make_video, tmp_path):
+    source, target = make_video(count=4), tmp_path / "out.mp4"
+    folder_of(target).mkdir()
+    head = folder_of(target) / "journal.json"
+    head.write_text('{"format": "vidcm interpolation 1", "settings": {}}')
+    with pytest.raises(UserError, match="was made by another version of vidcm: go on with that one, or leave --resume"):
+        resumed(source, target, rule=DOUBLE)
+    assert head.exists()
+    assert resumed(source, target, how_to=ANEW, rule=DOUBLE)[0].frames_kept == 0
+
+
 def test_without_resume_it_starts_anew(make_video, tmp_path):
     source, target = make_video(count=20), tmp_path / "out.mp4"
     interrupted(source, target, stop=12, rule=DOUBLE)

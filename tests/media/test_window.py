@@ -10,7 +10,7 @@ import pytest
 from av.packet import Packet
 
 from vidcm.media.reader import open_reader
-from vidcm.media.window import Window
+from vidcm.media.window import TEXT, Window
 from vidcm.media.writer import VideoWriter
 
 HIDDEN = Fraction(3, 10)  # seconds
@@ -95,6 +95,20 @@ def test_words_that_are_on_when_a_part_begins_are_shown_from_its_first_frame(giv
     kept = list(Window(Fraction(1, 2)).packets(words(*given), "subtitle", False))
     assert {int(bytes(packet)): packet.pts for packet in kept} == shown
     assert all((packet.pts + packet.duration) <= 500 for packet in kept)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ([(-180_000, 0), (200, 0)], {200: 200}),  # it was on minutes ago, whatever it does not say
+        ([(-2900, 0), (200, 100)], {-2900: 0, 200: 200}),  # as long as a text of an untold length is on
+        ([(-180_000, 0), (-1000, 0)], {-1000: 0}),
+        ([(-300, 400)], {-300: 0}),
+    ],
+)
+def test_a_text_that_does_not_say_how_long_is_not_on_for_ever(given, shown):
+    kept = list(Window(Fraction(1, 2)).packets(words(*given), TEXT, False))
+    assert {int(bytes(packet)): packet.pts for packet in kept} == shown
 
 
 def test_pictures_and_sound_keep_their_distance(make_clip, tmp_path):

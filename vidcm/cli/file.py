@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcm.cli.identity import Identity
-from vidcm.cli.outcome import foretell, tell, tell_that_it_begins
+from vidcm.cli.outcome import foretell, tell, tell_that_it_begins, tell_that_it_is_finished
 from vidcm.core.devices import own_device
 from vidcm.core.errors import WrongUse
 from vidcm.core.processes import Processes
 from vidcm.interpolation.estimate import Forecast
-from vidcm.interpolation.journal import ANEW, GO_ON, folder_of, read_head
+from vidcm.interpolation.journal import ANEW, GO_ON, Settings
 from vidcm.interpolation.ledger import DOUBTFUL, Ledger
 from vidcm.interpolation.progress import Progress
 from vidcm.interpolation.reports import write_report
@@ -69,8 +69,18 @@ class Shared:
 
         return CutDetector() if self.how["find_cuts"] else None
 
+    def settings(self, source: Path, announced: bool = False) -> Settings:
+        """What makes an output of `source` what it is, found out when first needed. announced: see `Identity`."""
+        return cache(Identity(self.options, source, self.model, announced))
+
     def make(
-        self, source: Path, target: Path, loaded: "Callable[[], Interpolator]", resume: str, **more: Any
+        self,
+        source: Path,
+        target: Path,
+        loaded: "Callable[[], Interpolator]",
+        resume: str,
+        settings: Settings | None = None,
+        **more: Any,
     ) -> "Report":
         """resume, and more: see `interpolation.stream.interpolate_file`."""
         from vidcm.interpolation.lazily import Lazily
@@ -81,10 +91,8 @@ class Shared:
         more |= {"progress": progress, "survey_progress": Progress(self.as_json, LOOKING)}
         more |= {"forecast": Forecast(partial(foretell, target, progress))}
         if not (is_pipe(source) or is_pipe(target)):
-            announced = resume == GO_ON and not self.as_json
-            more |= {"settings": Identity(self.options, source, self.model, announced), "resume": resume}
-            if resume == GO_ON and self.processes.is_first and not _goes_on(target):
-                tell_that_it_begins(target, self.as_json)
+            begun = partial(tell_that_it_begins, target, self.as_json)
+            more |= {"settings": settings or self.settings(source), "resume": resume, "begun": begun}
         how = {name: value for name, value in self.how.items() if name != "find_cuts"}
         self._check_memory()
         try:
@@ -96,17 +104,21 @@ class Shared:
             progress.close()
 
 
-def _goes_on(target: Path) -> bool:
-    """Whether something is there to go on with, or to be refused for."""
-    return target.exists() or read_head(folder_of(target)) is not None
-
-
 def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple[Path, ...], resume: bool) -> None:
+    from vidcm.interpolation.finished import is_finished, note
+
     doubt, processes = shared.how["doubt"], shared.processes
+    settings = shared.settings(source, announced=resume and not shared.as_json)
+    if resume and all(report.exists() for report in reports) and is_finished(target, settings):
+        if processes.is_first:
+            tell_that_it_is_finished(target, shared.as_json)
+        return
     with Ledger(DOUBTFUL if doubt is None else doubt.least) as ledger:
-        told = {"ledger": ledger if reports else None, "processes": processes}
+        told = {"ledger": ledger if reports else None, "processes": processes, "settings": settings}
         done = shared.make(source, target, shared.loader(), GO_ON if resume else ANEW, **told)
         for report in reports if processes.is_first else ():
             write_report(report, done.as_dict(), ledger)
     if processes.is_first:
+        if target.is_file() and not is_pipe(source):
+            note(target, settings)
         tell(done, shared.as_json)

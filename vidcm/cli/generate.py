@@ -38,7 +38,7 @@ FRAME, SHEET = click.Path(path_type=str), click.Path(path_type=Path)
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="Video to write (.mp4, .mov, .mkv, .webm); with --batch, a folder.",
+    help="Video to write (.mp4, .mov, .mkv, .webm), or pictures such as f_%04d.png; with --batch, a folder.",
 )
 @click.option("--batch", metavar="JOBS.jsonl", type=click.Path(path_type=Path), help="A job on each line, as JSON.")
 @click.option("--model", type=click.Path(path_type=Path), help="clip or motion, which are shipped, or a directory.")

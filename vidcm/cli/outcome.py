@@ -24,6 +24,14 @@ def tell_that_it_begins(target: Path, as_json: bool) -> None:
         click.echo(f"{target}: nothing of it is there to go on with, so it is made from the beginning", err=True)
 
 
+def tell_that_it_is_finished(target: Path, as_json: bool) -> None:
+    """Where going on was asked for: a script that gives --resume each time has come to its end."""
+    if as_json:
+        emit("finished", target=str(target))
+    else:
+        click.echo(f"{target}: is finished, with these settings; leave --resume out to make it again")
+
+
 def foretell(target: Path, progress: Progress, estimate: Estimate) -> None:
     """What a long run will take, as soon as its first frames have shown it. Memory does not grow with their number."""
     free, memory = shutil.disk_usage(target.absolute().parent).free, peak_resident()

@@ -24,23 +24,33 @@ from vidcm.media.place import BEGUN, discard
 
 ANEW, GO_ON, IF_IT_FITS = "anew", "go on", "if it fits"  # what to do with an interrupted run's segments
 HEAD, FORMAT = "journal.json", "vidcm interpolation 2"
+FAMILY = "vidcm interpolation "  # of formats
 Settings = Callable[[], Mapping[str, str]]
+Tell = Callable[[], None]
 
 
 class Journal:
     """See the module. done: the segments that are whole; kept: those that were when this run began.
 
+    begins: called where nothing is there to go on with, though that was asked for.
     Where several processes share a file each makes some of the segments, and the first one has the journal."""
 
-    def __init__(self, target: Path, settings: Settings | None, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, target: Path, settings: Settings | None, processes: Processes = ALONE, begins: Tell = lambda: None
+    ) -> None:
         self.folder, self._target, self._settings = folder_of(target), target, settings
-        self.processes = processes
+        self.processes, self._begins = processes, begins
         self.done: set[int] = set()
         self.kept: frozenset[int] = frozenset()
 
     def begin(self, how: str) -> None:
         """how: ANEW, GO_ON (raises UserError where there is nothing to go on with) or IF_IT_FITS."""
         before = None if how == ANEW else read_head(self.folder)
+        if how == GO_ON and before is None and _is_of_another_version(self.folder):
+            raise UserError(
+                f"{self._target}: what is whole of it was made by another version of vidcm: go on with that one, or "
+                "leave --resume out to start anew"
+            )
         if how == GO_ON and before is None and self._target.exists():
             self.remove()
             raise UserError(
@@ -52,6 +62,8 @@ class Journal:
                     discard(file)
             self.look()
             return
+        if how == GO_ON:
+            self._begins()
         self.remove()
         self.folder.mkdir()
         if self.processes.count > 1:  # before any of the others has something whole
@@ -110,13 +122,11 @@ class Journal:
 
     def _fits(self, before: Mapping[str, str], *, is_asked: bool) -> bool:
         """Whether the interrupted run would have made the same. Raises UserError where it has to."""
-        now = dict(self._settings()) if self._settings is not None else {}
-        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        differing = differences(before, self._settings() if self._settings is not None else {})
         if differing and is_asked:
-            told = "; ".join(f"{name} was {before.get(name, 'unknown')}, now {now.get(name)}" for name in differing)
             raise UserError(
-                f"{self._target}: --resume cannot go on, the interrupted run was another one: {told}; give the same as "
-                "then, or leave --resume out to start anew"
+                f"{self._target}: --resume cannot go on, the interrupted run was another one: {differing}; give the "
+                "same as then, or leave --resume out to start anew"
             )
         return not differing
 
@@ -137,6 +147,20 @@ class Journal:
         return self.folder / f"{index:06}.json"
 
 
+def _is_of_another_version(folder: Path) -> bool:
+    try:
+        told = json.loads((folder / HEAD).read_bytes())["format"]
+        return isinstance(told, str) and told.startswith(FAMILY) and told != FORMAT
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Between the settings of two runs, for a user; empty if there is none."""
+    names = (name for name in {**before, **now} if before.get(name) != now.get(name))
+    return "; ".join(f"{name} was {before.get(name, 'unknown')}, now {now.get(name)}" for name in names)
+
+
 def folder_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.parts")
 
@@ -151,9 +175,16 @@ def read_head(folder: Path) -> dict[str, str] | None:
 
 
 @contextmanager
-def journal_of(target: Path, settings: Settings | None, how: str, processes: Processes = ALONE) -> Iterator[Journal]:
-    """settings: what makes the output what it is, by the names a user knows; without it nothing outlives a failure."""
-    journal = Journal(target, settings, processes)
+def journal_of(
+    target: Path,
+    settings: Settings | None,
+    how: str,
+    processes: Processes = ALONE,
+    begins: Tell = lambda: None,
+) -> Iterator[Journal]:
+    """settings: what makes the output what it is, by the names a user knows; without it nothing outlives a failure.
+    begins: see `Journal`."""
+    journal = Journal(target, settings, processes, begins)
     if processes.is_first:
         try:
             journal.begin(how)

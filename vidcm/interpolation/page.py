@@ -24,7 +24,9 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield f"<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>{name}</title>\n<style>{STYLE}</style>\n"
     yield f"<h1>{name}</h1>\n<p>{report['frames_out']} frames from {report['frames_in']} of "
     yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
-    yield f"{ledger.doubtful_count} of those made score below {ledger.doubtful:g}."
+    below = f"score below {ledger.doubtful:g}"
+    are_shown = f"{ledger.doubtful_count} of those made {below}."
+    yield f"{ledger.doubtful_count} others {below} and are not shown." if report["frames_unsure"] else are_shown
     from vidcm.interpolation.brightness import flicker  # numpy, which wrong use need not wait for
 
     pulse = flicker(ledger.entries())

@@ -23,7 +23,7 @@ from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.estimate import Forecast
 from vidcm.interpolation.job import Job, Progress, job_of, tick_of
-from vidcm.interpolation.journal import ANEW, GO_ON, Journal, Settings, journal_of
+from vidcm.interpolation.journal import ANEW, GO_ON, Journal, Settings, Tell, journal_of
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.piped import Piped, no_journal
 from vidcm.interpolation.plan import PlannedFrame, Rule
@@ -111,6 +111,7 @@ def interpolate_file(
     memory: Memory | None = None,
     settings: Settings | None = None,
     resume: str = ANEW,
+    begun: Tell = lambda: None,
     processes: Processes = ALONE,
 ) -> Report:
     """Write `source` with the frames that `rule` plans to `target`: sound, colour and duration stay.
@@ -131,8 +132,8 @@ def interpolate_file(
 
     settings: gives, when first needed, what makes the output what it is, the interpolator and its own settings too, by
     the names a user knows; with them, what is whole of an output outlives a failure, and `resume` says what becomes of
-    what an earlier run left: see `journal`. processes: share the segments; the first one writes the output, and its
-    report is the one that counts.
+    what an earlier run left: see `journal`; begun is called where it left nothing to go on with. processes: share the
+    segments; the first one writes the output, and its report is the one that counts.
 
     Raises UserError if it cannot, and leaves nothing behind without settings, nor when interrupted.
     """
@@ -186,7 +187,9 @@ def interpolate_file(
         piped, kind = is_pipe(target), Piped if is_pipe(target) else Assembly
         with (
             claimed(target) if processes.is_first and not piped else nullcontext(),
-            no_journal() if piped else journal_of(target, _with(settings, choice, told), resume, processes) as journal,
+            no_journal()
+            if piped
+            else journal_of(target, _with(settings, choice, told), resume, processes, begun) as journal,
             _writer(target, shown, rule, (codec, quality, encoder), told, Pace(rule.stretch, sound), journal) as writer,
             kind(writer, journal, job.info, rule.stretch, ledger, beside.put if beside else _as_it_is) as assembly,
             closing(ahead(rendered(begins, renderer, journal.is_mine), way.frames_ahead)) as made,

@@ -21,8 +21,8 @@ from vidcm.media import carry, sound
 from vidcm.media.pace import AS_IT_IS, Pace
 from vidcm.media.packets import demux
 from vidcm.media.pcm import Pcm
-from vidcm.media.text import is_retold, retold
-from vidcm.media.window import Window, heard
+from vidcm.media.text import is_retold, is_text, retold
+from vidcm.media.window import TEXT, Window, heard
 
 
 class StreamCopy:
@@ -48,7 +48,8 @@ class StreamCopy:
         if window is not None and not carry.is_cover(stream):
             pcm = Pcm.of(stream) if isinstance(stream, AudioStream) else None
             slip = self._origin * (stream.time_base or 0) - origin
-            self._packets = window.packets(self._packets, stream.type, has_edits, pcm, slip)
+            kind = TEXT if is_text(stream) else stream.type
+            self._packets = window.packets(self._packets, kind, has_edits, pcm, slip)
         if pace.is_slower and not carry.is_cover(stream):
             self._packets = pace.packets(self._packets)
         if is_retold(stream, target.format.name):

@@ -49,9 +49,13 @@ class Cue(NamedTuple):
 
 def is_retold(stream: Stream, container: str) -> bool:
     """Whether a stream comes along as plain text, and not packet for packet."""
-    if container not in ("mp4", "mov") or not isinstance(stream, SubtitleStream) or stream.codec_context is None:
-        return False
-    return stream.codec_context.codec.canonical_name in KINDS
+    return container in ("mp4", "mov") and is_text(stream) and stream.codec_context.codec.canonical_name in KINDS
+
+
+def is_text(stream: Stream) -> bool:
+    """Whether it has subtitles that are no pictures."""
+    known = isinstance(stream, SubtitleStream) and stream.codec_context is not None
+    return known and stream.codec_context.codec.text_sub
 
 
 def add_text(target: OutputContainer, stream: Stream) -> Stream:

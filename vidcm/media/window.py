@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from av.packet import Packet
 
 from vidcm.media.pcm import Pcm
+from vidcm.media.text import UNTOLD_S
 
 if TYPE_CHECKING:  # a name that only PyAV's stubs know
     from av.container.core import Chapter
+
+TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Window:
         """Those of the window; times are on the output's clock, and rise. pcm: where it is that; slip: seconds by which
         it is later than its packets say, whose ticks are coarse.
 
-        has_edits: whether the container can hide what lies before zero. Then the packet of sound that is running at
-        zero comes along, and the one before it, without which codecs with overlapping frames begin with a flaw.
+        kind: of the stream, TEXT of subtitles that are no pictures. has_edits: whether the container can hide what lies
+        before zero. Then the packet of sound that is running at zero comes along, and the one before it, without which
+        codecs with overlapping frames begin with a flaw.
         """
-        if kind == "subtitle":
-            yield from self._subtitles(packets)
+        if kind in (TEXT, "subtitle"):
+            yield from self._subtitles(packets, UNTOLD_S if kind == TEXT else None)
             return
         with_run_in = has_edits and kind == "audio"
         run_in: Packet | None = None
@@ -67,12 +71,13 @@ class Window:
                 kept.append({**chapter, "start": max(chapter["start"], 0), "end": end})
         return kept  # type: ignore[return-value]
 
-    def _subtitles(self, packets: Iterator[Packet]) -> Iterator[Packet]:
-        """Each for as long as it is on within the window. Those of Blu-rays do not say how long: until the next one."""
+    def _subtitles(self, packets: Iterator[Packet], untold_s: int | None) -> Iterator[Packet]:
+        """Each for as long as it is on within the window. untold_s: for how long one is that does not say so, seconds;
+        None: until the next one, as those of Blu-rays."""
         standing: Packet | None = None
         for packet in packets:
             if _start(packet) < 0 and not packet.duration:
-                standing = packet
+                standing = packet if untold_s is None or _start(packet) + untold_s > 0 else None
                 continue
             if standing is not None and _start(packet) >= 0:
                 yield _at_zero(standing)

@@ -1,0 +1,52 @@
+"""What an output that is whole says of itself: by what it was made. It is told by an extended attribute of the file, so
+that its bytes are what they are, and nothing lies beside it.
+
+Linux has them on nearly every file system; elsewhere, and of a copy, nothing is known.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vidcm.core.errors import UserError
+from vidcm.interpolation.journal import Settings, differences, folder_of, read_head
+
+NAME, FORMAT = "user.vidcm.made", "vidcm output 1"
+
+
+def note(target: Path, settings: Settings) -> None:
+    """The file is whole; settings: see `journal`. Does nothing where that cannot be kept."""
+    told = {"format": FORMAT, "file": _identity(target), "settings": dict(settings())}
+    with suppress(OSError, AttributeError):
+        os.setxattr(target, NAME, json.dumps(told).encode())
+
+
+def is_finished(target: Path, settings: Settings) -> bool:
+    """Whether a run with these settings made the file as it is; False where nothing is known, and where another run of
+    it is unfinished. Raises UserError where the settings were others."""
+    before = None if read_head(folder_of(target)) else _told(target)
+    if before is None:
+        return False
+    if differing := differences(before, settings()):
+        raise UserError(
+            f"{target} is finished, and --resume cannot go on with it: {differing}; leave --resume out to make it again"
+        )
+    return True
+
+
+def _told(target: Path) -> Mapping[str, str] | None:
+    try:
+        told: dict[str, Any] = json.loads(os.getxattr(target, NAME))
+        fits = told["format"] == FORMAT and told["file"] == _identity(target)
+        return dict(told["settings"]) if fits else None
+    except (OSError, AttributeError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _identity(target: Path) -> list[int]:
+    """Of the very file: who writes into it leaves the attribute as it is."""
+    found = target.stat()
+    return [found.st_size, found.st_mtime_ns]
