@@ -47,6 +47,18 @@ IN_A_FINALISER = """
     print("went on")
 """
 
+IN_A_WAIT = """
+    import os, select
+    class Left:
+        def __del__(self): signal.raise_signal(NUMBER)
+    Left()
+    started = time.monotonic()
+    try:
+        select.select([os.pipe()[0]], [], [], 5)  # which nobody writes to
+    finally:
+        print("at once" if time.monotonic() - started < 4 else "late")
+"""
+
 
 def said(body: str, number: str, before: str = "signal.default_int_handler") -> tuple[list[str], str]:
     code = OPENING.format(before=before, body=body).replace("NUMBER", f"signal.{number}")
@@ -72,6 +84,12 @@ def test_what_belongs_together_is_not_torn_apart() -> None:
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_where_nothing_can_be_raised_it_is_raised_afterwards(number: str) -> None:
     assert said(IN_A_FINALISER, number) == (["went on", "interrupted"], "")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_what_was_put_off_ends_a_call_that_waits(number: str) -> None:
+    """A note to the interpreter alone would be read once that is over."""
+    assert said(IN_A_WAIT, number)[0] == ["at once", "interrupted"]
 
 
 def test_what_a_thread_does_together_holds_nothing_up() -> None:

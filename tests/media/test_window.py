@@ -1,5 +1,6 @@
 """What of a stream that is copied lies in the output: nothing an edit list hides, and what is on when it begins."""
 
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -63,6 +64,46 @@ def test_sound_that_an_edit_list_hides_is_heard_nowhere(make_clip, tmp_path):
     assert -2 * PACKET < kept[0][1] <= -PACKET + Fraction(1, 1000)  # the run-in of the packet that sounds at zero
     assert [data for data, _ in kept] == [data for data, _ in given][-len(kept) :]
     assert max(abs(new - old) for (_, new), (_, old) in zip(kept, given[-len(kept) :], strict=True)) < Fraction(1, 1000)
+
+
+def edited(path: Path, *spans: tuple[Fraction, Fraction]) -> Path:
+    """Its sound by an edit list: these parts of it alone, seconds from its first sample on, one after the other."""
+    data = bytearray(path.read_bytes())
+    moov = data.rindex(b"moov") - 4
+    of_sound = data.rindex(b"trak", moov, data.index(b"soun", moov)) - 4
+    edts, elst = (data.index(name, of_sound) - 4 for name in (b"edts", b"elst"))
+    (of_movie,) = struct.unpack_from(">I", data, data.index(b"mvhd", moov) + 16)
+    (of_track,) = struct.unpack_from(">I", data, data.index(b"mdhd", of_sound) + 16)
+    (run_in,) = struct.unpack_from(">i", data, elst + 20)
+    entries = [
+        struct.pack(">IiI", round((end - start) * of_movie), run_in + round(start * of_track), 2**16)
+        for start, end in spans
+    ]
+    (size,) = struct.unpack_from(">I", data, elst)
+    data[elst + 12 : elst + size] = struct.pack(">I", len(entries)) + b"".join(entries)
+    for box in (moov, of_sound, edts, elst):  # behind the pictures and the sound: no offset changes
+        (before,) = struct.unpack_from(">I", data, box)
+        struct.pack_into(">I", data, box, before + 12 * len(entries) + 16 - size)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+@pytest.mark.parametrize("parts", [[(0, 0.8)], [(0, 0.3), (0.7, 1.1)]])
+def test_what_an_edit_list_leaves_out_behind_the_beginning_is_not_heard(parts, name, make_clip, tmp_path):
+    source, spans = make_clip(audio=True, count=30), [tuple(map(Fraction, map(str, part))) for part in parts]
+    whole = [data for data, _ in sound(source)]
+    places = [whole.index(data) for data, _ in sound(copied(edited(source, *spans), tmp_path / name))]
+    within, touched = (
+        {
+            place  # from one packet before its time on, since the first is the run-in
+            for place in range(1, len(whole))
+            if any(start - beside < (place - 1) * PACKET and place * PACKET < end + beside for start, end in spans)
+        }
+        for beside in (0, 2 * PACKET)
+    )
+    assert within <= set(places) <= touched | {0}
+    assert len(places) == len(set(places))
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])

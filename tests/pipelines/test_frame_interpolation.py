@@ -409,3 +409,21 @@ def test_a_call_shows_what_is_believed_where_there_is_something_to_believe(pipe,
     pipe.vae.context.belief.g[-1].bias.data += 1  # believes more
     assert (made(around) - before).abs().max() > 1e-3
     torch.testing.assert_close(made(ALONE), alone, rtol=0, atol=0)
+
+
+def test_the_teacher_believes_what_the_product_draws(pipe, monkeypatch):
+    frames, drawn = torch.rand(4, 1, 3, 64, 96), list[torch.Tensor]()
+    around, believing = Around(frames[0], frames[3]), MotionFamily.believing
+    pipe.scheduler.register_to_config(sides=0.5)
+
+    def noting(self, draft, noise=None):
+        drawn.append(noise)
+        return believing(self, draft, noise)
+
+    monkeypatch.setattr(MotionFamily, "believing", noting)
+    how = {"around": around, "seed": 3, "position": 5, "temperature": 1.5, "teacher_steps": 1}
+    for name in ("ect2", "teacher"):
+        pipe.reconstruct(*frames[1:3], [0.25, 0.5], name, **how)
+    product, teacher = drawn
+    assert product.std() > 0.3
+    torch.testing.assert_close(teacher, product, rtol=0, atol=0)

@@ -104,16 +104,20 @@ def heard(packets: Iterator[Packet], has_edits: bool) -> Iterator[Packet]:
     """Packets of sound without those that the input's edit list hides; times are on the output's clock.
 
     What is hidden before zero stays where the output's own edit list hides it. Elsewhere the last of those packets
-    stays alone: decoders start on it, and it is the encoder's own run-in where nothing was cut.
+    stays alone: decoders start on it, and it is the encoder's own run-in where nothing was cut. Hidden packets that
+    follow heard ones lead up to another part of an edited track: theirs are times that were there already.
     """
     run_in: Packet | None = None
+    is_heard = False
     for packet in packets:
-        if packet.is_discard and not (has_edits and _start(packet) < 0):
-            run_in = packet if _start(packet) < 0 else None
+        is_early = not is_heard and _start(packet) < 0
+        if packet.is_discard and not (has_edits and is_early):
+            run_in = packet if is_early else None
             continue
         if run_in is not None:
             yield run_in
             run_in = None
+        is_heard = is_heard or not packet.is_discard
         yield packet
 
 
