@@ -69,6 +69,12 @@ def test_scenes_are_kept_with_their_frames_and_exact_instants(footage, tmp_path)
     assert (tmp_path / "set" / "contact.png").stat().st_size > 1000
 
 
+def test_a_file_that_a_manifest_names_and_is_not_there_is_told_in_words(footage, tmp_path):
+    (footage / "manifest.csv").write_text("file\na.mp4\ngone.mp4\n")
+    [missing] = prepare([footage], tmp_path / "set", FEW).unreadable
+    assert (missing.file, missing.problems) == ("gone.mp4", ("no such file or directory",))
+
+
 def test_both_splits_have_a_source_and_no_source_is_in_both(footage, tmp_path):
     clips = prepare([footage], tmp_path / "set", FEW) and ClipCache.open(tmp_path / "set").clips
     assert {clip.split for clip in clips} == {"train", "val"}

@@ -157,4 +157,6 @@ def _frames(reader: VideoReader, short_side: int | None, problems: list[str]) ->
 
 def _plain(problem: object, file: SourceFile) -> str:
     """In one line, without the path that it is said of anyway."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror.lower()
     return " ".join(str(problem).removeprefix(f"{file.path}: ").split())
