@@ -9,6 +9,8 @@ from torch import nn
 from vidcm.core.errors import WrongUse
 from vidcm.training.config import RunConfig
 
+SHAPES = 32  # of batches that a network is compiled for; others run as they are
+
 
 def speed_up(config: RunConfig, family: Any) -> None:
     """Prepare the process and the family's networks, in place: names of weights stay what they are.
@@ -22,9 +24,11 @@ def speed_up(config: RunConfig, family: Any) -> None:
     if config.compile not in known:
         names = ", ".join(known)
         raise WrongUse(f"compile must be null or a backend of torch.compile ({names}), got {config.compile!r}")
+    torch._dynamo.config.recompile_limit = SHAPES
     for module in family.modules():
         for network in called(module):
-            network.compile(backend=config.compile)
+            # for each shape by itself: to trace one program for several takes many times as long
+            network.compile(backend=config.compile, dynamic=False)
             network._compiled_call_impl = undisturbed(network._compiled_call_impl)
 
 
