@@ -27,7 +27,7 @@ def speed_up(config: RunConfig, family: Any) -> None:
     torch._dynamo.config.recompile_limit = SHAPES
     for module in family.modules():
         for network in called(module):
-            # for each shape by itself: to trace one program for several takes many times as long
+            # for each shape by itself: to trace one program for several takes twice as long, and more
             network.compile(backend=config.compile, dynamic=False)
             network._compiled_call_impl = undisturbed(network._compiled_call_impl)
 
