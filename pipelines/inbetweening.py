@@ -59,7 +59,7 @@ class Inbetweener(Rungs):
         """Of all networks. Asked for several times a frame: diffusers' own looks through every module each time."""
         return self.vae.latent_mean.device
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def one_by_one(
         self,
         first: Tensor | None,

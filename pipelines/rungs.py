@@ -22,7 +22,7 @@ LATENTS = ("draft", "believed", "random", "ect1", "ect2", "teacher", "shuffled",
 class Rungs:
     """What an Inbetweener can besides what it is for."""
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def reconstruct(
         self,
         first: Tensor,

@@ -32,12 +32,14 @@ def lamp(bright: float = 3.5) -> torch.Tensor:
     return torch.cat((inside, shown - inside, torch.ones(1, 1, HEIGHT, WIDTH)), dim=1)
 
 
+@torch.inference_mode()
 def test_a_picture_without_more_planes_is_looked_up_as_ever():
     picture, along = torch.rand(2, 3, HEIGHT, WIDTH), 5 * torch.randn(2, 2, 8, WIDTH)
     torch.testing.assert_close(moved(picture, along, 4), warp(picture, along, "bicubic", 4), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("step", [(0.5, 0.0), (3.25, -1.5), (-0.5, 0.5)])
+@torch.inference_mode()
 def test_alpha_has_no_rim_and_covers_the_same_colour(step):
     assert warp(plate(), flow(*step), "bicubic")[:, 3].max() > 0.54  # there would be one: 12 of 255 levels
     found = moved(plate(), flow(*step))
@@ -49,6 +51,7 @@ def test_alpha_has_no_rim_and_covers_the_same_colour(step):
     torch.testing.assert_close(colour[(alpha > 0.02).expand_as(colour)].max(), torch.tensor(0.8), atol=1e-3, rtol=0)
 
 
+@torch.inference_mode()
 def test_what_is_wholly_there_keeps_the_detail_of_its_colours():
     picture = torch.cat((torch.rand(1, 3, HEIGHT, WIDTH), torch.ones(1, 1, HEIGHT, WIDTH)), dim=1)
     along = 5 * torch.randn(1, 2, HEIGHT, WIDTH)
@@ -56,6 +59,7 @@ def test_what_is_wholly_there_keeps_the_detail_of_its_colours():
 
 
 @pytest.mark.parametrize("planes", [6, 7])
+@torch.inference_mode()
 def test_a_lamp_has_no_halo_and_no_dark_ring(planes):
     picture = lamp()[:, :planes]
     plain, found = warp(picture, flow(0.5, 0), "bicubic"), moved(picture, flow(0.5, 0))
@@ -67,6 +71,7 @@ def test_a_lamp_has_no_halo_and_no_dark_ring(planes):
     assert float(found[:, :3].min()) >= 0
 
 
+@torch.inference_mode()
 def test_bounds_are_those_of_the_pixels_around_in_every_strip_and_beyond_the_edges():
     torch.manual_seed(0)
     picture, along = torch.rand(2, 4, HEIGHT, WIDTH), 9 * torch.randn(2, 2, HEIGHT, WIDTH)
@@ -80,12 +85,14 @@ def test_bounds_are_those_of_the_pixels_around_in_every_strip_and_beyond_the_edg
         assert (sign * whole[:, 3:] - nearest).max() < 1e-5
 
 
+@torch.inference_mode()
 def test_a_place_that_is_no_number_shows():
     along = flow(0.5, 0)
     along[0, 0, 3, 3] = float("nan")
     assert moved(plate(), along)[0, 3, 3, 3].isnan()
 
 
+@torch.inference_mode()
 def test_made_pictures_and_what_goes_on_have_no_rim():
     motion = Motion((flow(0.5, 0.5), flow(-0.5, -0.5)), torch.zeros(1, 1, HEIGHT, WIDTH), torch.zeros(1, 16, 8, 12), [])
     frame, _ = Synthesis()(motion, plate(), plate(), torch.ones(1, 2))

@@ -18,6 +18,7 @@ def constant_flow(x, y, height=12, width=16):
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@torch.inference_mode()
 def test_warp_looks_up_where_the_flow_points(mode):
     picture = ramp(12, 16)  # every pixel says where it is
     moved = warp(picture, constant_flow(1.5, -2.25), mode)
@@ -27,6 +28,7 @@ def test_warp_looks_up_where_the_flow_points(mode):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
+@torch.inference_mode()
 def test_many_channels_are_looked_up_as_few_are(batch):
     """Far beyond the borders, too, and strip by strip."""
     generator = torch.Generator().manual_seed(0)
@@ -45,16 +47,19 @@ def test_many_channels_are_looked_up_as_few_are(batch):
 def test_what_is_enlarged_is_what_pytorch_makes_of_it(size):
     x = torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     wanted = F.interpolate(x.requires_grad_(), size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(enlarged(x.detach(), size), wanted.detach(), atol=1e-5, rtol=0)
+    with torch.inference_mode():
+        torch.testing.assert_close(enlarged(x.detach(), size), wanted.detach(), atol=1e-5, rtol=0)
     assert enlarged(x, size).requires_grad
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@torch.inference_mode()
 def test_warp_repeats_the_border_outside(mode):
     moved = warp(ramp(12, 16) + 3, constant_flow(-100.0, 0.0), mode)
     torch.testing.assert_close(moved[:, 0], torch.full((1, 12, 16), 3.0))
 
 
+@torch.inference_mode()
 def test_bicubic_keeps_detail_that_bilinear_averages_away():
     """Half a pixel along a sine of four pixels: two taps keep 0.71 of it, sixteen keep 0.97."""
     wave = torch.sin(torch.arange(64) * torch.pi / 2 + torch.pi / 4).expand(1, 1, 8, 64)
@@ -81,6 +86,7 @@ def test_resizing_a_flow_scales_what_it_says():
 
 
 @pytest.mark.parametrize("mode", MODES)
+@torch.inference_mode()
 def test_strips_of_a_flow_warp_like_the_whole(mode):
     picture, flow = torch.rand(1, 2, 12, 16), 3 * torch.randn(1, 2, 12, 16)
     strips = [warp(picture, flow[:, :, top : top + 5], mode, top) for top in (0, 5, 10)]
@@ -89,6 +95,7 @@ def test_strips_of_a_flow_warp_like_the_whole(mode):
 
 @pytest.mark.parametrize("planes", [1, 3, 4, 7])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@torch.inference_mode()
 def test_opencv_looks_up_what_pytorch_does(planes, order, monkeypatch):
     """Beyond the edges, too; at 32nds of a pixel, to which OpenCV 4 rounds."""
     picture = torch.rand(2, planes, 12, 16).contiguous(memory_format=order)
@@ -106,7 +113,18 @@ def test_what_learns_has_its_gradient():
 
 
 @pytest.mark.parametrize("mode", MODES)
+@torch.inference_mode()
 def test_a_flow_that_is_not_a_number_is_not_hidden(mode):
     flow = constant_flow(1.0, 1.0)
     flow[..., 5, 5] = torch.nan
     assert not warp(torch.rand(1, room.MANY, 12, 16), flow, mode).isfinite().all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_takes_one_way_for_all(mode):
+    """Where nothing learns, too: otherwise a step would round by how it is divided."""
+    image, flow, size = torch.rand(2, room.MANY, 12, 16), 3 * torch.randn(2, 2, 12, 16), (24, 40)
+    learnt, grown = warp(image.requires_grad_(), flow, mode), enlarged(image, size)
+    with torch.no_grad():
+        torch.testing.assert_close(warp(image, flow, mode), learnt, atol=0, rtol=0)
+        torch.testing.assert_close(enlarged(image, size), grown, atol=0, rtol=0)

@@ -427,3 +427,13 @@ def test_the_teacher_believes_what_the_product_draws(pipe, monkeypatch):
     product, teacher = drawn
     assert product.std() > 0.3
     torch.testing.assert_close(teacher, product, rtol=0, atol=0)
+
+
+def test_what_is_made_can_be_learned_from(pipe):
+    """Though it is made in inference mode."""
+    first, last = torch.rand(2, 1, 3, 64, 96)
+    frames = pipe(first, last, [0.5]).frames
+    assert not frames.is_inference()
+    gain = torch.ones((), requires_grad=True)
+    (gain * frames).square().mean().backward()
+    assert gain.grad > 0
