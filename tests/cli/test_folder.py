@@ -59,7 +59,7 @@ def test_what_is_refused_waits_for_no_model(footage: Path, tmp_path: Path, model
     def load(*_: object) -> None:
         raise UserError("the model is read")
 
-    monkeypatch.setattr("vidcm.pipelines.FrameInterpolationPipeline.from_pretrained", load)
+    monkeypatch.setattr("vidcm.pipelines.Inbetweener.load", load)
     again = interpolate(*asked)
     assert (again.exit_code, again.stdout.split(": ")[1]) == (2, "2 of 3 videos, summary.json has each\n")
     (tmp_path / "out" / "a.mkv").unlink()
