@@ -10,6 +10,7 @@ import torch
 from diffusers import ConfigMixin, ModelMixin, SchedulerMixin
 
 from vidcm.models import network
+from vidcm.models.motion_vae import MotionVAE
 from vidcm.models.network import Light, LightModule, Network, Scheduler, meet_diffusers
 from vidcm.models.scheduler import ConsistencyScheduler
 from vidcm.models.video_dit import VideoDiT
@@ -60,6 +61,7 @@ def test_a_run_needs_nothing_of_diffusers(alone):
         torch.testing.assert_close(answer(other.eval()), wanted, rtol=0, atol=0)
     assert scheduler.angles(2) == (scheduler.config.start, 1.2)
     assert (net.dtype, net.device.type, scheduler.anchor["trust"]) == (torch.float32, "cpu", 1.0)
+    assert MotionVAE(widths=(4, 8, 8, 16)).config.widths == (4, 8, 8, 16)  # torch looks up the names of its buffers
     assert not hasattr(net, "_hf_hook")  # libraries look for such
     assert not hasattr(VideoDiT, "_no_split_modules")
 
