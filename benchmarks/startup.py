@@ -31,7 +31,8 @@ def begin(clip: Path, out: Path, threads: int) -> Run:
     command = [sys.executable, "-m", "vidcm", "interpolate", str(clip), "-o", str(out), "--factor", "2"]
     there = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **there}, stdout=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env={**os.environ, **there}, **quiet)
     _, code, used = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - start
     if code:
