@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from vidcm.core.errors import UserError
 from vidcm.interpolation.finished import is_finished, note
 from vidcm.interpolation.journal import FORMAT, HEAD, folder_of
 
@@ -173,6 +174,11 @@ def test_what_is_unfinished_is_told_of_before_what_was_finished_earlier(tmp_path
     target.write_bytes(b"a film")
     note(target, lambda: {"--seed": "0"})
     assert is_finished(target, lambda: {"--seed": "0"})
+    assert is_finished(target, lambda: {"--seed": "0", "--report": "not given"})
+    with pytest.raises(UserError, match="--report was unknown, now given"):
+        is_finished(target, lambda: {"--seed": "0", "--report": "given"})
+    note(target, lambda: {"--seed": "0", "--report": "given"})
+    assert is_finished(target, lambda: {"--seed": "0", "--report": "not given"})
     folder_of(target).mkdir()
     (folder_of(target) / HEAD).write_text(json.dumps({"format": FORMAT, "settings": {"--seed": "1"}}))
     assert not is_finished(target, lambda: {"--seed": "1"})

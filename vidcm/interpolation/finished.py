@@ -15,6 +15,7 @@ from vidcm.core.errors import UserError
 from vidcm.interpolation.journal import Settings, differences, folder_of, read_head
 
 NAME, FORMAT = "user.vidcm.made", "vidcm output 1"
+REPORTS, NOT_GIVEN = "--report", "not given"
 
 
 def note(target: Path, settings: Settings) -> None:
@@ -30,7 +31,10 @@ def is_finished(target: Path, settings: Settings) -> bool:
     before = None if read_head(folder_of(target)) else _told(target)
     if before is None:
         return False
-    if differing := differences(before, settings()):
+    now = settings()
+    if now.get(REPORTS) == NOT_GIVEN:  # what is not asked for was written, or was not
+        before = {**before, REPORTS: NOT_GIVEN}
+    if differing := differences(before, now):
         raise UserError(
             f"{target} is finished, and --resume cannot go on with it: {differing}; leave --resume out to make it again"
         )
