@@ -158,11 +158,15 @@ def steps_for(seconds: float, stage: str, out: Path, given: dict[str, str]) -> i
 
 
 def curriculum(stage: str, given: dict[str, str]) -> dict[str, str]:
-    """Where the number of steps is not the recipe's: its curriculum, stretched as much."""
+    """Where the samples of a run are not the recipe's, in steps or in a step: its curriculum, stretched as much."""
     recipe = read_recipe(stage)
-    if not recipe.get("samples_per_stage") or "steps" not in given or "samples_per_stage" in given:
+    if not recipe.get("samples_per_stage") or "samples_per_stage" in given:
         return {}
-    return {"samples_per_stage": str(max(1, recipe["samples_per_stage"] * int(given["steps"]) // recipe["steps"]))}
+    usual = recipe["steps"], recipe["latents"]["batch_size"]
+    steps, size = (int(given.get(key, was)) for key, was in zip(("steps", "latents.batch_size"), usual, strict=True))
+    if (steps, size) == usual:
+        return {}
+    return {"samples_per_stage": str(max(1, recipe["samples_per_stage"] * steps * size // (usual[0] * usual[1])))}
 
 
 def read_recipe(stage: str) -> dict:

@@ -100,6 +100,10 @@ def test_a_curriculum_is_stretched_with_the_steps(recipe):
     plain = recipe.read_recipe("ect")
     stretched = recipe.curriculum("ect", {"steps": str(3 * plain["steps"])})
     assert stretched == {"samples_per_stage": str(3 * plain["samples_per_stage"])}
+    half = str(plain["latents"]["batch_size"] // 2)
+    assert recipe.curriculum("ect", {"latents.batch_size": half}) == {
+        "samples_per_stage": str(plain["samples_per_stage"] // 2)
+    }
     assert recipe.curriculum("ect", {}) == recipe.curriculum("vae", {"steps": "9"}) == {}
 
 

@@ -49,7 +49,9 @@ def is_for_a_cpu(image: Tensor, flow: Tensor) -> bool:
 def is_fast(x: Tensor) -> bool:
     """Whether ways that a CPU has may be taken, which have no gradient and round otherwise, and which no compiler can
     look into. Training takes one way for all, also where nothing learns: a step is the same however it is divided."""
-    return torch.is_inference_mode_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():
+        return False  # first of all: to ask for the mode cannot be compiled either
+    return torch.is_inference_mode_enabled() and x.device.type == "cpu"
 
 
 def remapped(image: Tensor, flow: Tensor, top: int = 0) -> Tensor:
