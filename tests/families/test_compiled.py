@@ -48,20 +48,26 @@ def test_compiled_networks_have_the_loss_and_the_gradients_of_the_others(family,
     assert torch.nn.functional.cosine_similarity(whole, found, dim=0) > 0.99
 
 
-@pytest.mark.parametrize("part", [pytest.param("vae", marks=pytest.mark.slow), "dit"])
-def test_in_a_step_of_training_each_compiled_network_is_one_graph(family, batch, part):
+@pytest.mark.parametrize(
+    ("part", "graphs"), [pytest.param("vae", 5, marks=pytest.mark.slow), ("pictures", 1), ("dit", 1)]
+)
+def test_in_a_step_of_training_each_compiled_network_is_one_graph(family, batch, part, graphs):
     """Nothing that cannot be traced, as what CPUs alone do, and no mode for a step's draws, cuts one into pieces, of
     which each would be compiled, and launched, by itself."""
     generator, counted = torch.Generator().manual_seed(0), torch._dynamo.utils.counters
     with torch.no_grad():
         x0, condition = family.encode(batch, generator=generator)
+        ends, draft = family.observe(batch | {"tau": batch["tau"][:, :1]})
+        motion = family.vae.decode(torch.zeros(2, 6, *draft.doubt.shape[-2:]), ends, draft)
     speed_up(RunConfig(compile="eager"), family)
     counted.clear()
     with SampleDraws(generator, 2, lambda sample, draw: sample), torch.autocast("cpu", torch.bfloat16):
         if part == "vae":
             family.vae_loss(batch, generator=generator, samples_seen=0)
+        elif part == "pictures":
+            family.vae.synthesis(motion, batch["first"], batch["last"], draft.present)
         else:
             family.denoiser(condition)(x0, torch.full((2, 1, 1, 1, 1), 0.9))
     torch._dynamo.reset()
     assert not counted["graph_break"]
-    assert counted["stats"]["unique_graphs"] == {"vae": 5, "dit": 1}[part]
+    assert counted["stats"]["unique_graphs"] == graphs
