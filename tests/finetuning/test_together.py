@@ -52,7 +52,8 @@ def test_two_processes_tune_as_one_and_speak_with_one_voice(dataset, words, conf
     assert first.stderr.count("validation after 4 steps") == 1
     assert json.loads(first.stdout)["event"] == "done"
     assert second.stdout == ""
-    assert not any(word in second.stderr for word in ("validation", "tuning", "step 4"))  # torch may warn
+    told = second.stderr.replace(str(Path(__file__).parents[2]), "")  # torch may warn, and tell where it lies
+    assert not any(word in told for word in ("validation", "tuning", "step 4"))
     finetune(dataset, tmp_path / "one", config, steps=4, batch_size=4, evaluations=6)
     assert_alike(tmp_path / "one", tmp_path / "two")
     finetune(dataset, tmp_path / "in turn", config, steps=4, batch_size=2, accumulate=2, evaluations=6)
