@@ -25,7 +25,7 @@ SOURCES = {  # encoder, options, pixel format of 8 bits and of 10, container
     "prores": ("prores_ks", {"profile": "3"}, "yuv422p10le", "yuv422p10le", ".mov"),
     "ffv1": ("ffv1", {}, "yuv420p", "yuv420p10le", ".mkv"),
 }
-COMMAND = (sys.executable, "-c", "from vidcm.cli.main import cli; cli()", "interpolate")
+COMMAND = (sys.executable, "-m", "vidcm", "interpolate")
 
 
 def scaled(source: Path, folder: Path, size: tuple[int, int], count: int, codec: str, depth: int) -> Path:

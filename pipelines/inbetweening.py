@@ -81,7 +81,8 @@ class Inbetweener(Rungs):
         confidence [1, H, W], the K of the first pair, then those of the next. Motion is found for all of them at once.
 
         strip: pixels that are made at once, which changes memory and nothing else. The rest: see
-        `FrameInterpolationPipeline.__call__`."""
+        `FrameInterpolationPipeline.__call__`, but that frames are inference tensors: clone what is to be learned from,
+        or changed in place."""
         ends_given, tau = checked(first, last, tau, num_inference_steps, around)
         noise = keyed(tau, seed, shot, position) if generator is None else generated(generator, self.device)
         looked = self.look(first, last, around, looks)

@@ -22,7 +22,6 @@ LATENTS = ("draft", "believed", "random", "ect1", "ect2", "teacher", "shuffled",
 class Rungs:
     """What an Inbetweener can besides what it is for."""
 
-    @torch.inference_mode()
     def reconstruct(
         self,
         first: Tensor,
@@ -53,7 +52,7 @@ class Rungs:
         ends_given, tau = checked(first, last, tau, 2, around)
         heat = self.scheduler.config.temperature if temperature is None else temperature
         draw = keyed(tau, seed, shot, position)
-        with self.network():
+        with torch.inference_mode(), self.network():
             family = self.family
             batch = family.pair(*self.look(first, last, around, looks), tau=tau)
             ends, draft = family.observe(batch)
@@ -80,8 +79,11 @@ class Rungs:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
                 z, draft = self.latents(steps, temperature, draw, ends, draft)
             motion = self.vae.decode(z, ends, draft)
-        made = render(self.vae.synthesis, self.precision, motion, draft.present, *ends_given)
-        return together(made, first, last, tau)[0]
+        with torch.inference_mode():
+            made = together(
+                render(self.vae.synthesis, self.precision, motion, draft.present, *ends_given), first, last, tau
+            )
+        return made[0].clone()  # an ordinary tensor
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
         ends, draft = self.family.observe(batch)

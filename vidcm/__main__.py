@@ -3,6 +3,7 @@
 import sys
 
 from vidcm.cli.leaving import leaving_at_once
+from vidcm.core.alone import declare_alone
 from vidcm.core.interrupts import interruptible
 
 
@@ -11,6 +12,7 @@ def process() -> None:
     with leaving_at_once():
         try:
             interruptible()
+            declare_alone()
             from vidcm.cli.main import main  # takes a while, in which it may be interrupted
 
             main()

@@ -61,7 +61,7 @@ def check_refusal(run: Result, reason: str, folder: Path | None = None, code: in
 
 def told_with_modules(*arguments: str | Path) -> tuple[str, set[str]]:
     """(stderr, imported modules) of `vidcm interpolate` in a process of its own."""
-    code = "import sys; from vidcm.cli.main import cli\ntry: cli(sys.argv[1:])\nfinally: print(*sys.modules)"
+    code = "import sys; from vidcm.__main__ import process\ntry: process()\nfinally: print(*sys.modules)"
     command = [sys.executable, "-c", code, "interpolate", *arguments]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     return run.stderr, set(run.stdout.split())

@@ -3,8 +3,11 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import diffusers
 import pytest
 import torch
 from diffusers import ConfigMixin, ModelMixin, SchedulerMixin
@@ -20,7 +23,7 @@ SIZES = {"end_channels": 0, "dim": 32, "depth": 2, "heads": 2}
 
 @pytest.fixture
 def apart(monkeypatch):
-    """As in a process that has not imported diffusers."""
+    """As in a process of the command line that has not imported diffusers."""
     monkeypatch.setattr(network, "sys", SimpleNamespace(modules={}))
     before = Network.__bases__, Scheduler.__bases__
     Network.__bases__, Scheduler.__bases__ = (LightModule,), (Light,)
@@ -126,7 +129,27 @@ def test_one_that_was_there_before_can_do_what_diffusers_can(apart):
     assert plain.num_parameters() == sum(weight.numel() for weight in plain.parameters())
 
 
-def test_who_has_diffusers_has_met_it():
+def test_in_a_process_of_others_networks_are_those_of_diffusers_from_the_start(tmp_path):
+    """Whoever imports it first, and also where it is the stock classes that file one."""
+    code = """
+from vidcm.families.motion import MotionFamily
+from vidcm.core.shipped import shipped
+family = MotionFamily.load(shipped("motion"))
+import diffusers
+class Theirs(diffusers.DiffusionPipeline):
+    def __init__(self, vae, scheduler):
+        super().__init__()
+        self.register_modules(vae=vae, scheduler=scheduler)
+assert isinstance(family.vae, diffusers.ModelMixin)
+Theirs(family.vae, family.scheduler).save_pretrained("theirs")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    filed = {str(file.relative_to(tmp_path / "theirs")) for file in (tmp_path / "theirs").rglob("*.*")}
+    assert {"vae/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"} <= filed
+
+
+def test_one_that_is_made_when_diffusers_is_there_has_met_it(apart, monkeypatch):
+    monkeypatch.setattr(network, "sys", SimpleNamespace(modules={"diffusers": diffusers}))
     assert isinstance(tiny(), ModelMixin)
     assert isinstance(ConsistencyScheduler(), SchedulerMixin)
 

@@ -1,10 +1,11 @@
 """What our networks and the scheduler are built on: diffusers' classes, once somebody asks for what only they have.
 
-A config that the weights are stored with is all that a run needs of them, and diffusers takes longer to import than a
-short interpolation to compute. So `Network` and `Scheduler` begin on a base of their own. The first time that somebody
-asks for more (`save_pretrained`, `from_pretrained`, `enable_gradient_checkpointing`, ...), or makes one in a process
-that has diffusers, its classes take the place of that base, also under what is there already: from then on a MotionVAE
-is a ModelMixin, a ConsistencyScheduler a SchedulerMixin, and nothing of ours is left between.
+A config that the weights are stored with is all that a run of the command line needs of them, and diffusers takes
+longer to import than a short interpolation to compute. So in its process `Network` and `Scheduler` begin on a base of
+their own. The first time that somebody asks for more (`save_pretrained`, `from_pretrained`,
+`enable_gradient_checkpointing`, ...), or makes one when diffusers is there, its classes take the place of that base,
+also under what is there already: from then on a MotionVAE is a ModelMixin, a ConsistencyScheduler a SchedulerMixin, and
+nothing of ours is left between. In everybody else's process they are that from the start.
 """
 
 import functools
@@ -15,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from vidcm.core.alone import is_alone
 
 
 class Config(dict):
@@ -107,3 +110,7 @@ def configured(init: Callable[..., None]) -> Callable[..., None]:
         self.register_to_config(**{name: value for name, value in bound.arguments.items() if name != "self"})
 
     return making
+
+
+if not is_alone():
+    meet_diffusers()
