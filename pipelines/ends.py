@@ -1,5 +1,6 @@
 """What a call is given: the frames at both ends, the instants between them, and whether that is sound."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,11 +17,15 @@ def checked(
 ) -> tuple[tuple[Tensor, Tensor], Tensor]:
     """The full-size ends, the absent one replaced by the other, and tau [B, K].
 
-    Raises ValueError for sizes that differ, values not in 0..1, no end at all, tau outside (0, 1), or steps below 0."""
+    Raises ValueError for what is no float32 tensor, sizes that differ, values not in 0..1, no end at all, tau outside
+    (0, 1), or steps below 0."""
     given = first if first is not None else last
     if given is None:
         raise ValueError("first and last are both None: give at least one frame")
     frames = [x for x in (first, last, around.before, around.after) if x is not None]
+    strangers = [type(x).__name__ for x in frames if not isinstance(x, Tensor)]
+    if strangers:
+        raise ValueError(f"first, last and around must be float32 tensors [B, 3, H, W] in 0..1, got {strangers[0]}")
     shapes = [tuple(x.shape) for x in frames]
     if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] < 3:
         raise ValueError(f"first, last and around must be RGB frames [B, 3, H, W] of one size, got {shapes}")
@@ -28,10 +33,16 @@ def checked(
         least, most = extremes(frame[:, :3])
         if not frame.is_floating_point() or least < -RANGE_SLACK or most > 1 + RANGE_SLACK:
             raise ValueError("first, last and around must be floating point in 0..1: divide 8-bit frames by 255")
+        if frame.dtype != torch.float32:
+            raise ValueError(f"first, last and around must be float32 whatever the weights are, got {frame.dtype}")
+        if not math.isfinite(least + most):
+            raise ValueError("first, last and around must be numbers in 0..1, got values that are not finite")
     if steps < 0:
         raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
     if isinstance(tau, Sequence):
         tau = torch.tensor([float(t) for t in tau], dtype=torch.float64)
+    if not isinstance(tau, Tensor):
+        raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau!r}: give a list")
     tau = tau.expand(len(given), -1) if tau.ndim == 1 else tau
     if tau.ndim != 2 or len(tau) != len(given) or tau.shape[1] == 0 or not ((tau > 0) & (tau < 1)).all():
         raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau.tolist()}")

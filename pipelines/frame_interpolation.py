@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidcm.core.around import ALONE, Around
 from vidcm.families.motion_look import Looks
@@ -59,7 +59,9 @@ class FrameInterpolationPipeline(Inbetweener, DiffusionPipeline):
         torch_dtype: of the networks; float32 by default. Raises UserError for a folder that is incomplete or damaged.
         """
         pipe = cls.load(folder)
-        return pipe.to(torch_dtype) if torch_dtype else pipe
+        for network in pipe.family.modules() if torch_dtype else ():
+            nn.Module.to(network, torch_dtype)  # diffusers' own warns of nothing
+        return pipe
 
     @torch.no_grad()
     def __call__(

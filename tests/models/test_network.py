@@ -66,6 +66,7 @@ def test_a_run_needs_nothing_of_diffusers(alone):
     assert (net.dtype, net.device.type, scheduler.anchor["trust"]) == (torch.float32, "cpu", 1.0)
     assert MotionVAE(widths=(4, 8, 8, 16)).config.widths == (4, 8, 8, 16)  # torch looks up the names of its buffers
     assert not hasattr(net, "_hf_hook")  # libraries look for such
+    assert net.to(torch.bfloat16).dtype == torch.bfloat16
     assert not hasattr(VideoDiT, "_no_split_modules")
 
 
@@ -149,6 +150,7 @@ Theirs(family.vae, family.scheduler).save_pretrained("theirs")
 
 
 def test_one_that_is_made_when_diffusers_is_there_has_met_it(apart, monkeypatch):
+    assert not issubclass(VideoDiT, ModelMixin)
     monkeypatch.setattr(network, "sys", SimpleNamespace(modules={"diffusers": diffusers}))
     assert isinstance(tiny(), ModelMixin)
     assert isinstance(ConsistencyScheduler(), SchedulerMixin)
