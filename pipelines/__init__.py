@@ -1,4 +1,4 @@
-"""Pipelines: tensors in, tensors out. Those of diffusers are imported when they are asked for: it takes two seconds."""
+"""Pipelines: tensors in, tensors out. Those of diffusers are imported when they are asked for."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
 """The frames between two frames, from a model of the family `motion`: the work of FrameInterpolationPipeline.
 
-Without diffusers, which the command line need not wait for (docs/decisions/0037-begun-at-once.md).
+No part of diffusers, which the command line need not wait for then (docs/decisions/0037-begun-at-once.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence

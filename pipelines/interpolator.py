@@ -92,7 +92,7 @@ def as_interpolator(
 ) -> PipelineInterpolator:
     """interpolate(first, last, taus, *, around=ALONE, shot=0, position=0) -> frames [3, K, H, W] on the CPU.
 
-    pipe: a FrameInterpolationPipeline, or what it is without diffusers.
+    pipe: a FrameInterpolationPipeline, or what the command line takes for it.
     first, last: float32 RGB 0..1 [3, H, W], or [4, H, W] with alpha, one may be None; taus strictly inside (0, 1);
     around: the frames next to the pair. position (the index of the pair's first frame in the file) keys the noise; shot
     does not, since a part of a file does not know how many came before it. With a calibration the frames come `Judged`.

@@ -66,6 +66,7 @@ MISTAKES = [
     (["set", "-o", "run", "--lr", "-1"], 2, "--lr must be a number above 0, got -1.0"),
     (["set", "-o", "run", "--parts", "motion", "--objective", "etc"], 2, "unknown objective 'etc', known: cd, ct, ect"),
     (["set", "-o", "run", "--parts", "motion", "--objective", "diffusion"], 2, "unknown objective 'diffusion'"),
+    (["set", "-o", "run", "--objective", "ct"], 2, "objective 'ct' is of the part motion, and settings, pictures are"),
     (["set", "-o", "run", "--shard"], 2, "shard: the part pictures is small and stays whole in each process: leave it"),
     (["set", "-o", "run", "--context", "2", "--parts", "motion"], 2, "context 2: 1 processes do not make groups of 2"),
     (["set", "-o", "run", "--parts", "motion", "--shard", "--objective", "sct"], 2, "stage sct takes a derivative"),

@@ -1,5 +1,7 @@
 """The flow convention: where a pixel of the first picture is found in the second."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,13 @@ def test_small_pictures_leave_no_trace(preset):
     tiny = dis_flow(*small, preset)
     np.testing.assert_array_equal(dis_flow(a, b, preset), before)
     np.testing.assert_array_equal(dis_flow(*small, preset), tiny)
+
+
+def test_threads_do_not_meddle_with_each_other():
+    rng = np.random.default_rng(0)
+    pairs = [rng.integers(0, 256, (2, 64, 96), np.uint8) for _ in range(16)]
+    wanted = [dis_flow(*pair) for pair in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            found = list(pool.map(lambda pair: dis_flow(*pair), pairs))
+            assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))

@@ -48,6 +48,11 @@ class MotionSubject(Subject):
                 said = name.replace("_", "-")
                 raise WrongUse(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
         self.parts = config.parts
+        if config.objective != FinetuneConfig.objective and "motion" not in self.parts:
+            raise WrongUse(
+                f"objective {config.objective!r} is of the part motion, and {', '.join(self.parts)} are tuned: leave "
+                "it out, or give --parts motion"
+            )
         if config.division and "pictures" in self.parts:
             raise WrongUse(
                 f"{config.division}: the part pictures is small and stays whole in each process: leave it out, or give "

@@ -4,8 +4,8 @@ A flow from `a` to `b` is a displacement field on a's grid: the pixel a[y, x] is
 b[y + flow[1, y, x], x + flow[0, y, x]], in pixels of the grid that the field lives on.
 """
 
+import threading
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
@@ -27,17 +27,26 @@ PRESETS = {
 }
 
 
-@cache
-def _created(preset: int) -> tuple[cv2.DISOpticalFlow, int, int]:
-    """With the size and the stride of its patches."""
-    estimator = cv2.DISOpticalFlow.create(preset)
-    return estimator, estimator.getPatchSize(), estimator.getPatchStride()
+class Estimators(threading.local):
+    """Each thread's own, since one works on a single pair at once; with the size and the stride of their patches."""
+
+    def __init__(self) -> None:
+        self._created: dict[int, tuple[cv2.DISOpticalFlow, int, int]] = {}
+
+    def __call__(self, preset: int) -> tuple[cv2.DISOpticalFlow, int, int]:
+        if preset not in self._created:
+            estimator = cv2.DISOpticalFlow.create(preset)
+            self._created[preset] = estimator, estimator.getPatchSize(), estimator.getPatchStride()
+        return self._created[preset]
+
+
+_estimators = Estimators()
 
 
 def _dis(name: str) -> cv2.DISOpticalFlow:
     """Set anew for each pair: where pictures are too small for its scales it changes them, and keeps to that."""
     setting = PRESETS[name]
-    estimator, size, stride = _created(setting.preset)
+    estimator, size, stride = _estimators(setting.preset)
     estimator.setFinestScale(setting.finest)
     estimator.setGradientDescentIterations(setting.steps)
     estimator.setPatchSize(size)
