@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from vidcm.core.alone import declare_alone
+
 MARKS = (100, 1000)  # output frames at which memory is noted,
 OVER = 20  # the mean over so many frames up to there
 MIB = 2**20
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--method", default="vidcm")
     options = parser.parse_args()
+    declare_alone()  # as the process of the command line is
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(options.source, Path(folder), options.model, options.method)))
 
