@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.cuts import shots_of
 from benchmarks.overlays import clips
-from vidcm.media.flash import Levels, flash_length
+from vidcm.media.flash import MOST, Levels, flash_length
 from vidcm.media.reader import open_reader
 from vidcm.media.shots import thumbnail
 
@@ -76,11 +76,12 @@ def told_in(pictures: list[np.ndarray]) -> tuple[set[int], set[int]]:
     def levels(index: int) -> Levels | None:
         return None if index >= len(shots) or shots[index].is_cut else shots[index].frame.levels
 
-    for first in range(2, len(shots) - 1):
-        if not shots[first - 1].is_cut:
-            around = shots[first - 2].frame.levels, shots[first - 1].frame.levels
-            count = flash_length(*around, lambda place, first=first: levels(first + place))  # type: ignore[misc]
-            told.update(range(first, first + count))
+    begin = 0
+    for index, shot in enumerate(shots):
+        begin = index if shot.is_cut else begin
+        earlier = [each.frame.levels for each in shots[max(begin, index - MOST) : index]]
+        count = flash_length(earlier, shot.frame.levels, lambda place, first=index + 1: levels(first + place))  # type: ignore[misc]
+        told.update(range(index + 1, index + 1 + count))
     return told, {index for index, each in enumerate(shots) if each.is_cut}
 
 

@@ -122,21 +122,85 @@ def test_repeats_of_a_flash_are_no_other_flash(crossfade):
     assert tally.frames_in == 14
 
 
+class Jumps:
+    """Cuts, wherever light jumps by so many levels; it remembers nothing."""
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def is_cut(self, before, after) -> bool:
+        return abs(int(after.flat[0]) - int(before.flat[0])) > self.by
+
+
+def in_parts(values, begin: int, crossfade, detector=None):
+    """What both parts show, their tallies, and of the second one what was made."""
+    early = max(0, begin - LEAD)
+    first, soon = shown(grey(values), crossfade, detector=detector, stop=Fraction(begin, RATE))
+    crossfade.calls.clear(), crossfade.around.clear()
+    how = {"number": early, "origin": Fraction(0), "start": Fraction(begin, RATE)}
+    lead_in = grey(values)[early - 1] if early else None
+    second, late = shown(grey(values)[early:], crossfade, detector=detector, lead_in=lead_in, **how)
+    return first + second, soon, late, set(seen(crossfade))
+
+
+def assert_parts_show_what_the_whole_shows(values, crossfade, detector=None) -> list[int]:
+    """Returns the flashes."""
+    crossfade.calls.clear(), crossfade.around.clear()
+    whole, told = shown(grey(values), crossfade, detector=detector)
+    seen_in_whole = set(seen(crossfade))
+    for begin in range(1, len(values)):
+        parts, soon, late, seen_in_part = in_parts(values, begin, crossfade, detector)
+        assert seen_in_part <= seen_in_whole, (begin, values)
+        assert parts == whole, (begin, values)
+        assert soon.frames_in + late.frames_in == len(values)
+        assert (soon.flashes + late.flashes, soon.cuts + late.cuts) == (told.flashes, told.cuts), (begin, values)
+    return told.flashes
+
+
 @pytest.mark.parametrize("values", [ONE + ONE, TWO + TWO])
 def test_parts_show_what_the_whole_shows(values, crossfade):
-    whole, _ = shown(grey(values), crossfade)
-    seen_in_whole = seen(crossfade)
-    for begin in range(1, len(values)):
-        crossfade.calls.clear(), crossfade.around.clear()
-        early = max(0, begin - LEAD)
-        lead_in = grey(values)[early - 1] if early else None
-        how = {"number": early, "origin": Fraction(0), "start": Fraction(begin, RATE)}
-        second, late = shown(grey(values)[early:], crossfade, lead_in=lead_in, **how)
-        assert set(seen(crossfade)) <= set(seen_in_whole)
-        first, soon = shown(grey(values), crossfade, stop=Fraction(begin, RATE))
-        assert first + second == whole
-        assert soon.frames_in + late.frames_in == len(values)
-        assert soon.flashes + late.flashes == [index for index, value in enumerate(values) if value > 100]
+    flashes = assert_parts_show_what_the_whole_shows(values, crossfade)
+    assert flashes == [index for index, value in enumerate(values) if value > 100]
+
+
+@pytest.mark.parametrize("detector", [None, Jumps(60)], ids=["", "that look like cuts"])
+@pytest.mark.parametrize(
+    ("values", "flashes"),
+    [
+        ((140, 142, 144, 250, 250, 148, 150, 250, 152, 154), [3, 4, 7]),
+        ((140, 140, 250, 250, 141, 140, 250, 250, 141, 140, 250, 140, 140), [2, 3, 6, 7, 10]),
+        ((140, 140, 250, 141, 140, 141, 250, 250, 140, 140), [2, 6, 7]),
+        ((200, 202, 203, 201, 202, 100, 101, 200, 202, 201, 201, 203), [5, 6]),
+        ((200, 202, 203, 201, 202, 100, 200, 202, 201, 202, 100, 101, 203, 201), [5, 10, 11]),
+    ],
+)
+def test_of_flashes_that_follow_one_another_parts_show_what_the_whole_shows(values, flashes, detector, crossfade):
+    assert assert_parts_show_what_the_whole_shows(values, crossfade, detector) == flashes
+
+
+def test_whatever_light_does_parts_show_what_the_whole_shows(crossfade):
+    random, flashes = np.random.default_rng(0), 0
+    for detector in (None, Jumps(60), Jumps(15)) * 7:
+        levels, values = random.choice((20, 60, 100, 118, 140, 180, 250), 2, replace=False), []
+        while len(values) < 10:
+            values += [int(random.choice(levels))] * int(random.choice((1, 2, 2, 3)))
+        values = [min(255, value + int(random.choice((0, 0, 1, 3)))) for value in values]
+        flashes += len(assert_parts_show_what_the_whole_shows(values, crossfade, detector))
+    assert flashes > 10
+
+
+@pytest.mark.parametrize(
+    ("values", "flashes"),
+    [
+        ((140, 140, 250, 250, 140, 140, 250, 140, 140, 140), [2, 3, 6]),  # unlit between two flashes
+        ((250, 250, 140, 140, 250, 250, 250, 250), []),  # a flash may have been on before
+        ((250, 250, 250, 140, 140, 250, 250, 140), [5, 6]),  # or come behind
+        ((250, 250, 250, 140, 140, 250, 250, 250), [3, 4]),
+        ((250, 250, 250, 140, 140, 250), [3, 4]),  # as far as there are frames
+    ],
+)
+def test_a_shadow_lies_in_light_that_lasts_longer_than_a_flash(values, flashes, crossfade):
+    assert shown(grey(values), crossfade)[1].flashes == flashes
 
 
 def waves(index: int) -> np.ndarray:

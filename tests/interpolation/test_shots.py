@@ -123,6 +123,14 @@ def test_a_shot_does_not_begin_with_a_flash():
     assert told(grey, Cuts()) == ([3, 4, 5], [5])
 
 
+def test_a_part_that_begins_at_a_cut_sees_nothing_before_it(crossfade):
+    pictures = frames(shot(5, 4) + shot(6, 4))
+    list(rendering(Factor(Fraction(2)), crossfade, CutDetector())(pictures[4:], Tally(), pictures[3]))
+    assert crossfade.around[0].before is None
+    list(rendering(Factor(Fraction(2)), crossfade, CutDetector())(pictures[2:], Tally(), pictures[1]))
+    assert crossfade.around[4].before is not None
+
+
 def test_no_more_is_read_ahead_than_a_flash_lasts():
     """Of what is steady nothing is; memory stays flat."""
     pulled: list[int] = []

@@ -14,31 +14,31 @@ from vidcm.media.flash import MOST, Levels, flash_length
 if TYPE_CHECKING:
     from vidcm.interpolation.works import Step
 
-LEAD = MOST + 2  # source frames before one that tell whether a flash ends just before it: its own, and two before
+# Source frames before one that tell whether a flash ends with it: those lit, the one before, and as many before that.
+LEAD = MOST + 1 + MOST
 
 
 def across_flashes(steps: "Iterable[Step]") -> "Iterator[Step]":
     """Steps from each frame to the next -> the same, those to and from flashes joined. Looks ahead, by MOST steps, only
-    where light jumps.
+    where light jumps, and by as many more where it falls and comes back.
 
-    What is told of a frame rests on LEAD frames before it and as many from it on, never on what was told of others: the
-    frame behind a flash is not steady enough for another one to begin."""
+    What is told of a frame rests on LEAD frames before it and as many from it on, never on what was told of others."""
     coming, run = iter(steps), deque["Step"]()
-    previous: Levels | None = None
+    earlier: list[Levels] = []
     while _has(run, coming, 1):
-        joined = [run.popleft() for _ in range(_length(previous, run, coming))]
-        previous = None if joined[-1].is_cut else joined[-1].first.levels
+        joined = [run.popleft() for _ in range(_length(earlier, run, coming))]
+        earlier = [] if joined[-1].is_cut else [*earlier, *(step.first.levels for step in joined)][-MOST:]
         yield joined[0] if len(joined) == 1 else _joined(joined)
 
 
-def _length(previous: Levels | None, run: "deque[Step]", coming: "Iterator[Step]") -> int:
+def _length(earlier: list[Levels], run: "deque[Step]", coming: "Iterator[Step]") -> int:
     """How many of the steps that wait are one: 1 where the first does not lead to a flash."""
 
     def levels(place: int) -> Levels | None:
         step = run[place] if _has(run, coming, place + 1) else None
         return None if step is None or step.last is None or step.is_cut else step.last.levels
 
-    return 1 + flash_length(previous, run[0].first.levels, levels)
+    return 1 + flash_length(earlier, run[0].first.levels, levels)
 
 
 def _has(run: "deque[Step]", coming: "Iterator[Step]", count: int) -> bool:

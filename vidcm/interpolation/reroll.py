@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from vidcm.interpolation.rendered import Rendered, Shown
     from vidcm.interpolation.shots import CutDetector
 
-# Source frames: the cut detector remembers so many; behind a gap are looked at two that a flash may light, the one
-# behind them, the motion on from it, and one further by bwdif.
-BEFORE, BEHIND = 10, 7
+# Source frames: the cut detector remembers so many; behind a gap are looked at two that a flash may light, three behind
+# them that tell a shadow, and one further by bwdif.
+BEFORE, BEHIND = 10, 8
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from vidcm.interpolation.looked import Looked
-from vidcm.media.flash import Levels, flash_length
+from vidcm.media.flash import MOST, Levels, flash_length
 
 Frame = TypeVar("Frame", bound=Looked)
 
@@ -40,25 +40,26 @@ class Shots:
     known: frozenset[int] = frozenset()
 
     def told(self, frames: Iterable[Frame]) -> Iterator[Told[Frame]]:
-        """Every frame, in order. Looks ahead, by MOST frames, only where light jumps."""
+        """Every frame, in order. Looks ahead only as far as who asks for a flash."""
         coming = _Coming(self, iter(frames))
-        previous: Frame | None = None  # the one before `before`, if of its shot
+        earlier: list[Levels] = []  # of those before `before`, back to the last break
         before: Frame | None = None
         while coming.has(1):
-            if previous is not None and before is not None:
-                self._pass_over_flash(previous, before, coming)
+            if earlier and before is not None:
+                self._pass_over_flash(earlier, before, coming)
             each = coming.waiting.popleft()
             yield each
-            previous, before = None if each.is_cut else before, each.frame
+            earlier = [] if each.is_break or before is None else [*earlier, before.levels][-MOST:]
+            before = each.frame
 
     def is_break(self, before: Looked, after: Looked) -> bool:
         if after.frame.index in self.known:
             return True
         return self.detector is not None and self.detector.is_cut(before.frame.seen, after.frame.seen)
 
-    def _pass_over_flash(self, previous: Frame, before: Frame, coming: "_Coming[Frame]") -> None:
+    def _pass_over_flash(self, earlier: list[Levels], before: Frame, coming: "_Coming[Frame]") -> None:
         """Where one begins with the next frame, neither that nor the one behind it starts a shot."""
-        count = flash_length(previous.levels, before.levels, coming.levels)
+        count = flash_length(earlier, before.levels, coming.levels)
         passed = [coming.waiting[place] for place in range(count + 1)] if count else []
         if not any(told.is_break for told in passed) or any(told.frame.frame.index in self.known for told in passed):
             return

@@ -1,7 +1,7 @@
 """Source frames in, works out: gap by gap what is to be made, and all that it is made from. No interpolator is needed.
 
 Holds four source frames at a time: a pair, and the frames next to it, which tell how its motion is changing; two more
-where a flash may be.
+where a flash may be, or four where a shadow may.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -3,10 +3,12 @@ is alike.
 
 Told from a few numbers of each frame: its luma over COARSE x COARSE cells. Motion changes some cells, and not back; a
 fade, an explosion that stays and a cut do not come back either; a strobe does, but light is not steady before it does
-so again. Frames that are black are gaps, not shadows: there is no picture in them.
+so again. Frames that are black are gaps, not shadows: there is no picture in them. A shadow lies in light that lasts
+longer than a flash; so what is unlit between two flashes is none, from whichever frame on one looks.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -31,7 +33,7 @@ def jumps(previous: Levels | None, before: Levels, after: Levels) -> bool:
     """Whether `after` may be lit: light has changed widely, and had not just before. previous: of the frame before
     `before`; None: there is none in its shot, so that a strobe might begin."""
     change = abs(float((after - before).mean()))
-    return previous is not None and _has_changed(before, after) and _unlike(previous, before) < STEADY * change
+    return previous is not None and _has_changed(before, after) and _is_steady([previous, before], change)
 
 
 def is_flash(previous: Levels | None, before: Levels, lit: Sequence[Levels], behind: Levels) -> bool:
@@ -43,10 +45,12 @@ def is_flash(previous: Levels | None, before: Levels, lit: Sequence[Levels], beh
     return _unlike(before, behind) < STEADY * min(abs(least), abs(most))
 
 
-def flash_length(previous: Levels | None, before: Levels, coming: Callable[[int], Levels | None]) -> int:
-    """How many frames behind `before` a flash lights, 0 .. MOST. coming: of the frame so many places behind the next
-    one, None where there is none; asked no further ahead than light jumps. previous: see `jumps`."""
-    lit = list[Levels]()
+def flash_length(earlier: Sequence[Levels], before: Levels, coming: Callable[[int], Levels | None]) -> int:
+    """How many frames behind `before` a flash lights, 0 .. MOST.
+
+    earlier: of frames before that one, in its shot, MOST or as many as there are. coming: of the frame so many places
+    behind the next one, None where there is none; asked no further ahead than light jumps, but for a shadow."""
+    previous, lit = earlier[-1] if earlier else None, list[Levels]()
     while len(lit) < MOST:
         each = coming(len(lit))
         if each is None or not jumps(previous, before, each):
@@ -56,8 +60,29 @@ def flash_length(previous: Levels | None, before: Levels, coming: Callable[[int]
         if behind is None:
             return 0
         if is_flash(previous, before, lit, behind):
-            return len(lit)
+            is_light = lit[0].mean() > before.mean()
+            return len(lit) if is_light or _is_shadow([*earlier, before], lit, _from(coming, len(lit))) else 0
     return 0
+
+
+def _is_shadow(before: Sequence[Levels], lit: Sequence[Levels], behind: Sequence[Levels]) -> bool:
+    """Whether light is steady on both sides for longer than a flash lasts, behind as far as there are frames: otherwise
+    what is dark may be all that is unlit between two flashes."""
+    change = min(abs(float((each - side).mean())) for each in lit for side in (before[-1], behind[0]))
+    return len(before) > MOST and _is_steady(before, change) and _is_steady(behind, change)
+
+
+def _from(coming: Callable[[int], Levels | None], place: int) -> list[Levels]:
+    """As many frames as tell that light there is no flash, if they are there."""
+    row = list[Levels]()
+    while len(row) <= MOST and (each := coming(place + len(row))) is not None:
+        row.append(each)
+    return row
+
+
+def _is_steady(row: Sequence[Levels], change: float) -> bool:
+    """Whether each frame is like the one before it, beside a change of so many grey levels."""
+    return all(_unlike(a, b) < STEADY * change for a, b in pairwise(row))
 
 
 def _has_changed(before: Levels, after: Levels) -> bool:
