@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.training import sources
 from vidcm.training.latents import LatentBatches, check_space, encode_shards, is_whole, latent_key, rows_of
 from vidcm.training.loop import train
-from vidcm.training.sources import encode_batch, open_latents
+from vidcm.training.sources import encode_batch, open_batches, open_latents
 from vidcm.training.start import start_processes
 
 from .tiny import TinyBatches, TinyFamily
@@ -184,3 +185,13 @@ def test_runs_of_other_seeds_share_what_is_encoded_with_one_seed(settings, famil
     assert not torch.equal(first.batch(0)["x0"], second.batch(0)["x0"])  # in another order
     opened(replace(settings, seed=5), family)
     assert len(list((Path(settings.out).parent / "latents").iterdir())) == 2
+
+
+def test_batches_are_told_how_many_make_a_step(settings, family, monkeypatch):
+    """So that all of a step have equally many frames."""
+    settings = replace(settings, grad_accumulation=2)
+    assert opened(settings, family).parts == 2
+    monkeypatch.setattr(sources, "open_cache", lambda data: None)
+    monkeypatch.setattr(sources, "Batches", lambda data, cache, **place: place)
+    of_clips = replace(settings, latents=replace(settings.latents, samples=0))
+    assert open_batches(of_clips, family, start_processes(settings)) == {"rank": 0, "world": 1, "parts": 2}
