@@ -69,6 +69,12 @@ def test_scenes_are_kept_with_their_frames_and_exact_instants(footage, tmp_path)
     assert (tmp_path / "set" / "contact.png").stat().st_size > 1000
 
 
+def test_paths_may_be_text_and_one_needs_no_list(footage, tmp_path):
+    prepare([footage], tmp_path / "set", FEW)
+    prepare(str(footage), str(tmp_path / "text"), FEW)
+    assert (tmp_path / "text" / "manifest.jsonl").read_bytes() == (tmp_path / "set" / "manifest.jsonl").read_bytes()
+
+
 def test_a_file_that_a_manifest_names_and_is_not_there_is_told_in_words(footage, tmp_path):
     (footage / "manifest.csv").write_text("file\na.mp4\ngone.mp4\n")
     [missing] = prepare([footage], tmp_path / "set", FEW).unreadable

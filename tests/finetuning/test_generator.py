@@ -17,6 +17,7 @@ from tests.families.tiny_video import write
 from vidcm import families
 from vidcm.cli.main import cli
 from vidcm.core.errors import UserError, WrongUse
+from vidcm.core.shipped import shipped
 from vidcm.data.clip import Clip
 from vidcm.data.clips import ClipCache
 from vidcm.evaluation.heldout import ClipShape, Held, real_clips
@@ -229,6 +230,12 @@ def test_what_cannot_be_tuned_is_told_in_one_line(words, code, told, filmed, tmp
     assert done.exit_code == code
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_prompt_that_the_model_does_not_read_leaves_no_run_behind(filmed, tmp_path):
+    with pytest.raises(WrongUse, match="prompt: family clip reads no text, leave it out"):
+        finetune(filmed.folder, tmp_path / "run", FinetuneConfig(str(shipped("clip")), prompt="a ball", device="cpu"))
     assert not (tmp_path / "run").exists()
 
 

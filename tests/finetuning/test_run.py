@@ -215,10 +215,10 @@ def test_a_run_that_is_finished_says_so_and_judges_nothing_again(dataset, tuned,
     kept = contents(folder)
     with monkeypatch.context() as patch:
         stop_at(patch, interpolator, "judge", 1)
-        again = finetune(dataset, folder, resume=True)
+        again = finetune(str(dataset), str(folder), resume=True)
     assert capsys.readouterr().err.splitlines() == [
-        f"{folder} is finished already, and nothing is left to do; more --steps, or more --minutes where those were "
-        "given, would go on with it"
+        f"{folder} is finished already, and nothing is left to do; more --steps (--minutes), and more --patience where "
+        "validations gained nothing, would go on with it"
     ]
     assert contents(folder) == kept
     assert (again.before, again.after, again.told, again.numbers) == (

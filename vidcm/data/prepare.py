@@ -54,19 +54,20 @@ def silent(done: int, expected: int) -> None:
 
 
 def prepare(
-    footage: Sequence[Path],
-    folder: Path,
+    footage: Sequence[Path | str] | Path | str,
+    folder: Path | str,
     config: PrepareConfig | None = None,
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] = silent,
 ) -> Prepared:
-    """Make the dataset `folder` of the videos in `footage` (folders and files), or bring it up to date.
+    """Make the dataset `folder` of the videos in `footage` (a folder or file, or several), or bring it up to date.
 
     Files prepared earlier stay in it unless they lay in a folder named this time and are no longer there.
     progress(done, expected): frames, now and then.
     """
-    config = config or PrepareConfig()
+    config, folder = config or PrepareConfig(), Path(folder)
+    footage = [Path(each) for each in ([footage] if isinstance(footage, Path | str) else footage)]
     entries = collect(footage)
     with open_folder(folder, config):
         records = load_records(folder)

@@ -52,6 +52,10 @@ class FinetuneConfig:
             if getattr(self, name) not in known:
                 raise WrongUse(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         check_trackers(self.track)
+        if isinstance(self.parts, str):
+            raise WrongUse(
+                f"parts must be several of {', '.join(PARTS)}, or one in a list, got the text {self.parts!r}"
+            )
         if any(part not in PARTS for part in self.parts):
             raise WrongUse(f"parts must be some of {', '.join(PARTS)}, got {', '.join(self.parts)}")
         pixels_of(self.size)

@@ -73,6 +73,8 @@ class GeneratorSubject(Subject):
         if config.lora and not all(hasattr(network, "add_adapter") for network in family.networks):
             raise UserError(f"lora: family {self.name} takes no adapter, leave it out")
         self.reads_text = family.tokens > 0
+        if config.prompt and not self.reads_text:
+            raise WrongUse(f"prompt: family {self.name} reads no text, leave it out")
         self.weights = sum(weight.numel() for network in family.networks for weight in network.parameters())
         self.tuned = family.consistency is not None
         self.latents = EncodedAs.of(cache.folder)

@@ -34,7 +34,7 @@ MOTION = "FrameInterpolationPipeline"
 
 
 def finetune(
-    dataset: Path, run: Path, config: FinetuneConfig | None = None, *, resume: Resume = False, **given: Any
+    dataset: Path | str, run: Path | str, config: FinetuneConfig | None = None, *, resume: Resume = False, **given: Any
 ) -> Tuned:
     """Tune a model on a dataset of `vidcm prepare`, judged on its validation clips before, meanwhile and after.
 
@@ -43,7 +43,7 @@ def finetune(
     leads, all train. Raises UserError for a dataset or settings that will not do, Interrupted when asked to stop.
     """
     device = str(given.get("device") or (config or FinetuneConfig()).device)
-    tuned: Tuned = join(device, lambda leader: lead(leader, dataset, run, config, resume, given))
+    tuned: Tuned = join(device, lambda leader: lead(leader, Path(dataset), Path(run), config, resume, given))
     return tuned
 
 

@@ -55,7 +55,7 @@ class Tuning:
         changed = compare(before, self.settings, self.run) if before is not None else []
         ended = found_by(self.run)
         if ended is not None and not changed and mark_of(self.best) is not None:
-            more = "more --steps, or more --minutes where those were given, would go on with it"
+            more = "more --steps (--minutes), and more --patience where validations gained nothing, would go on with it"
             say(f"{self.run} is finished already, and nothing is left to do; {more}")
             self.settle(before, 0.0)
             return self.tuned(ended)
