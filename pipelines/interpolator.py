@@ -39,7 +39,7 @@ class PipelineInterpolator:
         looks = tuple(self._kept(frame) for frame in (first, last, around.before, around.after))
         times = replace(around, before=None, after=None)
         made = list(self.each(first, last, taus, looks=looks, around=times, position=position))
-        frames = made[0][0] if len(made) == 1 else torch.cat([frame for frame, _ in made], dim=1)
+        frames = torch.cat([frame for frame, _ in made], dim=1)  # an ordinary tensor, whatever they are
         if self.calibration is None:
             return frames
         return Judged(frames, torch.cat([scores for _, scores in made if scores is not None]))

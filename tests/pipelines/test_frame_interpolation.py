@@ -433,10 +433,17 @@ def test_the_teacher_believes_what_the_product_draws(pipe, monkeypatch):
     torch.testing.assert_close(teacher, product, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("make", ["a call", "a rung"])
+MADE = {
+    "a call": lambda pipe, pair: pipe(*pair, [0.5]).frames,
+    "a rung": lambda pipe, pair: pipe.reconstruct(*pair, [0.5], "ect1"),
+    "an interpolator": lambda pipe, pair: as_interpolator(pipe)(*(end[0] for end in pair), [0.5]),
+}
+
+
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 def test_what_is_made_can_be_learned_from(pipe, pair, make):
     """Though it is made in inference mode."""
-    frames = pipe(*pair, [0.5]).frames if make == "a call" else pipe.reconstruct(*pair, [0.5], "ect1")
+    frames = make(pipe, pair)
     frames += 0.1
     gain = torch.ones((), requires_grad=True)
     (gain * frames).square().mean().backward()
