@@ -258,7 +258,9 @@ def test_damaged_times_do_not_have_frames_made_for_days(double, tmp_path):
 
 
 def test_one_frame_is_too_few_and_two_are_enough(double, tmp_path):
-    assert "holds a single frame: interpolation needs at least two" in double(odd.video(tmp_path / "1.mp4", 1))
+    told = double(odd.video(tmp_path / "1.mp4", 1))
+    assert "holds a single frame: interpolation needs at least two" in told
+    assert told.endswith("give the pattern ('f_%04d.png' --input-fps 24)")
     report = double(odd.video(tmp_path / "2.mp4", 2), "out.mp4")
     assert (report.frames_in, report.frames_out, report.duration_s) == (2, 4, 0.08)
 

@@ -66,11 +66,11 @@ def tell(report: "Report", as_json: bool) -> None:
     repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
     filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
     unsure = f", {report.frames_unsure} below --min-confidence replaced" if report.frames_unsure else ""
-    cuts = f", cuts at {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    cuts = f", cuts at source frame {', '.join(map(str, report.cuts))}" if report.cuts else ""
     lit = len(report.flashes)
     flashes = f", {lit} flashed frame{'s' * (lit > 1)} shown alone" if lit else ""
-    still = f", {len(report.overlays)} overlays kept still" if len(report.overlays) > 1 else ""
-    still = ", 1 overlay kept still" if len(report.overlays) == 1 else still
+    places = len(report.overlays)
+    still = f", {places} place{'s' * (places > 1)} kept still as overlays (not with --overlays off)" if places else ""
     click.echo(
         f"{report.target}: {report.frames_out} frames from {report.frames_in} ({report.frames_made} made){kept}, "
         f"{rate}, {report.duration_s:.3f} s{slower}{repeats}{filled}{unsure}{cuts}{flashes}{still}, "

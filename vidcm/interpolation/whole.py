@@ -43,7 +43,10 @@ def check_whole(info: VideoInfo, *, allow_truncated: bool = False) -> Found:
     if found.short and not allow_truncated:
         raise UserError(f"{info.path}: {found.short}; copy it again, or take what is there with --allow-truncated")
     if found.frames == 1:
-        raise UserError(f"{info.path}: holds a single frame: interpolation needs at least two")
+        raise UserError(
+            f"{info.path}: holds a single frame: interpolation needs at least two; of a row of pictures give "
+            "the pattern ('f_%04d.png' --input-fps 24)"
+        )
     return found
 
 
