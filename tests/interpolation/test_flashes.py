@@ -251,6 +251,19 @@ def test_of_a_file_parts_and_takes_are_those_of_the_whole_and_a_report_tells(sou
         assert asdict(done)["start_s"] == pytest.approx(index / 48, abs=0.001)
 
 
+def test_a_take_looks_as_far_behind_as_a_shadow_asks_for(crossfade, tmp_path, monkeypatch):
+    """What looks like one in frames 6 and 7 is none, as frame 10 tells: 8 and 9 are lit."""
+    monkeypatch.setattr("vidcm.interpolation.overlays.AHEAD", 0)  # it asks for more
+    lights = [0.5 if index in (6, 7) or index > 9 else 1 for index in range(14)]
+    lit = [av.VideoFrame.from_ndarray((light * waves(0)).astype(np.uint8), "rgb24") for light in lights]
+    source, target = save(tmp_path / "lit" / "%d.png", lit), tmp_path / "out.mkv"
+    how = {"rule": DOUBLE, "interpolator": crossfade, "codec": "ffv1"}
+    assert interpolate_file(source, target, **how).flashes == [8, 9]
+    crossfade.around.clear()
+    reroll(source, target, Fraction(9, 2 * RATE), **how)
+    assert [each.trail for each in crossfade.around] == [1]
+
+
 def test_a_preview_holds_the_flash_on_the_left_alone(source, crossfade, tmp_path):
     target = tmp_path / "out.mkv"
     interpolate_file(source, target, rule=DOUBLE, interpolator=crossfade, codec="ffv1", preview=Fraction(1))
