@@ -40,6 +40,15 @@ def test_what_passes_in_front_is_moved_and_the_rest_is_held(comes):
     assert torch.allclose(middle[24:56, 50:76], torch.tensor(GREY))
 
 
+def test_a_thin_part_of_what_passes_is_moved_with_it():
+    strip = np.s_[10:30, 35:38]
+    last = picture(True)
+    last[:, 20:60, 70:76] = BRIGHT
+    middle = held(picture(False), last, (OVERLAY, less(COVERED, strip)))
+    assert torch.all(middle[24:56, 70:76] == MADE)
+    assert torch.allclose(middle[24:56, 50:60], torch.tensor(GREY))
+
+
 def test_strokes_that_one_end_does_not_know_are_held():
     last = picture(False)
     last[:, 20:60, 24:30] = BRIGHT

@@ -71,7 +71,7 @@ def uncovered(
     """What `held_still` is to take for the overlays of both ends [3, H, W]: less what something moves in front of.
 
     overlays: float32 0..1 [h, w] of both; held: of the first one, with what switches. Nothing passes before an overlay,
-    so where an end shows something else in less than half of one, that is ground which was taken for it; a line that
+    so where an end shows something solid in less than half of one, that is ground which was taken for it; a line that
     goes goes whole.
     """
     first, last = ends
@@ -86,9 +86,8 @@ def uncovered(
     small = (interpolate(each[None], before.shape, mode="bilinear")[0] for each in (first, last))
     differ = torch.sub(*small).abs().amax(dim=0).cpu().numpy() > REPLACED
     other = cv2.dilate((one & part[groups] & differ).astype(np.uint8), np.ones((3, 3)))
-    _, pieces = cv2.connectedComponents(other)
-    solid = np.unique(pieces[cv2.erode(other, np.ones((SOLID, SOLID))) > 0])
-    covered = cv2.dilate(np.isin(pieces, solid).astype(np.uint8), np.ones((GROWN, GROWN))) > 0
+    solid = np.unique(groups[cv2.erode(other, np.ones((SOLID, SOLID))) > 0])  # of such a group all that is another
+    covered = cv2.dilate(other * np.isin(groups, solid[solid > 0]), np.ones((GROWN, GROWN))) > 0
     if not covered.any():
         return held, after
     switches = held is not None and held > before
