@@ -10,6 +10,7 @@ from av.stream import Disposition
 
 from vidcm.media.carry import timecode_at
 from vidcm.media.reader import open_reader
+from vidcm.media.text import HEADER
 from vidcm.media.writer import VideoWriter
 
 CHAPTERS = [
@@ -204,26 +205,13 @@ def test_words_come_along_and_those_without_a_place_are_named(make_rich, tmp_pat
         assert container.streams[0].metadata["title"] == "Main"
 
 
-ASS = b"""[Script Info]
-ScriptType: v4.00+
-
-[V4+ Styles]
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
-StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
-Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
-
-[Events]
-Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
-"""
-
-
 def add_subtitles(codec):
     """A line of text from 0.1 s on."""
 
     def before(target, video):
         text = target.add_stream(codec)
         text.time_base = Fraction(1, 1000)
-        text.codec_context.subtitle_header = ASS
+        text.codec_context.subtitle_header = HEADER
         data = len(b"Hallo").to_bytes(2, "big") + b"Hallo" if codec == "mov_text" else b"Hallo"
 
         def behind():

@@ -78,8 +78,9 @@ def uncovered(
     before, after = overlays
     if first is None or last is None or before is None or after is None or before.shape != after.shape:
         return held, after
-    either = np.maximum(before, after) > 0.5
-    one = either & (np.minimum(before, after) <= 0.5)
+    assert held is not None  # it is `before`, and more
+    either = np.maximum(before, after) > SURE
+    one = either & (np.minimum(before, after) <= SURE)
     _, groups = cv2.connectedComponents(cv2.dilate(either.astype(np.uint8), np.ones((JOINED, JOINED))))
     count = np.maximum(np.bincount(groups[either], minlength=groups.max() + 1), 1)
     part = np.bincount(groups[one], minlength=len(count)) < 0.5 * count
@@ -90,5 +91,4 @@ def uncovered(
     covered = cv2.dilate(other * np.isin(groups, solid[solid > 0]), np.ones((GROWN, GROWN))) > 0
     if not covered.any():
         return held, after
-    switches = held is not None and held > before
-    return None if held is None else np.where(covered & ~switches, 0, held), np.where(covered, 0, after)
+    return np.where(covered & (held <= before), 0, held), np.where(covered, 0, after)
