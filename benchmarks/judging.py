@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.memory import Peak
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 
 TIMES = ("sampler_s", "sampler_cpu_s", "whole_s", "whole_cpu_s", "asked")
@@ -101,9 +102,7 @@ def finished(out: Path) -> list[dict[str, Any]]:
 def append(out: Path, row: dict[str, Any]) -> None:
     """One more row, in a file that is whole at every moment."""
     rows = [*finished(out), row]
-    aside = out / "rows.jsonl.tmp"
-    aside.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
-    aside.replace(out / "rows.jsonl")
+    write_aside(out / "rows.jsonl", "".join(json.dumps(each) + "\n" for each in rows))
 
 
 def main() -> None:

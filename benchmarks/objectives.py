@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from benchmarks.objectives_settings import ROOT, Settings, read_options, settings_of
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 from vidcm.settings import read_yaml, with_overrides
 
@@ -186,9 +187,7 @@ def machine() -> dict[str, Any]:
 
 
 def write(path: Path, content: Any) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_aside(path, json.dumps(content, indent=1) + "\n")
 
 
 def read(path: Path) -> Any:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vidcm.core.ema import EMA, FixedDecay, PowerDecay, gamma_of_width, recombine, width_of_gamma
+from vidcm.core.ema import EMA, FixedDecay, PowerDecay, gamma_of_width, width_of_gamma
 
 STEPS = 200
 
@@ -63,27 +63,6 @@ def test_width_and_gamma_are_inverse(gamma):
 def test_an_impossible_width_is_refused_with_the_limit(width):
     with pytest.raises(ValueError, match=r"0\.2887"):
         gamma_of_width(width)
-
-
-def test_a_saved_average_is_recombined_from_itself_alone():
-    saved = [(step, gamma) for step in (50, 100, 200) for gamma in (16.97, 6.94)]
-    weights = recombine(saved, (100, 6.94))
-    assert weights == pytest.approx([0, 0, 0, 1, 0, 0], abs=1e-6)
-
-
-def test_averages_of_other_widths_are_recombined_after_the_run():
-    """Two widths saved along a run give a third one, which no one tracked, closer than the nearest saved one."""
-    values, saved, snapshots = history(), [], []
-    emas = {s: EMA([("w", values[:1])], PowerDecay(s)) for s in (0.05, 0.10)}
-    for step, value in enumerate(values[1:], start=1):
-        for width, ema in emas.items():
-            ema.update([("w", value[None])])
-            if step % 25 == 0:
-                saved.append((step, gamma_of_width(width)))
-                snapshots.append(float(ema.averages["w"]))
-    wanted = float(averaged(PowerDecay(0.15), values).averages["w"])
-    mixed = sum(w * s for w, s in zip(recombine(saved, (STEPS, gamma_of_width(0.15))), snapshots, strict=True))
-    assert abs(mixed - wanted) < 0.05 * abs(snapshots[-1] - wanted)
 
 
 def test_half_precision_parameters_are_averaged_in_float32():

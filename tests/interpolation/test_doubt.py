@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.core.errors import UserError
 from vidcm.core.judged import Judged
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import VideoFrame, open_reader
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from tests.interpolation.pictures import save
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.interpolation.flashes import LEAD
 from vidcm.interpolation.ledger import Ledger
 from vidcm.interpolation.plan import Factor, Rate
-from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.retime import Retiming

@@ -7,13 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.interpolation import in_place, relay
 from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.overlays import AHEAD, Overlays, overlay_in
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.relay import begin_for
-from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.core import large
 from vidcm.interpolation import pictures
 from vidcm.interpolation.lazily import Lazily
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.rendered import Tally
 from vidcm.media.reader import VideoFrame
 from vidcm.media.shots import CutDetector
 

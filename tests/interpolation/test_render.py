@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.core.errors import UserError
 from vidcm.interpolation.pictures import to_bytes
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.render import TOGETHER
-from vidcm.interpolation.rendered import Tally
 from vidcm.media.reader import VideoFrame
 
 

@@ -5,9 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from vidcm.interpolation.plan import Factor, Rate
-from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.retime import Retiming
 from vidcm.media.reader import VideoFrame
 

@@ -5,11 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.interpolation.rendering import rendering
+from tests.interpolation.rendering import Tally, rendering
 from tests.media.scenes import scene
 from vidcm.interpolation.looked import Looked
 from vidcm.interpolation.plan import Factor
-from vidcm.interpolation.rendered import Tally
 from vidcm.interpolation.shots import Shots
 from vidcm.interpolation.survey import survey
 from vidcm.media.reader import VideoFrame

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vidcm.metrics.floor import halves, judged, noise_floor
+from vidcm.metrics.floor import halves, judged
 from vidcm.metrics.kernel import median_distance, polynomial_distance, rbf_distance
 from vidcm.metrics.neighbours import diversity, precision, reach, recall
 from vidcm.metrics.sliced import sliced_wasserstein, wasserstein2_squared
@@ -125,7 +125,7 @@ def test_samples_of_the_same_law_stand_at_the_noise_floor_and_others_above(metri
     same, other = (judged(metric, samples, reference) for samples in (normal(600, seed=1), normal(600, seed=1) + 0.5))
     assert abs(same.value - same.floor) < 4 * same.deviation + 0.02
     assert other.value > other.floor + 10 * other.deviation
-    assert same.floor == noise_floor(metric, reference)
+    assert same.floor == judged(metric, reference, reference).floor
 
 
 def test_samples_are_compared_in_the_number_of_the_half_that_they_stand_for():
@@ -147,6 +147,7 @@ def test_paired_samples_never_meet_the_clip_that_they_were_told():
 def test_groups_that_differ_raise_the_floor():
     shift = torch.arange(12).repeat_interleave(10)
     reference = normal(120) + (shift % 5)[:, None]
-    assert noise_floor(sliced_wasserstein, reference, groups=shift.tolist()) > 1.5 * noise_floor(
-        sliced_wasserstein, reference
+    apart, mixed = (
+        judged(sliced_wasserstein, reference, reference, groups=groups) for groups in (shift.tolist(), None)
     )
+    assert apart.floor > 1.5 * mixed.floor

@@ -2,12 +2,11 @@
 
     ema <- decay(n) ema + (1 - decay(n)) parameter         after the n-th optimiser step, n = 1, 2, ...
 
-Two decays: fixed, with a warm-up, and the power function of EDM2 (arXiv:2312.02696, section 3), whose averages over one
-run can be recombined afterwards into an average of any other width (`recombine`).
+Two decays: fixed, with a warm-up, and the power function of EDM2 (arXiv:2312.02696, section 3).
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -101,22 +100,3 @@ def gamma_of_width(sigma_rel: float) -> float:
 def width_of_gamma(gamma: float) -> float:
     """sigma_rel, the standard deviation of p(s) ~ s^gamma on [0, 1] (EDM2, section 3.1)."""
     return math.sqrt(gamma + 1) / ((gamma + 2) * math.sqrt(gamma + 3))
-
-
-def recombine(saved: Sequence[tuple[float, float]], wanted: tuple[float, float]) -> list[float]:
-    """How to mix saved averages to come closest to a wanted one: a weight for each (EDM2, section 3.2).
-
-    Each is (step, gamma) of a power-function average. Least squares over the profiles, in float64.
-    """
-    gram = torch.tensor([[_overlap(a, b) for b in saved] for a in saved], dtype=torch.float64)
-    goal = torch.tensor([[_overlap(a, wanted)] for a in saved], dtype=torch.float64)
-    weights: list[float] = torch.linalg.lstsq(gram, goal, driver="gelsd").solution.flatten().tolist()
-    return weights
-
-
-def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Inner product of two profiles (gamma + 1) s^gamma / step^(gamma + 1), each on [0, step]."""
-    (step_a, gamma_a), (step_b, gamma_b) = a, b
-    end = min(step_a, step_b)
-    ends = math.pow(end / step_a, gamma_a) * math.pow(end / step_b, gamma_b) * end / (step_a * step_b)
-    return (gamma_a + 1) * (gamma_b + 1) / (gamma_a + gamma_b + 1) * ends

@@ -86,16 +86,3 @@ def file_digest(path: Path) -> str:
 
 def text_digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-
-
-def write_aside(path: Path, content: bytes, *, flush: bool = False) -> None:
-    """Replace a file as a whole: it has its old content or its new one at any moment.
-
-    flush: even after a power failure."""
-    aside = path.with_suffix(".partial")
-    with aside.open("wb") as file:
-        file.write(content)
-        if flush:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(aside, path)

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 from vidcm.data import manifest
-from vidcm.data.arrays import ArrayWriter, Shape, file_digest, is_whole, probe, shrink, text_digest, write_aside
+from vidcm.data.arrays import ArrayWriter, Shape, file_digest, is_whole, probe, shrink, text_digest
 from vidcm.data.clip import Clip
 from vidcm.data.splits import Entry, assign_split, list_videos
 from vidcm.media.reader import open_reader
@@ -80,7 +81,7 @@ class ClipCache:
     def save(self) -> None:
         index = {"version": VERSION, "short_side": self.short_side, "skipped": self.skipped}
         index["clips"] = [_clip_to_json(clip) for clip in self.clips]
-        write_aside(self.folder / "index.json", json.dumps(index, indent=0).encode())
+        write_aside(self.folder / "index.json", json.dumps(index, indent=0))
 
 
 def silent(done: int, total: int, file: str) -> None:

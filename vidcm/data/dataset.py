@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.locks import held
-from vidcm.data.arrays import write_aside
 from vidcm.data.sources import FRAMES, RECORDS
 
 SETTINGS, SHEET, VERSION = "dataset.json", "contact.png", 1
@@ -69,7 +69,7 @@ def open_folder(folder: Path, config: PrepareConfig) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     is_new = not (folder / SETTINGS).is_file()
     if is_new:
-        write_aside(folder / SETTINGS, json.dumps(_settings(config)).encode())
+        write_aside(folder / SETTINGS, json.dumps(_settings(config)))
     for name in (FRAMES, RECORDS):
         (folder / name).mkdir(exist_ok=True)
     try:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
-from vidcm.data.arrays import text_digest, write_aside
+from vidcm.data.arrays import text_digest
 from vidcm.data.clip import Clip
 from vidcm.data.scenes import Scene
 from vidcm.data.sources import SourceFile

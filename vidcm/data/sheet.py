@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vidcm.data.arrays import write_aside
+from vidcm.core.aside import write_aside
 from vidcm.data.clips import Clip, ClipCache
 
 MOST = 60  # scenes, spread evenly over all there are

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
-from vidcm.data.arrays import file_digest, is_whole, shrink, text_digest, write_aside
+from vidcm.data.arrays import file_digest, is_whole, shrink, text_digest
 from vidcm.data.scenes import Scene, SceneFinder
 from vidcm.media.info import MediaWarning, readable
 from vidcm.media.reader import VideoReader, open_reader

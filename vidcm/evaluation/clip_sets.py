@@ -20,7 +20,6 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "recall": recall,
     "diversity": diversity,
 }
-LEAST = 16  # clips: halves must have more points than neighbours are counted
 
 
 class Reference:

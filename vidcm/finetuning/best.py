@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from vidcm.core.aside import write_aside
 from vidcm.families.checkpoint import written_whole
 from vidcm.finetuning.history import Mark
 from vidcm.pipelines.confidence import FILE as CALIBRATION
@@ -47,9 +48,7 @@ def link_or_copy(source: str, target: str) -> str:
 
 
 def write_facts(model: Path, mark: Mark) -> None:
-    aside = model / f"{FACTS}.tmp"
-    aside.write_text(json.dumps(asdict(mark), indent=1) + "\n", encoding="utf-8")
-    os.replace(aside, model / FACTS)
+    write_aside(model / FACTS, json.dumps(asdict(mark), indent=1) + "\n")
 
 
 def mark_of(best: Path) -> Mark | None:

@@ -1,10 +1,10 @@
 """RUN/finished.json: what a run that came to its end found, so that going on with it has nothing to judge again."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidcm.core.aside import write_aside
 from vidcm.finetuning.history import Mark
 
 FILE = "finished.json"
@@ -19,9 +19,7 @@ class Found:
 
 
 def write_found(run: Path, found: Found) -> None:
-    aside = run / f"{FILE}.tmp"
-    aside.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-    os.replace(aside, run / FILE)
+    write_aside(run / FILE, json.dumps(asdict(found), indent=1) + "\n")
 
 
 def found_by(run: Path) -> Found | None:

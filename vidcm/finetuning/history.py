@@ -1,10 +1,10 @@
 """What was judged while tuning: one line of JSON each in RUN/history.jsonl, whole at any moment."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidcm.core.aside import write_aside
 from vidcm.evaluation.score import Scores
 
 START = "start"
@@ -51,7 +51,5 @@ class History:
         return min(len(self.marks) - last_gain, sum(mark.part == part for mark in self.marks))
 
     def _replace(self, marks: list[Mark]) -> None:
-        aside = self._path.with_name(self._path.name + ".tmp")
-        aside.write_text("".join(json.dumps(asdict(mark)) + "\n" for mark in marks), encoding="utf-8")
-        os.replace(aside, self._path)
+        write_aside(self._path, "".join(json.dumps(asdict(mark)) + "\n" for mark in marks))
         self.marks = marks

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import WrongUse
 from vidcm.data.arrays import text_digest
 from vidcm.data.clips import ClipCache
@@ -54,9 +55,7 @@ class Settings:
         return replace(found, config=replace(found.config, parts=found.config.parts or parts_begun(run)))
 
     def save(self, run: Path) -> None:
-        aside = run / f"{SETTINGS}.tmp"
-        aside.write_text(yaml.safe_dump(as_mapping(self), sort_keys=False), encoding="utf-8")
-        aside.replace(run / SETTINGS)
+        write_aside(run / SETTINGS, yaml.safe_dump(as_mapping(self), sort_keys=False))
 
 
 def parts_begun(run: Path) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes
 from vidcm.interpolation.ledger import Notes
@@ -89,22 +90,18 @@ class Journal:
 
     def commit(self, index: int, digest: str, notes: Notes) -> None:
         """The segment that grew is whole."""
-        from vidcm.data.arrays import write_aside
-
         if self.processes.count == 1 and not (self.folder / HEAD).exists():
             self._write_head()
         os.replace(self.unfinished, self.part(index))
         size = self.part(index).stat().st_size
         record = {"bytes": size, "digest": digest, "notes": notes.as_dict()}
-        write_aside(self._record(index), json.dumps(record).encode(), flush=True)
+        write_aside(self._record(index), json.dumps(record), flush=True)
         self.done.add(index)
 
     def _write_head(self) -> None:
-        from vidcm.data.arrays import write_aside
-
         if self._settings is not None:
             head = {"format": FORMAT, "settings": dict(self._settings())}
-            write_aside(self.folder / HEAD, json.dumps(head, indent=2).encode(), flush=True)
+            write_aside(self.folder / HEAD, json.dumps(head, indent=2), flush=True)
 
     def notes(self, index: int) -> Notes:
         return Notes.from_dict(json.loads(self._record(index).read_bytes())["notes"])

@@ -4,7 +4,7 @@ No in-between is blended across a cut: there it continues from the nearer end al
 repeats it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, islice
@@ -23,9 +23,9 @@ from vidcm.interpolation.in_place import held_still, uncovered
 from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_frame
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import PlannedFrame
-from vidcm.interpolation.rendered import Rendered, Tally
+from vidcm.interpolation.rendered import Rendered
 from vidcm.interpolation.unseen import keep_unseen
-from vidcm.interpolation.works import Planner, Step, Work
+from vidcm.interpolation.works import Step, Work
 from vidcm.media.reader import VideoFrame
 from vidcm.models.acceleration import UNEVEN
 
@@ -195,17 +195,3 @@ def _in_inference(pieces: Iterator[T]) -> Iterator[T]:
             return
         yield piece
         del piece
-
-
-def one_by_one(
-    planner: Planner,
-    renderer: Renderer,
-    frames: Iterable[VideoFrame],
-    tally: Tally,
-    lead_in: VideoFrame | None = None,
-) -> Iterator[Rendered]:
-    """Output frames in order, one stage of the work after the other. Keeps `tally` up to date."""
-    for work in planner.works(frames, tally, lead_in):
-        for rendered in renderer.render(work):
-            tally.add(rendered)
-            yield rendered

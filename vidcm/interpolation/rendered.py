@@ -1,6 +1,5 @@
-"""What comes out of rendering: output frames, each with where it is from, and what is counted of them."""
+"""What comes out of rendering: output frames, each with where it is from; and what is counted of the source's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -34,24 +33,13 @@ class Rendered(NamedTuple):
 
 @dataclass
 class Tally:
-    """What has been done so far. cuts: the source frames that start a new shot; repeats: those that gave way
-    to in-betweens; flashes: those that a flash lights; filled: instants of those that were damaged or missing; end: of
-    the last one seen, seconds.
-
-    note: is told of every output frame, in order.
-    """
+    """What has been seen of the source so far. cuts: the frames that start a new shot; repeats: those that gave way to
+    in-betweens; flashes: those that a flash lights; filled: instants of those that were damaged or missing; end: of the
+    last one seen, seconds."""
 
     frames_in: int = 0
-    frames_out: int = 0
-    frames_made: int = 0  # frames_out less the source frames shown
     cuts: list[int] = field(default_factory=list)
     repeats: int = 0
     flashes: list[int] = field(default_factory=list)
     filled: list[Fraction] = field(default_factory=list)
     end: Fraction = Fraction(0)
-    note: Callable[[Rendered], None] = lambda rendered: None
-
-    def add(self, rendered: Rendered) -> None:
-        self.frames_out += 1
-        self.frames_made += rendered.is_made
-        self.note(rendered)

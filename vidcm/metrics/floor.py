@@ -52,11 +52,6 @@ def judged(
     return Judged(sum(values) / splits, spread.mean().item(), spread.std(correction=0).item())
 
 
-def noise_floor(metric: Metric, reference: Tensor, **options: object) -> float:
-    """metric of held-out half against half, mean over splits; options as in `judged`."""
-    return judged(metric, reference, reference, **options).floor  # type: ignore[arg-type]
-
-
 def halves(
     size: int, groups: Sequence[object] | None = None, splits: int = SPLITS, seed: int = 0
 ) -> list[tuple[Tensor, Tensor]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from vidcm.core.aside import write_aside
 from vidcm.core.processes import launched
 
 try:
@@ -40,9 +41,7 @@ class MetricsFile:
         lines = path.read_text(encoding="utf-8").splitlines() if done and path.exists() else []
         kept = [line for line in lines if _step(line) is not None and _step(line) <= done]  # type: ignore[operator]
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(path.name + ".tmp")
-        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        aside.replace(path)
+        write_aside(path, "".join(line + "\n" for line in kept))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, record: dict[str, Any]) -> None:

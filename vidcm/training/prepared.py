@@ -21,9 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 from vidcm.core.processes import launched
-from vidcm.data.arrays import text_digest, write_aside
+from vidcm.data.arrays import text_digest
 from vidcm.data.clip import Clip
 from vidcm.training.step import keyed_seed
 
@@ -54,7 +55,7 @@ class EncodedAs:
             raise UserError(f"{path} is damaged ({error}): delete {path.parent} and encode again") from error
 
     def save(self, dataset: Path) -> None:
-        write_aside(dataset / FOLDER / FACTS, (json.dumps(asdict(self), indent=1) + "\n").encode("utf-8"))
+        write_aside(dataset / FOLDER / FACTS, json.dumps(asdict(self), indent=1) + "\n")
 
     def check(self, dataset: Path, encoder: str, model: str | Path) -> None:
         """Raises UserError for the latents of another encoder."""

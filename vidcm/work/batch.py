@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from vidcm.core.aside import write_aside
 from vidcm.core.errors import UserError
 from vidcm.core.processes import ALONE, Processes
-from vidcm.data.arrays import write_aside
 
 SUMMARY = "summary.json"
 UNREADABLE = "unreadable"  # the fingerprint of a record that is there and cannot be read: the file is ours
