@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,9 +151,25 @@ def _refuse(value: Any, wanted: str, where: str) -> typing.NoReturn:
     raise WrongUse(f"{where} must be {wanted}, got {value!r}")
 
 
-def _unknown(where: str, key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f"unknown key {where}{f' (did you mean {near[0]}?)' if near else ''}; known here: {', '.join(sorted(known))}"
+def _unknown(where: str, key: str, known: Mapping[str, Any]) -> str:
+    near = _below(key, known) or _nearest(key, known)
+    return f"unknown key {where}{f' (did you mean {near}?)' if near else ''}; known here: {', '.join(sorted(known))}"
+
+
+def _below(key: str, known: Mapping[str, Any]) -> str | None:
+    """`optimizer.lr` for `lr`, which is known one group further down."""
+    groups = (name for name, hint in known.items() if dataclasses.is_dataclass(hint))
+    return next((f"{name}.{key}" for name in groups if key in typing.get_type_hints(known[name])), None)
+
+
+def _nearest(key: str, known: Iterable[str]) -> str | None:
+    """Of names that are as much alike, the one that begins like the key: slips are rarely in the first letters."""
+    near = difflib.get_close_matches(key, list(known), n=3)
+    return max(near, key=lambda name: (_likeness(key, name), len(commonprefix((key, name)))), default=None)
+
+
+def _likeness(key: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, name, key).ratio()
 
 
 def _dotted(where: str, key: object) -> str:

@@ -42,6 +42,8 @@ def test_a_value_takes_the_type_of_its_field(word, value):
     [
         (["optimizer.lrr=1"], r"unknown key optimizer\.lrr \(did you mean lr\?\); known here: betas, eps, .*warmup"),
         (["sted=1"], r"unknown key sted .*known here: compile, context, data, device"),
+        (["data.cash=there"], r"unknown key data\.cash \(did you mean cache\?\)"),
+        (["lr=1e-4"], r"unknown key lr \(did you mean optimizer\.lr\?\)"),
         (["data.crops=[64, 64]"], r"unknown key data\.crops \(did you mean crop\?\)"),
         (["steps=many"], "steps must be a whole number, got 'many'"),
         (["steps=2.5"], "steps must be a whole number, got 2.5"),
