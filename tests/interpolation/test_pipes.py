@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,13 +109,18 @@ def test_pictures_that_end_in_the_middle_of_one_are_told(tmp_path, crossfade, pi
     assert (report.frames_in, report.problems) == (7, ["is cut short: it ends within a picture"])
 
 
-EMPTY = {"nothing": b"", "text": b"no pictures", "head": b"YUV4MPEG2 W49 H33 F50:1 C420\n"}
+WAY_OUT = "pipe YUV4MPEG2 in, as ffmpeg -i IN -f yuv4mpegpipe -strict -1 - does, or name a file"
+EMPTY = {
+    "nothing": (b"", f"nothing came through the pipe: {WAY_OUT}"),
+    "text": (b"no pictures", f"what came is no YUV4MPEG2: {WAY_OUT}"),
+    "head": (b"YUV4MPEG2 W49 H33 F50:1 C420\n", ""),
+}
 
 
-@pytest.mark.parametrize("data", EMPTY.values(), ids=EMPTY)
-def test_what_holds_no_pictures_is_refused_in_one_line(data, tmp_path, crossfade, piped):
+@pytest.mark.parametrize(("data", "told"), EMPTY.values(), ids=EMPTY)
+def test_what_holds_no_pictures_is_refused_in_one_line(data, told, tmp_path, crossfade, piped):
     piped(data)
-    with pytest.raises(UserError, match=r"^-: ") as caught:
+    with pytest.raises(UserError, match=r"^-: " + re.escape(told)) as caught:
         interpolate_file(PIPE, tmp_path / "out.mkv", rule=DOUBLE, interpolator=crossfade)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.glob("*out*")) == []
@@ -139,6 +145,18 @@ def test_what_needs_a_file_is_refused(tmp_path, crossfade, piped, capfdbinary):
     piped(y4m(lossless(tmp_path / "in.mkv", "yuv420p"), crossfade, capfdbinary))
     with pytest.raises(UserError, match="comes but once: leave --range, --preview, --repair"):
         interpolate_file(PIPE, PIPE, rule=DOUBLE, interpolator=crossfade, span=parse_range("0-1"))
+
+
+class Terminal:
+    isatty = staticmethod(lambda: True)
+
+
+def test_a_terminal_is_no_pipe(place, monkeypatch):
+    odd.video(place / "in.mkv", 3)
+    monkeypatch.setattr("vidcm.cli.asked.sys", SimpleNamespace(stdin=Terminal, stdout=Terminal))
+    for source, target, told in (("-", "out.mkv", "nothing is piped in: pipe"), ("in.mkv", "-", "is a terminal")):
+        run = CliRunner().invoke(cli, ["interpolate", source, "-o", target, "--factor", "2"])
+        assert (run.exit_code, told in run.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

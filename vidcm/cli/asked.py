@@ -1,5 +1,6 @@
 """What the options of `vidcm interpolate` ask for, judged without torch. What they refuse is wrong use."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from vidcm.interpolation.slow_motion import parse_slow_motion
 from vidcm.interpolation.span import parse_preview, parse_range
 from vidcm.interpolation.tree import check_folders
 from vidcm.media.pace import STRETCH
-from vidcm.media.pipes import is_pipe
-from vidcm.media.sequence import find_sequence, is_sequence
+from vidcm.media.pipes import PIPED_IN, is_pipe
+from vidcm.media.sequence import PICTURES, find_sequence, is_sequence, row_of
 
 
 def rule_of(factor: str | None, fps: str | None, slower: str | None, sound: str | None) -> Rule:
@@ -50,6 +51,8 @@ def _rule(factor: str | None, fps: str | None, slower: str | None) -> Rule:
 
 def source_of(source: Path, input_fps: str | None) -> Path:
     """What IN means, with the rate of numbered pictures."""
+    if input_fps is not None and source.is_file() and source.suffix.lower() in PICTURES:
+        raise UserError(f"{source} is one picture: give the pattern of a row, '{row_of(source)}', or its folder")
     if input_fps is not None and not is_sequence(source):
         raise UserError(f"--input-fps {input_fps} is for numbered pictures, which {source} is not: leave it out")
     if input_fps is not None:
@@ -123,6 +126,10 @@ def check_reports(reports: tuple[Path, ...], source: Path, target: Path) -> None
 
 def check_pipes(source: Path, target: Path, as_json: bool, again: bool) -> None:
     """again: what is there of OUT is gone on with, or made again in part."""
+    if is_pipe(source) and sys.stdin.isatty():
+        raise UserError(f"IN is -, and nothing is piped in: {PIPED_IN}")
+    if is_pipe(target) and sys.stdout.isatty():
+        raise UserError("OUT is -, which is a terminal: pipe it into what reads YUV4MPEG2, or name a file")
     if is_pipe(target) and as_json:
         raise UserError("--json writes where the pictures go, to standard output: leave it out, or name a file with -o")
     if (is_pipe(source) or is_pipe(target)) and launched().count > 1:

@@ -12,6 +12,7 @@ from vidcm.media.announced import cut_short
 from vidcm.media.info import VideoInfo, open_container, video_stream
 from vidcm.media.instants import Timestamps
 from vidcm.media.packets import Times, demux
+from vidcm.media.sequence import row_of
 
 SHORT_BY = 3  # so many frames may be missing at the end,
 SHORT_PART = Fraction(1, 50)  # or so much of the whole, before a file counts as cut short
@@ -44,8 +45,8 @@ def check_whole(info: VideoInfo, *, allow_truncated: bool = False) -> Found:
         raise UserError(f"{info.path}: {found.short}; copy it again, or take what is there with --allow-truncated")
     if found.frames == 1:
         raise UserError(
-            f"{info.path}: holds a single frame: interpolation needs at least two; of a row of pictures give "
-            "the pattern ('f_%04d.png' --input-fps 24)"
+            f"{info.path}: holds a single frame: interpolation needs at least two (what follows one makes vidcm "
+            f"generate --image); of a row of pictures give the pattern ('{row_of(info.path)}' --input-fps 24)"
         )
     return found
 

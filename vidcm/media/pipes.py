@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 PIPE = Path("-")
 FORMAT = "yuv4mpegpipe"
+PIPED_IN = "pipe YUV4MPEG2 in, as ffmpeg -i IN -f yuv4mpegpipe -strict -1 - does, or name a file"
 CUT_SHORT = "is cut short: it ends within a picture"
 FRAME = b"FRAME\n"  # before each picture
 
@@ -28,6 +29,11 @@ class Counted:
         if b"\n" not in self._head:
             self._head += data
         return data
+
+    @property
+    def amiss(self) -> str:
+        """What to say where it cannot be read."""
+        return f"{'what came is no YUV4MPEG2' if self._bytes else 'nothing came through the pipe'}: {PIPED_IN}"
 
     def is_cut_short(self, picture_bytes: int) -> bool:
         """Whether it ended within a picture."""

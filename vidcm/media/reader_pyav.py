@@ -160,8 +160,10 @@ class PyAVReader(VideoReader):
     def _open(self) -> tuple[InputContainer, VideoStream]:
         if is_pipe(self._path):
             self._piped = Counted()
-            with readable(self._path):
+            try:
                 container = av.open(self._piped, "r", format=FORMAT)
+            except (av.error.FFmpegError, EOFError) as error:
+                raise UserError(f"{self._path}: {self._piped.amiss}") from error
         else:
             container = open_container(self._path)
         try:

@@ -116,6 +116,14 @@ def is_sequence(path: Path) -> bool:
     return pattern_of(path) is not None
 
 
+def row_of(path: Path) -> str:
+    """The pattern of the row that a picture may be one of, by its name; an example where that has no number."""
+    part = NUMBER.fullmatch(path.stem) if path.suffix.lower() in PICTURES else None
+    if part is None:
+        return "f_%04d.png"
+    return str(path.with_name(f"{Pattern(part[1], len(part[2]), part[3])}{path.suffix}"))
+
+
 def find_sequence(path: Path, rate: Fraction) -> ImageSequence:
     """The pictures that `path`, of which `is_sequence` holds, means. Raises UserError for holes, and for none."""
     folder = path if path.is_dir() else path.parent
