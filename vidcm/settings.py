@@ -10,7 +10,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,9 +162,9 @@ def _below(key: str, known: Mapping[str, Any]) -> str | None:
 
 
 def _nearest(key: str, known: Iterable[str]) -> str | None:
-    """Of names that are as much alike, the one that begins like the key: slips are rarely in the first letters."""
+    """Of names that are as much alike, the one that begins like the key: slips are rarely in the first letter."""
     near = difflib.get_close_matches(key, list(known), n=3)
-    return max(near, key=lambda name: (_likeness(key, name), len(commonprefix((key, name)))), default=None)
+    return max(near, key=lambda name: (_likeness(key, name), key[0] == name[0]), default=None)
 
 
 def _likeness(key: str, name: str) -> float:

@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 
 from vidcm.cli.main import cli
 
+from .interpolating import write_video
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -17,6 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("folder", "things"):
         (tmp_path / name).mkdir()
     (tmp_path / "things" / "other.txt").write_text("not ours")
+    write_video(tmp_path / "short.mp4", 6)
     (tmp_path / "run.yaml").write_text("steps: many\n")
     (tmp_path / "unknown.yaml").write_text("stepz: 3\n")
     (tmp_path / "good.jsonl").write_text("{}\n")
@@ -67,6 +70,9 @@ MISTAKES = {
     "a value out of range": [
         "interpolate clip.mp4 -o out.mp4 --factor 1",
         "interpolate clip.mp4 -o out.mp4 --fps 0",
+        "interpolate short.mp4 -o out.mp4 --factor 2 --range 5-6",
+        "interpolate short.mp4 -o out.mp4 --factor 2 --range 0.1-0.11",
+        "interpolate short.mp4 -o out.mp4 --factor 2 --preview 1s --range 5-",
         "generate -o out.mp4 --size 4x4",
         "generate -o out.mp4 --fps 0",
         "generate -o out.mp4 --seed -1",
@@ -74,6 +80,10 @@ MISTAKES = {
         "finetune folder -o out --lr -1",
         "train run.yaml steps=many",
         "evaluate interpolation clip.mp4 --size 4x4",
+    ],
+    "what this model has no place for": [
+        "finetune folder -o out --model clip --lora 4",
+        "finetune folder -o out --lora 4",
     ],
     "a name that is not known": [
         "interpolate clip.mp4 -o out.mp4 --factor 2 --codec none",
@@ -129,6 +139,8 @@ def test_what_files_hold_ends_with_1_and_leaves_nothing(words: str, place: Path)
         ("generate -o out.mp4 --image none.png", "--image none.png is not there"),
         ("prepare clip.mp4 -o out --short-side 5", "--short-side must be at least 64 pixels, got 5"),
         ("finetune folder -o out --lr -1", "--lr must be a number above 0, got -1.0"),
+        ("finetune folder -o out --model clip --lora 4", "--lora is for networks of diffusers (Wan, LTX, CogVideoX)"),
+        ("finetune folder -o out --num-frames 17", "--num-frames is for generators"),
         ("finetune folder -o out --parts sound", "--parts must be some of settings, pictures, motion, got sound"),
         ("evaluate interpolation clip.mp4 --size 4x4", "--size must be at least 32x32"),
         ("train run.yaml steps=many", "steps must be"),

@@ -107,8 +107,9 @@ def test_from_a_dataset_to_a_model_that_interpolates(place, monkeypatch):
     assert interpolate(first, last, [0.5]).isfinite().all()
 
 
-def test_a_folder_that_is_no_dataset_is_told_without_torch(place):
-    code = "import sys; from vidcm.cli.main import main; sys.argv[1:] = ['finetune', 'footage', '-o', 'run']\n"
+@pytest.mark.parametrize("words", [["footage"], ["set", "--model", "clip", "--lora", "4"]], ids=" ".join)
+def test_what_cannot_be_tuned_is_told_without_torch(place, words):
+    code = f"import sys; from vidcm.cli.main import main; sys.argv[1:] = ['finetune', *{words}, '-o', 'run']\n"
     code += "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "False"], done.stderr

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.generation.pictures import fit, read_image
 
 
@@ -73,3 +73,12 @@ def test_an_image_is_read_where_there_is_no_standard_error(tmp_path, monkeypatch
     cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 6, 3), 7, np.uint8))
     monkeypatch.setattr("sys.stderr", None)
     assert (read_image(tmp_path / "a.png") == 7).all()
+
+
+def test_an_image_that_may_not_be_read_is_wrong_use(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("vidcm.generation.pictures.np.fromfile", refused)
+    with pytest.raises(WrongUse, match=r"a\.png cannot be read: check its permissions"):
+        read_image(tmp_path / "a.png")

@@ -8,7 +8,8 @@ import click
 from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE
 from vidcm.core.processes import launched
-from vidcm.finetuning.check import check_clips, check_dataset, check_run
+from vidcm.core.shipped import shipped
+from vidcm.finetuning.check import check_clips, check_dataset, check_kind, check_run
 from vidcm.finetuning.config import PARTS, USUAL, FinetuneConfig
 from vidcm.interpolation.check import check_model
 from vidcm.interpolation.progress import emit
@@ -70,10 +71,10 @@ def command(dataset: Path, run: Path, resume: bool, auto_resume: bool, as_json: 
     """
     given = chosen(settings)
     config = FinetuneConfig(**given)  # tells mistakes at once
-    model = Path(given["model"]) if "model" in given else None
+    model = Path(given["model"]) if "model" in given else shipped("motion")
     check_model(model)
-    if model is not None:
-        check_clips(model, config)
+    check_kind(model, config)
+    check_clips(model, config)
     check_dataset(dataset)
     going = "auto" if auto_resume else resume
     if launched().count == 1:  # of several processes the first one looks: it is about to change what the others see

@@ -7,6 +7,7 @@ as a full disk); with `--verbose`, or VIDCM_DEBUG=1 in the environment, the trac
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher
@@ -109,9 +110,9 @@ class LazyGroup(click.Group):
 
 
 def as_typed(text: str, group: click.Group, ctx: click.Context) -> str:
-    """`num_frames must be ...` with the option of that name where the message begins with one, as the user types it."""
+    """`num_frames must be ...` and `lora is for ...` with the option of that name, as the user types it."""
     command = group.get_command(ctx, ctx.invoked_subcommand or "")
-    name = text.partition(" must ")[0].replace("-", "_")
+    name = re.split(" must | is for ", text, maxsplit=1)[0].replace("-", "_")
     for each in _commands(command, ctx):
         for option in each.params:
             if isinstance(option, click.Option) and option.name == name and name != text:

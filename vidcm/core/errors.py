@@ -6,7 +6,8 @@ class UserError(Exception):
 
 
 class WrongUse(UserError):
-    """What was asked for cannot be, whatever files hold: a value out of range, the name of nothing or of a wrong thing.
+    """What was asked for cannot be: a value out of range, be it that of a file with which nothing is wrong, the name of
+    nothing or of a wrong thing.
 
     The command line ends with 2 for it, and with 1 for what files and machines are to blame for.
     """

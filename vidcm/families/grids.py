@@ -25,11 +25,8 @@ def grid_of(model: str | Path) -> Grid | None:
 
 def check_generator(model: str | Path) -> None:
     """Raises WrongUse for the directory of something else, as far as it can be told so."""
-    try:
-        vae = str(_config(model, "model_index")["vae"][1])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return
-    if vae not in GRIDS:
+    _, vae = _class_of(model, "vae")
+    if vae is not None and vae not in GRIDS:
         raise WrongUse(f"{model} is no generator that is known here: its VAE is a {vae}; known: {', '.join(GRIDS)}")
 
 
@@ -39,6 +36,26 @@ def has_two_networks(model: str | Path) -> bool | None:
         return _config(model, "model_index").get("boundary_ratio") is not None
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def takes_adapter(model: str | Path) -> bool | None:
+    """Whether its network has a place for LoRA, as diffusers' own have. None where that cannot be told so."""
+    library, _ = _class_of(model, "transformer")
+    return None if library is None else library == "diffusers"
+
+
+def makes_inbetweens(model: str | Path) -> bool:
+    """Whether it is a motion model, which makes no clips."""
+    return _class_of(model, "vae")[1] == "MotionVAE"
+
+
+def _class_of(model: str | Path, part: str) -> tuple[str | None, str | None]:
+    """Of a part, the library and the class; None, None where the folder does not say so."""
+    try:
+        library, kind = _config(model, "model_index")[part]
+        return str(library), str(kind)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
 
 
 def _config(model: str | Path, part: str) -> Config:

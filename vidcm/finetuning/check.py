@@ -6,13 +6,15 @@ from pathlib import Path
 from vidcm.core.errors import WrongUse
 from vidcm.core.resuming import Resume, goes_on
 from vidcm.families.grid import Grid
-from vidcm.families.grids import grid_of
+from vidcm.families.grids import grid_of, makes_inbetweens, takes_adapter
 from vidcm.finetuning.config import FinetuneConfig
 
 MANIFEST, OLD_INDEX = "manifest.jsonl", "index.json"
 SETTINGS = "finetune.yaml"  # of a run
 CROP = 32  # pixels that sides of a generator's clips are multiples of: a crop's
 LEAST = 5  # frames of them that can be judged
+OF_GENERATORS = ("lora", "num_frames", "size", "prompt")
+GENERATORS = "Wan, LTX, CogVideoX"
 
 
 def check_dataset(folder: Path) -> None:
@@ -21,6 +23,16 @@ def check_dataset(folder: Path) -> None:
         raise WrongUse(f"{folder} is no dataset: make one with vidcm prepare FOOTAGE -o DATASET")
     if not any((folder / name).is_file() for name in (MANIFEST, OLD_INDEX)):
         raise WrongUse(f"{folder} is a folder but no dataset: make one with vidcm prepare {folder} -o DATASET")
+
+
+def check_kind(model: Path, config: FinetuneConfig) -> None:
+    """Raises WrongUse for settings that this kind of model has no place for, as far as its folder tells what it is."""
+    for name in OF_GENERATORS if makes_inbetweens(model) else ():
+        if getattr(config, name):
+            said = name.replace("_", "-")
+            raise WrongUse(f"{said} is for generators (--model DIR of {GENERATORS}): leave it out")
+    if config.lora and takes_adapter(model) is False:
+        raise WrongUse(f"lora is for networks of diffusers ({GENERATORS}), which {model} has not: leave it out")
 
 
 def check_clips(model: Path, config: FinetuneConfig) -> None:

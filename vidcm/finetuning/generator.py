@@ -70,8 +70,6 @@ class GeneratorSubject(Subject):
         family = families.get(self.name).load(start, load_dtype(self.device))
         if getattr(family, "base", ""):
             raise UserError(f"{start} is an adapter: start from its base, {family.base}, or merge it first")
-        if config.lora and not all(hasattr(network, "add_adapter") for network in family.networks):
-            raise UserError(f"lora: family {self.name} takes no adapter, leave it out")
         self.reads_text = family.tokens > 0
         if config.prompt and not self.reads_text:
             raise WrongUse(f"prompt: family {self.name} reads no text, leave it out")

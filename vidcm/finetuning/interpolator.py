@@ -25,7 +25,6 @@ from vidcm.training.config import RunConfig
 NOTICED = 0.02  # dB; less is no gain to speak of
 FORGOTTEN = 0.1  # dB lost on a reference that the report warns of
 ROWS = 6  # of the sheet of samples
-OF_GENERATORS = ("lora", "num_frames", "size", "prompt")
 
 
 class MotionSubject(Subject):
@@ -43,10 +42,6 @@ class MotionSubject(Subject):
     def __init__(self, config: FinetuneConfig, cache: ClipCache, start: Path):
         config = replace(config, parts=tuple(part for part in PARTS if part in (config.parts or USUAL)))
         super().__init__(config, cache, start)
-        for name in OF_GENERATORS:
-            if getattr(config, name):
-                said = name.replace("_", "-")
-                raise WrongUse(f"{said} is for generators (--model DIR of Wan, LTX, CogVideoX): leave it out")
         self.parts = config.parts
         if config.objective != FinetuneConfig.objective and "motion" not in self.parts:
             raise WrongUse(

@@ -19,7 +19,7 @@ from vidcm.core.resuming import Resume
 from vidcm.core.shipped import shipped
 from vidcm.data.clips import ClipCache
 from vidcm.families.stock import pipeline_of, read_index
-from vidcm.finetuning.check import check_dataset, check_run
+from vidcm.finetuning.check import check_dataset, check_kind, check_run
 from vidcm.finetuning.config import FinetuneConfig
 from vidcm.finetuning.interpolator import MotionSubject
 from vidcm.finetuning.settings import Settings, clips_digest
@@ -78,6 +78,7 @@ def check(subject: Subject, leader: Leader) -> None:
 def open_subject(config: FinetuneConfig, cache: ClipCache) -> Subject:
     """What kind of model it is, by its directory."""
     start = Path(config.model) if config.model else shipped("motion")
+    check_kind(start, config)
     if pipeline_of(read_index(start)) == MOTION:
         return MotionSubject(config, cache, start)
     from vidcm.finetuning.generator import GeneratorSubject

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.hushed import stderr_shut
 
 
@@ -14,6 +14,8 @@ def read_image(path: str | Path) -> np.ndarray:
     """RGB uint8 [H, W, 3], as a viewer shows it: turned as its EXIF says."""
     try:
         data = np.fromfile(path, np.uint8)
+    except PermissionError as error:
+        raise WrongUse(f"image {path} cannot be read: check its permissions") from error
     except OSError as error:
         raise UserError(f"image {path} cannot be read: {error.strerror or error}") from error
     with stderr_shut():  # of one that is cut short OpenCV and libpng speak, too

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from av.packet import Packet
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation.batch import record_of
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.differing import Difference, difference, overall
@@ -111,7 +111,7 @@ def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
     instant = at / rule.stretch + reader.info.origin
     if not reader.info.start <= instant < reader.timeline.end:
         ends_s = float((reader.timeline.end - reader.info.origin) * rule.stretch)
-        raise UserError(f"--reroll {float(at):g} is not in the output, which ends at {ends_s:.3f} s: give a time in it")
+        raise WrongUse(f"--reroll {float(at):g} is not in the output, which ends at {ends_s:.3f} s: give a time in it")
     return reader.index_at(instant)
 
 

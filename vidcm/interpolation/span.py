@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation.plan import plan
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def parse_preview(text: str) -> Fraction:
 
 
 def part_of(span: Span, reader: "VideoReader", rule: "Rule") -> Part:
-    """Raises UserError for a span without a frame, of the source or of the output."""
+    """Raises WrongUse for a span without a frame, of the source or of the output."""
     timeline, origin = reader.timeline, reader.info.start
     if origin + span.start >= timeline.end:
-        raise UserError(
+        raise WrongUse(
             f"--range {span.text} begins behind the end of {reader.info.path}, which lasts "
             f"{float(timeline.end - origin):.3f} s: give an earlier time"
         )
@@ -84,14 +84,14 @@ def part_of(span: Span, reader: "VideoReader", rule: "Rule") -> Part:
     is_open = span.end is None or origin + span.end >= timeline.end
     last = len(timeline.instants) if is_open else reader.index_at(origin + (span.end or 0))
     if first == last:
-        raise UserError(
+        raise WrongUse(
             f"--range {span.text} is within one frame of {reader.info.path}: make it longer than "
             f"{float(timeline.duration_of(first)):.3f} s"
         )
     shown = _first_shown(rule, reader, first)
     end = timeline.end if is_open else _first_shown(rule, reader, last)
     if shown == end:
-        raise UserError(f"--range {span.text} is within one frame of the output: make it longer, or --fps higher")
+        raise WrongUse(f"--range {span.text} is within one frame of the output: make it longer, or --fps higher")
     stop = None if is_open else timeline.instants[last]
     return Part(timeline.instants[first], stop, last - first, first, shown, end)
 
