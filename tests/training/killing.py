@@ -16,10 +16,9 @@ from tests.killing import came_to_its_end
 from tests.training.tiny import TinyBatches, TinyFamily
 from vidcm.core.resuming import Resume
 from vidcm.settings import from_mapping
-from vidcm.training import checkpoint, saving
+from vidcm.training import checkpoint, metrics, saving
 from vidcm.training.config import RunConfig
 from vidcm.training.loop import train
-from vidcm.training.metrics import MetricsFile
 
 EVENTS = [
     (torch.optim.AdamW, "step"),
@@ -30,7 +29,8 @@ EVENTS = [
     (Path, "rename"),
     (Path, "replace"),
     (Path, "write_text"),
-    (MetricsFile, "write"),
+    (metrics, "write_aside"),
+    (metrics.MetricsFile, "write"),
     (saving, "save_model"),
 ]
 
