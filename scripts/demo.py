@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.done import Report
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.progress import Progress
-from vidcm.interpolation.stream import Report, interpolate_file
+from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
 from vidcm.media.shots import CutDetector
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from vidcm.core.errors import UserError
+from vidcm.interpolation.done import Report
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.span import parse_range
-from vidcm.interpolation.stream import Report, interpolate_file
+from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.announced import announced_size, cut_short
 from vidcm.media.packets import demux
 from vidcm.media.reader import open_reader

@@ -7,9 +7,10 @@ import pytest
 
 from tests.two_processes import in_two_processes, succeeded
 from vidcm.interpolation import relay, segments
+from vidcm.interpolation.done import Report
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.span import parse_range
-from vidcm.interpolation.stream import Report, interpolate_file
+from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.reader import open_reader
 
 from .titles import RATE, moves, picture, write

@@ -20,9 +20,9 @@ from vidcm.interpolation.reports import write_report
 from vidcm.media.pipes import is_pipe
 
 if TYPE_CHECKING:
+    from vidcm.interpolation.done import Report
     from vidcm.interpolation.makers import Interpolator
     from vidcm.interpolation.shots import CutDetector
-    from vidcm.interpolation.stream import Report
 
 LOOKING = "looking ahead"
 

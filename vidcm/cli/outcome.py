@@ -12,7 +12,7 @@ from vidcm.interpolation.estimate import Estimate
 from vidcm.interpolation.progress import Progress, clock_time, emit
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.stream import Report
+    from vidcm.interpolation.done import Report
 
 
 def tell_that_it_begins(target: Path, as_json: bool) -> None:

@@ -40,7 +40,7 @@ class Assembly:
         info: VideoInfo,
         stretch: Fraction,
         ledger: Ledger | None,
-        put: Put = lambda planned, shown: shown,
+        put: Put,
     ) -> None:
         self.frames_out = self.frames_made = self.frames_unsure = self.frames_kept = 0
         self.sizes = Sizes()
@@ -54,6 +54,11 @@ class Assembly:
         self._pictures: Pictures | None = None
         self._part: PartWriter | None = None
         self._open = ExitStack()
+
+    @property
+    def has_nothing_new(self) -> bool:
+        """Whether all so far is what an earlier run left."""
+        return 0 < self.frames_kept == self.frames_out
 
     def begin(self, begin: Begin) -> None:
         self._encode_waiting(begin.instant)
