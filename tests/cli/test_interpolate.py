@@ -159,12 +159,28 @@ def test_going_on_with_what_is_finished_says_so_and_leaves_it(source: Path, out:
     reason = f"{out} is finished, and --resume cannot go on with it: --seed was 0, now 4; leave --resume out to make it"
     check_refusal(other, reason, code=1)
     report = out.with_name("told.json")
-    check_refusal(interpolate(*asked, "--resume", "--report", report), "nothing of it is unfinished", code=1)
+    missing = f"nothing of it is unfinished, and --report {report} was not written with it: leave --resume out"
+    check_refusal(interpolate(*asked, "--resume", "--report", report), missing, code=1)
     assert out.stat().st_mtime_ns == before
     assert list(out.parent.iterdir()) == [out]
 
     out.write_bytes(b"another film")  # into the same file, whose attribute stays
     check_refusal(interpolate(*asked, "--resume"), f"{out} is there, and nothing of it is unfinished", code=1)
+
+
+def test_a_report_of_something_else_is_not_taken_for_one_of_what_is_finished(tmp_path: Path) -> None:
+    if not keeps_attributes(tmp_path):
+        pytest.skip("needs extended attributes of files")
+    target, ours, other = (tmp_path / name for name in ("out.mp4", "ours.json", "other.json"))
+    for file in (target, ours, other):
+        file.write_bytes(b"something")
+    settings = {"--report": "given"}
+    note(target, lambda: settings, [ours])
+    assert is_finished(target, lambda: settings, [ours])
+    ours.unlink()
+    for report in (ours, other):
+        with pytest.raises(UserError, match=f"--report {report} was not written with it"):
+            is_finished(target, lambda: settings, [report])
 
 
 def test_what_is_unfinished_is_told_of_before_what_was_finished_earlier(tmp_path: Path) -> None:

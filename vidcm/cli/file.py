@@ -109,7 +109,7 @@ def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple
 
     doubt, processes = shared.how["doubt"], shared.processes
     settings = shared.settings(source, announced=resume and not shared.as_json)
-    if resume and all(report.exists() for report in reports) and is_finished(target, settings):
+    if resume and is_finished(target, settings, reports):
         if processes.is_first:
             tell_that_it_is_finished(target, shared.as_json)
         return
@@ -120,5 +120,5 @@ def interpolate_video(source: Path, target: Path, shared: Shared, reports: tuple
             write_report(report, done.as_dict(), ledger)
     if processes.is_first:
         if target.is_file() and not is_pipe(source):
-            note(target, settings)
+            note(target, settings, reports)
         tell(done, shared.as_json)

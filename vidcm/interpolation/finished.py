@@ -6,7 +6,7 @@ Linux has them on nearly every file system; elsewhere, and of a copy, nothing is
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,30 @@ NAME, FORMAT = "user.vidcm.made", "vidcm output 1"
 REPORTS, NOT_GIVEN = "--report", "not given"
 
 
-def note(target: Path, settings: Settings) -> None:
-    """The file is whole; settings: see `journal`. Does nothing where that cannot be kept."""
-    told = {"format": FORMAT, "file": _identity(target), "settings": dict(settings())}
+def note(target: Path, settings: Settings, reports: Iterable[Path] = ()) -> None:
+    """The file is whole; settings: see `journal`; reports: that were written of it. Does nothing where that cannot be
+    kept."""
+    written = [str(report.absolute()) for report in reports]
+    told = {"format": FORMAT, "file": _identity(target), "settings": dict(settings()), "reports": written}
     with suppress(OSError, AttributeError):
         os.setxattr(target, NAME, json.dumps(told).encode())
 
 
-def is_finished(target: Path, settings: Settings) -> bool:
+def is_finished(target: Path, settings: Settings, reports: Iterable[Path] = ()) -> bool:
     """Whether a run with these settings made the file as it is; False where nothing is known, and where another run of
-    it is unfinished. Raises UserError where the settings were others."""
-    before = None if read_head(folder_of(target)) else _told(target)
-    if before is None:
+    it is unfinished. Raises UserError where the settings were others, and for a report that was not written with it:
+    what it tells of is known while pictures are made."""
+    told = None if read_head(folder_of(target)) else _told(target)
+    if told is None:
         return False
-    now = settings()
+    written = told.get("reports", ())
+    for report in reports:
+        if str(report.absolute()) not in written or not report.exists():
+            raise UserError(
+                f"{target}: nothing of it is unfinished, and --report {report} was not written with it: leave --resume "
+                "out to make both"
+            )
+    before, now = dict(told["settings"]), settings()
     if now.get(REPORTS) == NOT_GIVEN:  # what is not asked for was written, or was not
         before = {**before, REPORTS: NOT_GIVEN}
     if differing := differences(before, now):
@@ -41,11 +51,11 @@ def is_finished(target: Path, settings: Settings) -> bool:
     return True
 
 
-def _told(target: Path) -> Mapping[str, str] | None:
+def _told(target: Path) -> Mapping[str, Any] | None:
     try:
         told: dict[str, Any] = json.loads(os.getxattr(target, NAME))
-        fits = told["format"] == FORMAT and told["file"] == _identity(target)
-        return dict(told["settings"]) if fits else None
+        fits = told["format"] == FORMAT and told["file"] == _identity(target) and "settings" in told
+        return told if fits else None
     except (OSError, AttributeError, ValueError, TypeError, KeyError):
         return None
 
