@@ -126,7 +126,7 @@ def test_no_time_is_told_before_a_video_has_been_made(tmp_path: Path, capsys: py
     tell = Teller(True, dict.fromkeys(names, 1000))
     tell.started -= 10
     for number, (name, status) in enumerate(zip(names, ("failed", "kept", "done", "failed"), strict=True), 1):
-        record = SimpleNamespace(name=name, status=status, file=name, error=None, report={})
+        record = SimpleNamespace(name=name, status=status, file=name, error=None, remark=None, report={})
         tell(record, SimpleNamespace(name=name), number, 4)
     told = [json.loads(line)["left_s"] for line in capsys.readouterr().out.splitlines()]
     assert told == [None, None, pytest.approx(10, abs=0.5), 0]

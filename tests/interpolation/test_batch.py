@@ -10,7 +10,7 @@ from vidcm.core.errors import UserError
 from vidcm.core.processes import Processes
 from vidcm.interpolation.batch import JOURNAL, Folder
 from vidcm.interpolation.tree import check_codecs, check_folders, parse_suffix, videos_below
-from vidcm.work.batch import SUMMARY, make_all
+from vidcm.work.batch import CHANGED, SUMMARY, make_all
 
 NAMES = ["a.mp4", "b/c.mov", "b/d.mkv", "z.webm"]
 
@@ -70,8 +70,35 @@ def test_a_rerun_makes_what_has_changed_and_nothing_else(footage):
     os.utime(footage / "a.mp4", (1, 1))  # touched, with the same content
     assert run(footage)[0] == ["c.mov"]
     (footage.parent / "out/z.webm").unlink()
-    (footage.parent / "out/b/d.mkv").write_text("cut sh")
+    (footage.parent / "out/b/d.mkv").unlink()
     assert run(footage)[0] == ["d.mkv", "z.webm"]
+
+
+def test_an_output_that_somebody_changed_is_kept_and_told(footage):
+    run(footage)
+    graded = footage.parent / "out/b/d.mkv"
+    graded.write_text("graded by hand")
+    told: list = []
+    made, records = run(footage, tell=lambda record, *_: told.append((record.status, record.remark)))
+    assert (made, statuses(records)) == ([], ["done"] * 4)
+    assert told == [("kept", None), ("kept", None), ("kept", CHANGED), ("kept", None)]
+    for _ in range(2):  # with other settings there is no way but to fail, each time
+        made, records = run(footage, {"factor": "4"})
+        assert "d.mkv" not in made
+        assert (records[2].status, records[2].error) == ("failed", f"{graded} {CHANGED}")
+        assert graded.read_text() == "graded by hand"
+    graded.unlink()
+    assert run(footage, {"factor": "4"})[0] == ["d.mkv"]
+
+
+def test_an_output_that_was_changed_after_a_failure_is_kept_too(footage):
+    run(footage)
+    (footage / "b/c.mov").write_text("bad")
+    assert statuses(run(footage)[1])[1] == "failed"
+    (footage.parent / "out/b/c.mov").write_text("graded by hand")
+    (footage / "b/c.mov").write_text("good again")
+    assert statuses(run(footage)[1])[1] == "failed"
+    assert (footage.parent / "out/b/c.mov").read_text() == "graded by hand"
 
 
 def test_other_settings_make_all_of_it_again(footage):

@@ -314,6 +314,19 @@ def test_a_disk_that_takes_nothing_is_told_of_by_the_name_of_the_output(name, ma
     assert list(folder.iterdir()) == []
 
 
+def test_how_to_go_on_is_said_by_whoever_was_asked_for_the_file(make_video, tmp_path):
+    """A folder goes on by itself, and takes no --resume."""
+    source, notes = make_video(count=20), {}
+    for how in (ANEW, IF_IT_FITS):
+        target = tmp_path / f"{how}.mp4"
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            interpolate_file(source, target, rule=DOUBLE, interpolator=Maker(12), settings=lambda: SETTINGS, resume=how)
+        notes[how] = getattr(stopped.value, "__notes__", [])
+        assert folder_of(target).exists()
+    told = "what is whole of it is kept, the same command with --resume goes on there"
+    assert notes == {ANEW: [f"{tmp_path / 'anew.mp4'}: {told}"], IF_IT_FITS: []}
+
+
 def test_nothing_outlives_a_failure_before_the_first_segment_is_whole(make_video, tmp_path):
     source, target = make_video(count=20), tmp_path / "out.mp4"
     interrupted(source, target, stop=2, rule=DOUBLE)

@@ -16,8 +16,9 @@ def test_a_job_is_known_as_begun_before_it_is_made(tmp_path):
             raise KeyboardInterrupt
 
     killed = Killed(tmp_path / "out", tmp_path / "trace")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as ended:
         make_all(killed, ["one"])
+    assert ended.value.__notes__ == [f"{tmp_path / 'out'}: what is finished is kept, the same command goes on there"]
     assert read(killed, "one").status == "begun"
     killed.target("one").write_text("renamed into place, and nobody noted it")
     records = make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["one"])

@@ -77,11 +77,11 @@ class Teller:
         self.made_bytes += size if record.status == "done" else 0
         left_s = self._left_s()
         if self.as_json:
-            facts = {key: getattr(record, key) for key in ("name", "status", "file", "error", "report")}
+            facts = {key: getattr(record, key) for key in ("name", "status", "file", "error", "remark", "report")}
             emit("video", number=done, expected=count, left_s=left_s, **facts)
             return
         left = f", {clock_time(left_s)} left" if left_s else ""
-        made = {"done": _done(record.report), "kept": "was finished before"}
+        made = {"done": _done(record.report), "kept": record.remark or "was finished before"}
         said = made[record.status] if record.status in made else _reason(record, video)
         click.echo(f"[{done}/{count}] {record.name}: {said}{left}", err=True)
         for note in _notes(record.report) if record.status == "done" else ():

@@ -72,7 +72,9 @@ class Teller:
         self.made += record.status == "done"
         left_s = (time.monotonic() - self.started) / self.made * (count - done) if self.made else 0.0
         left = f", {clock_time(left_s)} left" if left_s else ""
-        said = {"done": f"{record.seconds:.1f} s", "kept": "was finished before"}.get(record.status, record.error)
+        said = {"done": f"{record.seconds:.1f} s", "kept": record.remark or "was finished before"}.get(
+            record.status, record.error
+        )
         click.echo(f"[{done}/{count}] {record.key}: {said}{left}", err=True)
         for note in record.notes if record.status == "done" else ():
             click.echo(f"  {note}", err=True)

@@ -198,9 +198,9 @@ def journal_of(
     try:
         yield journal
     except BaseException as error:
-        if journal.is_kept:
+        if journal.is_kept and how != IF_IT_FITS:  # which whoever asks for that says of all that there is
             error.add_note(f"{target}: what is whole of it is kept, the same command with --resume goes on there")
-        else:
+        elif not journal.is_kept:
             journal.remove()
         raise
     processes.wait()  # until the others have let go of it

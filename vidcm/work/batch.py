@@ -1,7 +1,8 @@
 """A list of jobs into a folder: what is finished is kept, what fails is told and the next one made.
 
 Each job has a record, saved before it is begun and when it has ended, under a fingerprint of all that decides what is
-made: another fingerprint, and it is made again. A file there that no record knows is never written over.
+made: another fingerprint, and it is made again. A file there that no record knows, or that was changed since it was
+made, is never written over.
 """
 
 import errno
@@ -20,6 +21,7 @@ from vidcm.core.processes import ALONE, Processes
 
 SUMMARY = "summary.json"
 UNREADABLE = "unreadable"  # the fingerprint of a record that is there and cannot be read: the file is ours
+CHANGED = "was changed since it was made, and is kept: delete it to have it made again"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -28,7 +30,7 @@ class Record:
     """What became of a job. status: "begun", "done", "failed", or "kept" from an earlier run.
 
     fingerprint: empty while no run has begun it; file: what was made, below the folder; bytes, mtime_ns: of it;
-    tries: how often a worker of a cluster has begun it.
+    tries: how often a worker of a cluster has begun it; remark: what else there is to tell of a kept one.
     """
 
     status: str
@@ -38,6 +40,7 @@ class Record:
     mtime_ns: int = 0
     tries: int = 0
     error: str | None = None
+    remark: str | None = None
 
 
 T = TypeVar("T")
@@ -122,18 +125,29 @@ def make_all(
     """
     batch.folder.mkdir(exist_ok=True)
     mine, is_loaded = processes.share(jobs), False
-    for number, job in enumerate(mine, start=1):
-        record = judge(batch, job)
-        if record.status == "begun":
-            if not is_loaded:
-                batch.load()
-                is_loaded = True
-            attempt(batch, job, record)
-        if record.status != "kept":
-            save(batch, job, record)
-        tell(record, job, number, len(mine))
+    with told_how_to_go_on(batch.folder):
+        for number, job in enumerate(mine, start=1):
+            record = judge(batch, job)
+            if record.status == "begun":
+                if not is_loaded:
+                    batch.load()
+                    is_loaded = True
+                attempt(batch, job, record)
+            if record.status != "kept":
+                save(batch, job, record)
+            tell(record, job, number, len(mine))
     processes.wait()
     return sum_up(batch, jobs, is_first=processes.is_first)
+
+
+@contextmanager
+def told_how_to_go_on(folder: Path) -> Iterator[None]:
+    """To whoever ends a run, or has no room for the rest of it."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as ending:
+        ending.add_note(f"{folder}: what is finished is kept, the same command goes on there")
+        raise
 
 
 def sum_up(batch: Batch[J, R], jobs: Sequence[J], *, is_first: bool = True) -> list[R]:
@@ -157,13 +171,18 @@ def judge(batch: Batch[J, R], job: J) -> R:
     except OSError as error:
         told = f"{error.filename} cannot be read: {error.strerror}"
         return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told)
-    if before.fingerprint == fingerprint and is_made(before, target):
-        before.status = "kept"
+    changed = is_changed(before, target)
+    if before.fingerprint == fingerprint and before.status == "done" and (changed or is_made(before, target)):
+        before.status, before.remark = "kept", CHANGED if changed else None
         return before
+    there = {"bytes": before.bytes, "mtime_ns": before.mtime_ns}
+    if changed:
+        told = f"{target} {CHANGED}"
+        return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told, **there)
     if target.exists() and not before.fingerprint:
         told = f"{target} is there already, and not from such a run: move it, or choose another output folder"
         return batch.record(job, status="failed", file=file, error=told)
-    return batch.record(job, status="begun", fingerprint=fingerprint, file=file)
+    return batch.record(job, status="begun", fingerprint=fingerprint, file=file, **there)
 
 
 def attempt(batch: Batch[J, R], job: J, record: R) -> None:
@@ -197,6 +216,12 @@ def attempt(batch: Batch[J, R], job: J, record: R) -> None:
 def is_made(record: Record, target: Path) -> bool:
     """Whether the file is the one that the record tells of."""
     return record.status == "done" and stamp(target) == (record.bytes, record.mtime_ns)
+
+
+def is_changed(record: Record, target: Path) -> bool:
+    """Whether somebody else wrote into the file since. Of one that an interrupted run replaced nobody knows."""
+    known = record.bytes, record.mtime_ns
+    return record.status in ("done", "failed") and any(known) and target.exists() and stamp(target) != known
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from vidcm.core.errors import UserError
 from vidcm.core.hushed import stderr_shut
-from vidcm.work.batch import NO_ROOM, Batch, J, R, Tell, attempt, is_made, judge, read, save, sum_up
+from vidcm.work.batch import NO_ROOM, Batch, J, R, Tell, attempt, is_made, judge, read, save, sum_up, told_how_to_go_on
 
 TRIES = 3  # how often a job may take its worker along before it counts as failed
 QUIET = {
@@ -57,7 +57,7 @@ def make_all_on_ray(
         else:
             tell(record, job, number + 1 - len(waiting), len(jobs))
     if waiting:
-        with cluster() as there:
+        with told_how_to_go_on(batch.folder), cluster() as there:
             pool = pool_of(there, workers, device, len(waiting))
             ended = spread(batch, jobs, waiting, pool)
             for behind, (number, record) in enumerate(ended, start=len(jobs) - len(waiting) + 1):
