@@ -156,7 +156,7 @@ def test_sound_that_cannot_be_muxed_is_blamed_on_the_input_and_a_full_disk_is_no
 def with_subtitles(make_clip, tmp_path):
     """A Matroska file with sound, a German subtitle track, a font, two chapters and a title."""
     (tmp_path / "text.srt").write_text(
-        "1\n00:00:00,100 --> 00:00:00,400\nHallo\n\n2\n00:00:00,500 --> 00:00:00,900\nWelt\n"
+        "1\n00:00:00,100 --> 00:00:00,400\n<i>Hallo</i>\n\n2\n00:00:00,500 --> 00:00:00,900\nWelt\n"
     )
     path, clip = tmp_path / "rich.mkv", make_clip(audio=True, count=25)
     with av.open(str(clip)) as source, av.open(str(tmp_path / "text.srt")) as text, av.open(str(path), "w") as target:

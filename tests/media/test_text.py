@@ -67,7 +67,7 @@ def copied(source, target, **how):
     with open_reader(source) as reader, VideoWriter(target, reader.info, copy_from=source, **how) as writer:
         for frame in reader:
             writer.write(frame, frame.instant, frame.duration)
-        return writer.dropped
+    return writer.dropped
 
 
 def said(path):
@@ -96,6 +96,38 @@ def test_the_words_come_along_at_their_times_and_styles_are_named(make_told, tmp
     with av.open(str(tmp_path / f"out.{container}")) as back:
         assert back.streams.subtitles[0].codec_context.name == "mov_text"
         assert back.streams.subtitles[0].language == "ger"
+
+
+PLAIN = [(100, 300, "Hallo, Welt 1 < 2 > 0"), (300, 600, "zwei\nZeilen - ünd"), (700, 900, "Ende")]
+
+
+@pytest.mark.parametrize("codec", ["subrip", "webvtt"])
+def test_of_words_that_do_not_say_how_they_look_nothing_is_lost(make_told, tmp_path, codec):
+    assert copied(make_told(codec, PLAIN), tmp_path / "out.mp4") == []
+
+
+@pytest.mark.parametrize("words", ["{\\an8}oben", "<i>schräg</i>", '<font color="red">rot'])
+def test_one_look_at_the_end_is_enough(make_told, tmp_path, words):
+    dropped = copied(make_told("subrip", [*PLAIN[:2], (700, 900, words)]), tmp_path / "out.mov")
+    assert dropped == ["styles of subtitle stream 1 (srt): mov gets its text alone"]
+
+
+def test_a_place_of_webvtt_is_a_look(tmp_path, make_clip):
+    (tmp_path / "in.vtt").write_text("WEBVTT\n\n00:00.100 --> 00:00.400 line:10% align:left\nHallo\n")
+    clip, words = make_clip(count=25), tmp_path / "in.vtt"
+    with (
+        av.open(str(clip)) as source,
+        av.open(str(words)) as text,
+        av.open(str(tmp_path / "in.mkv"), "w") as target,
+    ):
+        streams = [target.add_stream_from_template(each.streams[0]) for each in (source, text)]
+        for each, stream in zip((text, source), reversed(streams), strict=True):
+            for packet in each.demux(each.streams[0]):
+                if packet.pts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+    dropped = copied(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert dropped == ["styles of subtitle stream 1 (webvtt): mp4 gets its text alone"]
 
 
 def test_a_part_and_slow_motion_have_the_words_where_they_belong(make_told, tmp_path):

@@ -7,6 +7,7 @@ becomes that of MP4 and MOV there (`media/text.py`).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,9 @@ from vidcm.media.window import TEXT, Window, heard
 
 
 class StreamCopy:
-    """One stream on its way from an input, named `path`, to an output."""
+    """One stream on its way from an input, named `path`, to an output. lost: what did not come along, so far."""
+
+    lost: str | None = None
 
     def __init__(
         self,
@@ -53,7 +56,8 @@ class StreamCopy:
         if pace.is_slower and not carry.is_cover(stream):
             self._packets = pace.packets(self._packets)
         if is_retold(stream, target.format.name):
-            self._packets = retold(self._packets, stream)
+            told = f"styles of subtitle stream {index} ({stream.name}): {target.format.name} gets its text alone"
+            self._packets = retold(self._packets, stream, partial(self._lose, told))
         self._ahead = self._next()
 
     def advance(self, until: Fraction | None) -> None:
@@ -63,6 +67,9 @@ class StreamCopy:
             with self._blaming(av.error.InvalidDataError, av.error.ArgumentError):  # no fault of the disk's
                 self._target.mux_one(self._ahead)
             self._ahead = self._next()
+
+    def _lose(self, what: str) -> None:
+        self.lost = what
 
     def _next(self) -> Packet | None:
         with self._blaming(av.error.FFmpegError):

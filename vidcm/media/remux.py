@@ -21,7 +21,6 @@ from vidcm.media.info import VideoInfo, open_container
 from vidcm.media.marks import lost_marks, say
 from vidcm.media.names import has_alpha
 from vidcm.media.pace import AS_IT_IS, DROP, Pace
-from vidcm.media.text import is_retold
 from vidcm.media.window import Window
 from vidcm.media.words import lost_words
 from vidcm.media.words import words as words_of
@@ -31,8 +30,7 @@ if TYPE_CHECKING:  # a name that only PyAV's stubs know
 
 
 class Remux:
-    """All of `path` but its main video's pictures, on its way into `target`. dropped: what is left out, and why;
-    remarks: what else is worth telling.
+    """All of `path` but its main video's pictures, on its way into `target`. remarks: what is worth telling.
 
     The target has its video stream already, which gets the main video's language, title and timecode. window: the part
     of it to take, on the source's clock from `info.origin` on, where the target's begins. pace: how much slower.
@@ -49,13 +47,18 @@ class Remux:
         self._path, self._info, self._target, self._window, self._pace = path, info, target, window, pace
         self._open = ExitStack()
         self._copies: list[StreamCopy] = []
-        self.dropped: list[str] = []
+        self._left_out: list[str] = []
         self.remarks: list[str] = []
         with open_container(path) as source:
             self._tell(source)
             for stream in source.streams:
                 if stream.index != info.stream_index:
                     self._plan(source, stream)
+
+    @property
+    def dropped(self) -> list[str]:
+        """What is left out, and why; of what packets alone tell, as far as they have been written."""
+        return [copy.lost for copy in self._copies if copy.lost] + self._left_out
 
     def advance(self, until: Fraction | None) -> None:
         """Write all packets up to this time of the output, in seconds; all that are left without one."""
@@ -70,7 +73,7 @@ class Remux:
         words, container = words_of(source.metadata), self._target.format.name
         self._target.metadata.update(words)
         if lost := lost_words(words, container):
-            self.dropped.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
+            self._left_out.append(f"metadata {', '.join(sorted(lost))}: {container} has no place for it")
         chapters = [_moved(chapter, self._info.origin) for chapter in source.chapters()]
         chapters = self._window.chapters(chapters) if self._window else chapters
         self._target.set_chapters(self._pace.chapters(chapters))
@@ -78,7 +81,7 @@ class Remux:
             main = source.streams[self._info.stream_index]
             given = {key.lower(): text for key, text in main.metadata.items()}
             if given.get("alpha_mode") == "1" and not has_alpha(self._info.pix_fmt):
-                self.dropped.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
+                self._left_out.append("alpha: it is a picture beside each picture in WebM, which is not decoded")
             say(video, main, container)
             self._tell_lost(main)
             self._tell_timecode([source.metadata, *(stream.metadata for stream in source.streams)], video)
@@ -93,7 +96,7 @@ class Remux:
             video.metadata["timecode"] = moved
         else:
             later = f" {frames} frames later" if frames else ""
-            self.dropped.append(
+            self._left_out.append(
                 f"timecode {timecode}: it cannot be counted at {float(rate):.6g} frames per second{later}"
             )
 
@@ -109,10 +112,11 @@ class Remux:
             reason = self._why_not(stream)
             if reason is None:
                 self._copy(stream)
-                self._tell_change(stream)
+                if isinstance(stream, AudioStream):
+                    self._remark(stream, sound.codec_of(stream))
         if reason is not None:
             name = getattr(stream, "name", None) or "unknown"
-            self.dropped.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
+            self._left_out.append(f"{stream.type} stream {stream.index} ({name}): {reason}")
         elif stream.type in ("audio", "subtitle", "video"):
             self._tell_lost(stream)
 
@@ -120,7 +124,7 @@ class Remux:
         """Name what is said of a stream that comes along, and has no place."""
         container = self._target.format.name
         if gone := lost_marks(stream, container):
-            self.dropped.append(f"{stream.type} stream {stream.index}: {container} has no place for {gone}")
+            self._left_out.append(f"{stream.type} stream {stream.index}: {container} has no place for {gone}")
 
     def _why_not(self, stream: Stream) -> str | None:
         if stream.type == "video" and self._window is not None:
@@ -153,7 +157,7 @@ class Remux:
         if choice is None:
             return f"{self._target.format.name} cannot hold sound like this"
         if note := sound.note_on(stream, choice):
-            self.dropped.append(note)
+            self._left_out.append(note)
         own = self._open.enter_context(open_container(self._path))
         origin = self._info.origin
         slow = SlowSound(self._path, own, stream.index, self._target, choice, origin, self._window, self._pace)
@@ -165,15 +169,6 @@ class Remux:
         if codec.startswith("pcm_") and self._target.format.name == "mp4":
             why = "stays uncompressed, which few players of MP4 know: .mov is safer"
             self.remarks.append(f"audio stream {stream.index} ({codec}) {why}")
-
-    def _tell_change(self, stream: Stream) -> None:
-        container = self._target.format.name
-        if isinstance(stream, AudioStream):
-            self._remark(stream, sound.codec_of(stream))
-        elif is_retold(stream, container):
-            self.dropped.append(
-                f"styles of subtitle stream {stream.index} ({stream.name}): {container} gets its text alone"
-            )
 
     def _copy(self, stream: Stream) -> None:
         own = self._open.enter_context(open_container(self._path))

@@ -1,11 +1,11 @@
 """Text subtitles (SRT, ASS, WebVTT) for MP4 and MOV, which know 3GPP timed text alone: FFmpeg's mov_text.
 
 Its packets are the length of a text in two bytes, and the text. One follows the other; what is on at once becomes lines
-of one. FFmpeg decodes each kind to ASS, whose marks are taken out here.
+of one. FFmpeg decodes each kind to ASS, whose marks are taken out here: what a text looks like is lost.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from typing import NamedTuple, cast
@@ -66,9 +66,9 @@ def add_text(target: OutputContainer, stream: Stream) -> Stream:
     return copy
 
 
-def retold(packets: Iterable[Packet], stream: Stream) -> Iterator[Packet]:
-    """Packets of a stream that `is_retold`, in their order, as mov_text."""
-    for cue in one_by_one(_cues(packets, cast(SubtitleStream, stream))):
+def retold(packets: Iterable[Packet], stream: Stream, loses: Callable[[], None] = lambda: None) -> Iterator[Packet]:
+    """Packets of a stream that `is_retold`, in their order, as mov_text. loses: called where one said how it looks."""
+    for cue in one_by_one(_cues(packets, cast(SubtitleStream, stream), loses)):
         text = cue.text.encode()[:LONGEST].decode(errors="ignore").encode()
         packet = Packet(len(text).to_bytes(2, "big") + text)
         packet.pts = packet.dts = cue.start
@@ -103,13 +103,23 @@ def plain(event: str) -> str:
     return text.replace("\\N", "\n").replace("\\n", " ").replace("\\h", "\u00a0").strip()
 
 
-def _cues(packets: Iterable[Packet], stream: SubtitleStream) -> Iterator[Cue]:
+def _cues(packets: Iterable[Packet], stream: SubtitleStream, loses: Callable[[], None]) -> Iterator[Cue]:
     untold = round(UNTOLD_S / (stream.time_base or MILLISECOND))
     for packet in packets:
         if packet.pts is None or not packet.size:
             continue
-        if text := "\n".join(filter(None, map(plain, _events(packet, stream)))):
+        events = _events(packet, stream)
+        if _has_look(packet, stream, events):
+            loses()
+        if text := "\n".join(filter(None, map(plain, events))):
             yield Cue(packet.pts, packet.pts + (packet.duration or untold), text)
+
+
+def _has_look(packet: Packet, stream: SubtitleStream, events: Iterable[str]) -> bool:
+    """Whether it says more of a text than its words: by marks, tags and WebVTT's places; ASS does so throughout."""
+    is_marked = any(MARK.search(event) for event in events) or TAG.search(bytes(packet).decode(errors="replace"))
+    is_placed = packet.has_sidedata("webvtt_settings")
+    return bool(is_marked) or is_placed or stream.codec_context.codec.canonical_name == "ass"
 
 
 def _events(packet: Packet, stream: SubtitleStream) -> list[str]:
