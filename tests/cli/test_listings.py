@@ -39,7 +39,7 @@ def test_every_objective_is_listed_with_its_source() -> None:
 def test_a_shipped_model_is_listed_with_its_pipeline_and_size(package: Path) -> None:
     output = run("models")
     assert "wave" in output
-    assert "WavePipeline, 3.0 MiB" in output
+    assert "WavePipeline, 3.0 MiB of weights" in output
     assert str(package / "assets" / "wave") in output
 
 

@@ -4,6 +4,7 @@ import torch
 from vidcm.core.errors import UserError
 from vidcm.families import get
 from vidcm.families.clip_objective import KNOWN, draw_known
+from vidcm.pipelines import VideoGenerationPipeline
 
 
 @pytest.fixture
@@ -132,3 +133,12 @@ def test_an_adapter_is_saved_read_back_and_merged(family, tmp_path):
         again.merge().save(tmp_path / "merged")
         merged = get("clip").load(tmp_path / "merged")
         torch.testing.assert_close(merged.denoiser(condition)(x, angle), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_it_makes_clips_where_models_are_asked_for_in_bfloat16(family, tmp_path):
+    """As on a GPU."""
+    family.save(tmp_path / "model")
+    pipe = VideoGenerationPipeline.from_pretrained(tmp_path / "model", torch.bfloat16)
+    pipe.set_progress_bar_config(disable=True)
+    made = pipe(None, num_frames=5, height=16, width=16, num_inference_steps=1, seed=0, output_type="np").frames[0]
+    assert made.shape == (5, 16, 16, 3)

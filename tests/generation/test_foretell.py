@@ -1,6 +1,7 @@
 """What a manifest is said to take."""
 
 import json
+import re
 
 import torch
 from click.testing import CliRunner
@@ -29,6 +30,7 @@ def test_the_largest_clip_that_the_model_can_make_counts(tmp_path):
     assert (found.shape, found.steps) == ((9, 32, 48), 50)  # 99 frames fail
     assert (found.resident, found.low_memory, found.flops) == (told.resident, told.in_turn, told.flops)
     assert found.there > 2**28
+    assert found.there > found.process > 2**27  # torch and diffusers
     ConsistencyScheduler().save_pretrained(folder / "consistency")
     assert foretell(jobs, folder, CPU).steps == 2
     assert foretell(lines(Job(num_frames=99, size="48x32")), folder, CPU) is None
@@ -42,6 +44,7 @@ def test_too_little_memory_is_said_before_the_model_is_loaded(tmp_path, monkeypa
     words = ["--batch", tmp_path / "jobs.jsonl", "-o", tmp_path / "out", "--model", folder, "--device", "cpu"]
     done = CliRunner().invoke(cli, ["generate", *map(str, words)])
     assert done.exit_code == 0, done.output
+    assert re.search(r"MiB of memory for weights and work, beside the .* of the process, and .* TFLOP, ", done.stderr)
     assert "more than the 0.00 MiB here: --low-memory takes" in done.stderr
     told = CliRunner().invoke(cli, ["generate", *map(str, words), "--json", "--seed", "1"]).stdout.splitlines()
     assert json.loads(told[0])["event"] == "estimate"

@@ -85,11 +85,26 @@ def test_the_doctor_tells_what_a_clip_takes(tmp_path):
     done = doctor("--model", str(folder), "--size", "48x32", "--num-frames", "9", "--steps", "1")
     assert done.exit_code == 0, done.output
     assert "9 frames of 48x32 in 1 step, networks in bfloat16" in done.output
-    for name in ("text_encoder", "transformer", "vae", "everything on the device", "--low-memory", "TFLOP in all"):
+    for name in (
+        "text_encoder",
+        "transformer",
+        "vae",
+        "everything on the device",
+        "--low-memory",
+        "TFLOP in all",
+        "the process",
+    ):
         assert name in done.output
+    assert "on a CPU, what the process holds before there is a model" in done.output
     told = json.loads(doctor("--model", str(folder), "--num-frames", "5", "--size", "48x32", "--json").output)
     assert told["resident"] > told["low_memory"] > 0
     assert [part["name"] for part in told["parts"]] == ["text_encoder", "transformer", "vae"]
+
+
+def test_the_doctor_tells_of_a_model_that_reads_no_text():
+    done = doctor("--model", "clip", "--json")
+    assert done.exit_code == 0, done.output
+    assert [part["name"] for part in json.loads(done.output)["parts"]] == ["teacher", "transformer", "vae"]
 
 
 WRONG = {

@@ -31,7 +31,7 @@ def tell(record: "ClipRecord", target: Path, as_json: bool, told: set[str]) -> N
     click.echo(
         f"{target}: {made['num_frames']} frames of {made['size']} at {float(Fraction(made['fps'])):.6g} fps, "
         f"in {made['steps']} step{'s' if made['steps'] > 1 else ''}, {record.seconds:.1f} s, "
-        f"at most {record.peak_mib:.0f} MiB"
+        f"at most {record.peak_mib:.0f} MiB of memory"
     )
 
 
@@ -52,8 +52,9 @@ def foretell(lines: list[Line], model: Path, as_json: bool, *, device: str, quie
         return
     steps = f"{found.steps} step{'s' if found.steps > 1 else ''}"
     told = f"the largest clip, {count} frames of {width}x{height} in {steps}, takes about "
-    told += f"{size(found.resident)} of memory and {found.flops / 1e12:.3g} TFLOP"
-    if found.there is not None and found.resident > found.there:
+    beside = f", beside the {size(found.process)} of the process," if found.process else ""
+    told += f"{size(found.resident)} of memory for weights and work{beside} and {found.flops / 1e12:.3g} TFLOP"
+    if found.there is not None and found.resident + found.process > found.there:
         told += f", more than the {size(found.there)} here: --low-memory takes {size(found.low_memory)}"
     click.echo(told, err=True)
 

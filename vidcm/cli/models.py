@@ -26,12 +26,12 @@ def known_families() -> Iterator[tuple[str, str]]:
 
 
 def describe(directory: Path) -> str:
-    """One line: the pipeline class it is loaded with and the size of its weights in MiB."""
+    """One line: the pipeline class it is loaded with and the size of its weights."""
     pipeline = json.loads((directory / "model_index.json").read_text(encoding="utf-8")).get("_class_name", "unknown")
     if isinstance(pipeline, list):  # diffusers' way to name a class of another library: its module, its name
         pipeline = pipeline[-1]
     size_mib = sum(file.stat().st_size for file in directory.glob("**/*.safetensors")) / 2**20
-    return f"{pipeline}, {size_mib:.1f} MiB"
+    return f"{pipeline}, {size_mib:.1f} MiB of weights"
 
 
 @click.command()

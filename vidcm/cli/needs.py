@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidcm.core.memory import peak_resident
 from vidcm.interpolation.progress import clock_time
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def tell(needs: "Needs", what: str, dtype: str, device: str) -> None:
     click.echo(f"  everything on the device: {size(needs.resident)}")
     click.echo(f"  --low-memory, parts in turn and frames in tiles: {size(needs.in_turn)}")
     click.echo("  and what kernels and the allocator need beside: leave a quarter more")
+    if (process := peak_resident()) is not None:
+        click.echo(f"  and, on a CPU, what the process holds before there is a model: {size(process)}")
     pace = _pace(device)
     click.echo(
         f"  {needs.flops / 1e12:.3g} TFLOP in all: not under {_time(needs.flops / pace)} on {device}, "

@@ -45,6 +45,7 @@ class ClipFamily(VideoFamily):
     PIPELINES: ClassVar = ("VideoGenerationPipeline",)
     PARTS: ClassVar = {"vae": ("VideoVAE",), "transformer": ("VideoDiT",), "teacher": ("VideoDiT",)}
     OPTIONAL: ClassVar = frozenset({"teacher"})
+    PRECISE: ClassVar = frozenset(PARTS)  # small; what they are told is not rounded, and layers take one type alone
     CLIP: ClassVar = (13, 64, 64)
     RATE: ClassVar = 24
     GUIDANCE: ClassVar = 1.0
@@ -69,7 +70,7 @@ class ClipFamily(VideoFamily):
         family = cls(vae, dit, teacher=teacher, consistency=load_consistency(folder))
         family.check()
         for module in family.modules():
-            nn.Module.to(module, dtype)  # diffusers' own warns of nothing
+            nn.Module.to(module, torch.float32)  # diffusers' own warns of nothing
         return family
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:

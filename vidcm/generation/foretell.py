@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vidcm.core.errors import UserError
+from vidcm.core.memory import peak_resident
 from vidcm.families.skeleton import skeleton
 from vidcm.generation.jobs import Line
 from vidcm.generation.needs import Shape, needs
@@ -18,7 +19,8 @@ UNTUNED, TUNED = 50, 2  # network steps
 @dataclass(frozen=True)
 class Forecast:
     """Of the largest clip: shape, steps, bytes with all parts on the device and with --low-memory, operations; `there`:
-    bytes that the device has, None where that is not known."""
+    bytes that the device has, None where that is not known; process: bytes of them that this process holds before there
+    is a model, libraries most of all."""
 
     shape: Shape
     steps: int
@@ -26,6 +28,7 @@ class Forecast:
     low_memory: int
     flops: int
     there: int | None
+    process: int
 
 
 def foretell(lines: Sequence[Line], model: Path, device: torch.device) -> Forecast | None:
@@ -39,7 +42,8 @@ def foretell(lines: Sequence[Line], model: Path, device: torch.device) -> Foreca
         found = needs(family, shape, steps)
     except (UserError, RuntimeError, ValueError):
         return None
-    return Forecast(shape, steps, found.resident, found.in_turn, found.flops, memory_of(device))
+    process = (peak_resident() or 0) if device.type == "cpu" else 0
+    return Forecast(shape, steps, found.resident, found.in_turn, found.flops, memory_of(device), process)
 
 
 def is_tuned(model: Path) -> bool:

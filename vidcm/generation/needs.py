@@ -65,7 +65,8 @@ class Needs:
 def needs(family: Any, shape: Shape, steps: int) -> Needs:
     """family: on the meta device (`families.skeleton`). Raises UserError for a clip that the model cannot make."""
     family.grid.check(*shape)
-    parts = []
+    parts: list[Part] = []
+    told: dict[str, Tensor] = {}
     if family.text_encoder is not None:
         told, work = _text(family)
         parts.append(_part("text_encoder", family.text_encoder, work))
