@@ -230,7 +230,8 @@ def test_failures_and_what_was_there_before_say_nothing_of_the_pace(capsys, monk
     monkeypatch.setattr(made, "time", SimpleNamespace(monotonic=lambda: next(clock, 12.0)))
     tell = Teller(as_json=False)
     for number, status in enumerate(("failed", "kept", "done", "failed"), 1):
-        tell(SimpleNamespace(key="a", status=status, seconds=9.5, error="why", notes=[]), None, number, 4)
+        record = SimpleNamespace(key="a", status=status, seconds=9.5, error="why", remark=None, notes=[])
+        tell(record, None, number, 4)
     told = capsys.readouterr().err.splitlines()
     assert told == ["[1/4] a: why", "[2/4] a: was finished before", "[3/4] a: 9.5 s, 0:10 left", "[4/4] a: why"]
 
