@@ -59,9 +59,9 @@ def check_refusal(run: Result, reason: str, folder: Path | None = None, code: in
         assert list(folder.iterdir()) == []
 
 
-def told_with_modules(*arguments: str | Path) -> tuple[str, set[str]]:
-    """(stderr, imported modules) of `vidcm interpolate` in a process of its own."""
+def told_with_modules(*arguments: str | Path, command: str = "interpolate") -> tuple[str, set[str]]:
+    """(stderr, imported modules) of the command in a process of its own."""
     code = "import sys; from vidcm.__main__ import process\ntry: process()\nfinally: print(*sys.modules)"
-    command = [sys.executable, "-c", code, "interpolate", *arguments]
-    run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    words = [sys.executable, "-c", code, command, *arguments]
+    run = subprocess.run(list(map(str, words)), capture_output=True, text=True)
     return run.stderr, set(run.stdout.split())

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.two_processes import in_two_processes, succeeded
@@ -107,9 +109,18 @@ def test_a_process_says_one_line_and_no_library_says_more(tmp_path: Path, out: P
     assert run.stderr.startswith("Error: ")
 
 
-def test_it_begins_without_the_libraries_that_it_does_not_use(source: Path, out: Path, model: Path) -> None:
-    """diffusers and what that imports take longer than the frames of a short clip."""
-    told, modules = told_with_modules(source, "-o", out, "--factor", "2", "--model", model)
+@pytest.mark.parametrize("command", ["interpolate", "generate"])
+def test_it_begins_without_the_libraries_that_it_does_not_use(
+    command: str, source: Path, out: Path, model: Path, tmp_path: Path
+) -> None:
+    """diffusers and what that imports take longer than the frames of a short clip, or those between two pictures."""
+    asked = [source, "--factor", "2"]
+    if command == "generate":
+        ends = [str(tmp_path / name) for name in ("a.png", "b.png")]
+        for shade, end in enumerate(ends):
+            cv2.imwrite(end, np.full((64, 96, 3), 100 + shade, np.uint8))
+        asked = ["--image", ends[0], "--last-image", ends[1], "--num-frames", "3"]
+    told, modules = told_with_modules(*asked, "-o", out, "--model", model, command=command)
     assert out.exists(), told
     assert "torch" in modules
     assert not modules & {"diffusers", "transformers", "peft", "accelerate", "huggingface_hub", "torch._dynamo", "PIL"}

@@ -23,6 +23,7 @@ from vidcm.generation.makers import Made, load_maker
 from vidcm.generation.sheet import CAPTION, GAP, HEIGHT
 from vidcm.media.reader import open_reader
 from vidcm.models.scheduler import ConsistencyScheduler
+from vidcm.pipelines import FrameInterpolationPipeline
 
 CLIP = ["--num-frames", "5", "--steps", "1", "--device", "cpu"]
 
@@ -129,6 +130,23 @@ def test_the_motion_model_goes_on_from_one_image(tmp_path):
     refused = vidcm("-o", out, "--model", "motion", "--image", image, "--num-frames", "9")
     assert refused.exit_code == 2
     assert "sees 8 frames ahead of one image" in refused.stderr
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_the_motion_model_makes_is_what_its_pipeline_makes(count, tmp_path):
+    random = np.random.default_rng(0)
+    shades = random.integers(0, 256, (2, 16, 24, 3), np.uint8)
+    images = [cv2.resize(each, (96, 64), interpolation=cv2.INTER_CUBIC) for each in shades[:count]]
+    given = dict(zip(("image", "last_image"), (str(tmp_path / f"{k}.png") for k in range(count)), strict=False))
+    for path, image in zip(given.values(), images, strict=True):
+        cv2.imwrite(path, image[..., ::-1])
+    job = Job(**given, num_frames=2 + count, seed=3, temperature=1.5)
+    made = load_maker(Path("motion"), torch.device("cpu"))(job).frames_THWC
+    ends = [torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255 for image in images]
+    taus, how = [[1 / 8, 2 / 8], [1 / 3, 2 / 3]][count - 1], {"seed": 3, "temperature": 1.5, "output_type": "np"}
+    wanted = FrameInterpolationPipeline.from_pretrained()(ends[0], *(ends[1:] or [None]), taus, **how).frames[0]
+    assert np.array_equal(made[1:3], wanted)
+    assert np.array_equal(made[[0, -1][:count]], np.float32(images) / 255)
 
 
 def test_a_batch_takes_the_model_that_fits_each_job(clip_model, tmp_path):

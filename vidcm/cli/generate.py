@@ -237,13 +237,10 @@ def _loading(
     """Gives the model and where it runs, in this process or a worker of a cluster."""
 
     def load() -> "tuple[Maker, torch.device]":
-        from vidcm.families.stock import hush
         from vidcm.generation.makers import load_maker
 
-        place = own_device(device, processes)
-        if quiet:
-            hush()
-        bar = sys.stderr.isatty()
-        return load_maker(model, place, low_memory=low_memory, attention=attention, quiet=not bar), place
+        place, bars = own_device(device, processes), sys.stderr.isatty()
+        how = {"low_memory": low_memory, "attention": attention, "quiet": not bars, "hushed": quiet}
+        return load_maker(model, place, **how), place
 
     return load

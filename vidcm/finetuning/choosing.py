@@ -21,7 +21,8 @@ from vidcm.finetuning.subject import Tell
 from vidcm.finetuning.windows import Set
 from vidcm.metrics.psnr import psnr
 from vidcm.models.scheduler import ConsistencyScheduler
-from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+from vidcm.pipelines.inbetweening import Inbetweener
+from vidcm.pipelines.interpolator import as_interpolator
 from vidcm.training.metrics import say
 
 FINER = (1.0, 1.5)
@@ -34,7 +35,7 @@ Measure = Callable[[], float]
 
 def choose(start: Path, out: Path, sets: Mapping[str, Set], device: str, tell: Tell) -> None:
     """The model directory `start` with what suits the sets best, written to `out` as a whole."""
-    pipe = FrameInterpolationPipeline.from_pretrained(start).to(present_device(device))
+    pipe = Inbetweener.load(start, present_device(device))
 
     def measure() -> float:
         return rebuilt_db(as_interpolator(pipe), sets)
@@ -44,14 +45,14 @@ def choose(start: Path, out: Path, sets: Mapping[str, Set], device: str, tell: T
     pipe.family.save(out)
 
 
-def choose_finer(pipe: FrameInterpolationPipeline, measure: Measure, tell: Tell) -> None:
+def choose_finer(pipe: Inbetweener, measure: Measure, tell: Tell) -> None:
     def use(value: float) -> None:
         pipe.vae.register_to_config(finer=value)
 
     use(best_of("finer", pipe.vae.config.finer, FINER, use, measure, tell, WORTH))
 
 
-def choose_trust(pipe: FrameInterpolationPipeline, measure: Measure, tell: Tell) -> None:
+def choose_trust(pipe: Inbetweener, measure: Measure, tell: Tell) -> None:
     def use(value: float) -> None:
         pipe.scheduler.register_to_config(trust=value)
 

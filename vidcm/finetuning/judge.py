@@ -9,14 +9,15 @@ from vidcm.evaluation.score import Scores, average, mean, measure, rebuild
 from vidcm.evaluation.windows import Window
 from vidcm.finetuning.history import Judgement
 from vidcm.finetuning.windows import Set
-from vidcm.pipelines import FrameInterpolationPipeline, as_interpolator
+from vidcm.pipelines.inbetweening import Inbetweener
+from vidcm.pipelines.interpolator import as_interpolator
 
 NAME = "vidcm"
 
 
 def load_interpolator(model: Path, device: str) -> Interpolator:
     """Of a model directory; two steps, at the temperature stored with it, one fixed seed."""
-    return as_interpolator(FrameInterpolationPipeline.from_pretrained(model).to(present_device(device)))
+    return as_interpolator(Inbetweener.load(model, present_device(device)))
 
 
 def judge(

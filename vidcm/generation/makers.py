@@ -14,13 +14,15 @@ import torch
 
 from vidcm.core.shipped import shipped
 from vidcm.families.laid import read_adapter
-from vidcm.families.stock import pipeline_of, read_index
+from vidcm.families.stock import hush, pipeline_of, read_index
 from vidcm.families.text import PromptCut
 from vidcm.generation.fitting import check_networks
 from vidcm.generation.jobs import Job
 from vidcm.generation.pictures import fit, read_image
 from vidcm.generation.shipped import MODELS, SPAN, check_frames, check_shipped, chosen, named
 from vidcm.models.attention import attention_backend, check_backend
+from vidcm.pipelines.inbetweening import Inbetweener
+from vidcm.pipelines.interpolator import as_interpolator
 
 MOTION = "FrameInterpolationPipeline"
 FROM_NOTHING = "made from nothing but noise: a test bed for the model; an image (--image) gives it a scene"
@@ -47,14 +49,17 @@ def load_maker(
     low_memory: bool = False,
     attention: str | None = None,
     quiet: bool = True,
+    hushed: bool = False,
 ) -> Maker:
-    """The model, loaded once. attention: the backend of every network, tried before anything is loaded.
+    """The model, loaded once. attention: the backend of every network, tried before anything is loaded; quiet: without
+    bars; hushed: libraries of others say nothing, see `stock.hush`.
 
     Raises UserError for what cannot be loaded, or does not serve here."""
+    how = {"low_memory": low_memory, "quiet": quiet, "hushed": hushed}
     if attention is None:
-        return _load(model, device, low_memory, quiet)
+        return _load(model, device, **how)
     check_backend(attention, device.type)
-    maker = _load(model, device, low_memory, quiet)
+    maker = _load(model, device, **how)
 
     def make(job: Job) -> Made:
         with attention_backend(attention):
@@ -63,18 +68,22 @@ def load_maker(
     return make
 
 
-def _load(model: Path | None, device: torch.device, low_memory: bool, quiet: bool) -> Maker:
+def _load(model: Path | None, device: torch.device, **how: bool) -> Maker:
     """The model, loaded once. model: a folder or the name of a shipped model; None: the shipped one that fits the job.
 
     Raises UserError for what cannot be loaded."""
     if model is None:
-        return ShippedMaker(lambda name: _load(Path(name), device, low_memory, quiet))
+        return ShippedMaker(lambda name: _load(Path(name), device, **how))
     name = named(model)
     where = model if name is None else shipped(name)
     if pipeline_of(read_index(where)) == MOTION:
-        from vidcm.pipelines import FrameInterpolationPipeline
+        return BetweenMaker(Inbetweener.load(where, device))
+    return ClipMaker(_video_pipeline(where, device, **how))
 
-        return BetweenMaker(FrameInterpolationPipeline.from_pretrained(where).to(device))
+
+def _video_pipeline(where: Path, device: torch.device, *, low_memory: bool, quiet: bool, hushed: bool) -> Any:
+    if hushed:
+        hush()
     from vidcm.pipelines import VideoGenerationPipeline
 
     pipe = VideoGenerationPipeline.from_pretrained(where, torch.bfloat16 if device.type == "cuda" else torch.float32)
@@ -85,7 +94,7 @@ def _load(model: Path | None, device: torch.device, low_memory: bool, quiet: boo
         pipe.enable_model_cpu_offload(device=device)
     else:
         pipe.to(device)
-    return ClipMaker(pipe)
+    return pipe
 
 
 def identity(model: Path | None) -> str:
@@ -180,7 +189,7 @@ class ClipMaker:
 class BetweenMaker:
     """What lies between two images, or follows one, by the interpolation model; those given are frames of the clip."""
 
-    pipe: Any
+    model: Inbetweener
 
     def __call__(self, job: Job) -> Made:
         check_shipped(job, "motion")
@@ -188,15 +197,15 @@ class BetweenMaker:
         height, width = job.pixels or images["image"].shape[:2]
         fitted = [fit(image, height, width, job.fit) for image in images.values()]
         frames, rate, steps = check_frames(job), job.fps or Fraction(BETWEEN_RATE), job.steps or 2
-        ends = [as_tensor(one.pixels).to(self.pipe.device) for one in fitted]
-        whole = frames - 1 if len(ends) == 2 else SPAN
-        instants = [i / whole for i in range(1, frames - len(ends) + 1)]
-        options = {"num_inference_steps": steps, "temperature": job.temperature, "seed": job.seed}
-        made = self.pipe(ends[0], ends[1] if len(ends) == 2 else None, instants, **options, output_type="np").frames[0]
-        first, *last = (one.pixels[None].astype(np.float32) / 255 for one in fitted)
+        first, *last = (as_tensor(one.pixels)[0] for one in fitted)
+        whole = frames - 1 if len(fitted) == 2 else SPAN
+        instants = [i / whole for i in range(1, frames - len(fitted) + 1)]
+        between = as_interpolator(self.model, steps=steps, temperature=job.temperature, seed=job.seed)
+        made = between(first, last[0] if last else None, instants).permute(1, 2, 3, 0).numpy()
         settings = {"num_frames": frames, "size": f"{width}x{height}", "fps": str(rate), "steps": steps}
         notes = [f"{path}: {one.note}" for path, one in zip(job.images().values(), fitted, strict=True) if one.note]
-        clip = np.concatenate((first, made.astype(np.float32), *last))
+        given = [one.pixels[None].astype(np.float32) / 255 for one in fitted]
+        clip = np.concatenate((given[0], made, *given[1:]))
         return Made(clip, rate, {**settings, "seed": job.seed}, notes)
 
 
