@@ -8,6 +8,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+import torch
 
 from tests.interpolation.pictures import save
 from tests.interpolation.rendering import Tally, rendering
@@ -261,6 +262,30 @@ def test_a_take_looks_as_far_behind_as_a_shadow_asks_for(crossfade, tmp_path, mo
     crossfade.around.clear()
     reroll(source, target, Fraction(9, 2 * RATE), **how)
     assert [each.trail for each in crossfade.around] == [1]
+
+
+def seeded(first, last, taus, *, around, position, shot=0):
+    """A cross-fade with the noise of its place, and a hint of what is around."""
+    noise = torch.randn(3, len(taus), *first.shape[1:], generator=torch.Generator().manual_seed(position))
+    sides = ((around.before, around.lead), (around.after, around.trail))
+    hints = [float(end.mean()) * float(when) for end, when in sides if end is not None]
+    made = torch.stack([torch.lerp(first, last, tau) for tau in taus], dim=1)
+    return (made + 0.05 * noise + 0.02 * sum(hints)).clamp(0, 1)
+
+
+@pytest.mark.parametrize("light", [2, 0.5])
+def test_takes_beside_a_flash_of_two_frames_are_those_of_the_whole(light, tmp_path, monkeypatch):
+    """Of the gap before it, those at both of its frames, and the one behind."""
+    monkeypatch.setattr("vidcm.interpolation.overlays.AHEAD", 0)  # it asks for more
+    lit = [waves(0) * (light if index in (6, 7) else 1) for index in range(12)]
+    pictured = [av.VideoFrame.from_ndarray(picture.astype(np.uint8), "rgb24") for picture in lit]
+    source, whole, taken = save(tmp_path / "lit" / "%d.png", pictured), tmp_path / "whole.mkv", tmp_path / "taken.mkv"
+    how = {"rule": DOUBLE, "interpolator": seeded, "codec": "ffv1"}
+    assert interpolate_file(source, whole, **how).flashes == [6, 7]
+    for gap in range(4, 10):
+        taken.write_bytes(whole.read_bytes())
+        assert reroll(source, taken, Fraction(2 * gap + 1, 2 * RATE), **how).frames_made == 1
+        assert pictures(taken) == pictures(whole), gap
 
 
 def test_a_preview_holds_the_flash_on_the_left_alone(source, crossfade, tmp_path):
