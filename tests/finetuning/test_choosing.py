@@ -69,7 +69,7 @@ def calibrated(model, tmp_path) -> Path:
 
 @pytest.mark.parametrize("better", [True, False])
 def test_they_come_first_and_are_kept_where_validation_bears_them_out(
-    better, dataset, config, calibrated, tmp_path, monkeypatch
+    better, dataset, config, calibrated, tmp_path, monkeypatch, capsys
 ):
     tried = iter([30.0, 30.5, 30.5, 29.0, 31.0, 30.0, 30.0])  # finer 1, 1.5; trust 1, 0, 0.3, 0.6, 0.8
     monkeypatch.setattr(choosing, "rebuilt_db", lambda *_: next(tried))
@@ -84,6 +84,9 @@ def test_they_come_first_and_are_kept_where_validation_bears_them_out(
     assert chosen_in(run / "2-pictures" / "start") == chosen_in(done.best) == (new if better else first)
     assert done.after.part == ("settings" if better else "pictures")
     assert ("settings: trust 1 to 0.3" in done.report.read_text()) == better
+    turned_down = "- settings: finer 1.5 was chosen on training clips and turned down on the validation clips, 1 kept"
+    assert (turned_down in done.report.read_text()) == (not better)
+    assert (": turned down, the settings stay as they were" in capsys.readouterr().err) == (not better)
     assert calibration_of(done.best) == Calibration(3.0, -9.0, 2.0)  # of a trained model, too
 
 

@@ -263,6 +263,10 @@ def test_minutes_are_planned_once_and_hold_for_choosing_and_validations_too(
     assert "step 4/8" not in said
     assert said.count("memory of a process") == 2  # once in each start
     assert not (folder / "1-settings").exists()
+    text = (folder / "report.md").read_text()
+    assert re.search(r"- time: 1 min were asked for, \d+:\d\d gone since it last began", text)
+    assert "- settings: left as they are, as there was no time to choose them\n" in text
+    assert "- pictures: 2 of 2 steps, 1 validation\n" in text
     assert not (folder / ".timing.tmp").exists()
 
 

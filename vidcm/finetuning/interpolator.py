@@ -113,7 +113,18 @@ class MotionSubject(Subject):
 
     def notes(self, best: Path) -> list[str]:
         was, now = (chosen_in(model) for model in (self.start, best))
-        return [f"settings: {name} {was[name]:g} to {now[name]:g}" for name in was if was[name] != now[name]]
+        changed = [f"settings: {name} {was[name]:g} to {now[name]:g}" for name in was if was[name] != now[name]]
+        return changed + [
+            f"settings: {name} {value:g} was chosen on training clips and turned down on the validation clips, "
+            f"{now[name]:g} kept"
+            for name, value in self._chosen(best.parent).items()
+            if value != now[name]
+        ]
+
+    def _chosen(self, run: Path) -> dict[str, float]:
+        """What measured best on the training clips; nothing where there was no time for it."""
+        found = next(iter(run.glob("*-settings/model")), None)
+        return {} if found is None else chosen_in(found)
 
     def sheet(self, before: Path, after: Path) -> np.ndarray:
         clips = next(iter(self.sets.values()))

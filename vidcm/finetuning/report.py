@@ -1,12 +1,13 @@
 """RUN/report.md: what tuning gained and lost, with curves and pictures, for somebody who was not there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
 
 from vidcm.evaluation.figure import save_sheet
+from vidcm.finetuning import account
 from vidcm.finetuning.history import Mark
 from vidcm.finetuning.plots import Curve, chart
 from vidcm.finetuning.settings import Settings
@@ -17,9 +18,15 @@ REPORT = "report.md"
 
 
 def write_report(
-    run: Path, settings: Settings, subject: Subject, before: Mark, after: Mark, marks: Sequence[Mark]
+    run: Path,
+    settings: Settings,
+    subject: Subject,
+    before: Mark,
+    after: Mark,
+    marks: Sequence[Mark],
+    took_s: float,
 ) -> None:
-    """The report and the pictures it shows, in the folder of the run."""
+    """The report and the pictures it shows, in the folder of the run. took_s: seconds since it last began."""
     save_sheet(run / "samples.png", subject.sheet(subject.start, run / "best"))
     pictures = ["![Validation clips: truth, before, after](samples.png)"]
     for name, svg in charts(run, subject, marks).items():
@@ -28,7 +35,11 @@ def write_report(
     lines = [
         f"# Fine-tuning on {Path(settings.dataset).name}",
         subject.verdict(before, after),
-        "\n".join(f"- {line}" for line in (*subject.forgetting(before, after), *subject.notes(run / "best"))),
+        _listed((*subject.forgetting(before, after), *subject.notes(run / "best"))),
+        "What was done:",
+        _listed(account.done(settings, subject, marks, took_s)),
+        account.best(run, after),
+        account.further(run, settings, marks, after),
         "Before / after:",
         table(subject, before, after),
         subject.LEGEND,
@@ -38,6 +49,10 @@ def write_report(
         "```yaml\n" + yaml.safe_dump(as_mapping(settings), sort_keys=False) + "```",
     ]
     _write(run / REPORT, "\n\n".join(lines) + "\n")
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def table(subject: Subject, before: Mark, after: Mark) -> str:

@@ -161,7 +161,8 @@ class Tuning:
                 mark = self.mark(part, step, model)
                 kept = keep_if_better(model, self.best, mark)
                 self.history.add(mark)
-                gain, note = mark.headline - self.history.marks[0].headline, ", the best so far" if kept else ""
+                gain = mark.headline - self.history.marks[0].headline
+                note = ", the best so far" if kept else "" if step else f": turned down, the {part} stay as they were"
                 when = f"after {step} steps" if step else f"of {part}"
                 say(f"validation {when}: {self.subject.say(mark)} ({gain:+.2f}){note}")
             enough = self.history.idle(part) >= self.settings.config.patience
@@ -190,7 +191,8 @@ class Tuning:
         others = before.scores if best.part == START else self.shown(subject.compare, self.best)
         after = replace(best, scores={**others, **best.scores})
         after = replace(after, scores={name: after.scores[name] for name in before.scores})
-        write_report(self.run, self.settings, subject, before, after, self.history.marks)
+        took_s = time.monotonic() - self.began
+        write_report(self.run, self.settings, subject, before, after, self.history.marks, took_s)
         found = Found(before, after)
         write_found(self.run, found)
         return self.tuned(found)
