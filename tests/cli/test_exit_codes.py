@@ -18,6 +18,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text("no video\n" * 50)
     for name in ("folder", "things"):
         (tmp_path / name).mkdir()
+    (tmp_path / "run" / "best").mkdir(parents=True)
+    (tmp_path / "run" / "best" / "model_index.json").write_text("{}")
     (tmp_path / "things" / "other.txt").write_text("not ours")
     write_video(tmp_path / "short.mp4", 6)
     (tmp_path / "run.yaml").write_text("steps: many\n")
@@ -66,6 +68,15 @@ MISTAKES = {
         "interpolate clip.mp4 -o out.mp4 --factor 2 --model none",
         "generate -o out.mp4 --model none",
         "finetune folder -o out --model none",
+        "evaluate interpolation clip.mp4 --model none",
+        "evaluate generation folder --model none",
+    ],
+    "the folder of a run": [
+        "interpolate clip.mp4 -o out.mp4 --factor 2 --model run",
+        "generate -o out.mp4 --model run --image clip.mp4",
+        "finetune folder -o out --model run",
+        "evaluate interpolation clip.mp4 --model run",
+        "evaluate generation folder --model run",
     ],
     "a value out of range": [
         "interpolate clip.mp4 -o out.mp4 --factor 1",
@@ -120,6 +131,11 @@ def test_wrong_use_ends_with_2_and_leaves_nothing(words: str, place: Path) -> No
     assert run.exit_code == 2, run.output
     said(run)
     assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", MISTAKES["the folder of a run"])
+def test_the_best_model_of_a_run_is_named(words: str) -> None:
+    assert "run is a run of vidcm finetune, which keeps its best model: give --model run" in said(vidcm(*words.split()))
 
 
 @pytest.mark.parametrize("words", DAMAGE)

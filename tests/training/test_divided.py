@@ -181,6 +181,6 @@ def test_too_little_memory_is_told(monkeypatch):
     monkeypatch.setattr("vidcm.training.plan.free_bytes", lambda device: 3 * 2**30)
     held = {"weights": 2**31, "moments": 2**32, "average": 0}
     assert memory_line(held, torch.device("cpu")) == (
-        "memory of a process: 6.0 GiB (weights 2.0 GiB + moments 4.0 GiB), and what activations take; 3.0 GiB are "
-        "free: too little, try more processes with shard=true, or lora"
+        "memory of a process: 6.0 GiB of tensors (weights 2.0 GiB + moments 4.0 GiB), and what activations and "
+        "libraries take; 3.0 GiB are free: too little, try more processes with shard=true, or lora"
     )

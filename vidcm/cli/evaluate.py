@@ -12,6 +12,7 @@ from vidcm.cli.model_path import ModelPath
 from vidcm.cli.options import DEVICE, Temperature
 from vidcm.evaluation.config import EvaluationConfig
 from vidcm.evaluation.generation_config import FEWEST, GIVEN, LEAST, GenerationConfig
+from vidcm.interpolation.check import check_model
 from vidcm.settings import from_mapping, read_yaml
 
 DEFAULTS = EvaluationConfig()
@@ -66,6 +67,7 @@ def interpolation(
     if "methods" in chosen:
         chosen["methods"] = _listed(chosen["methods"])
     resolved = from_mapping(EvaluationConfig, {**(read_yaml(config) if config else {}), **chosen})
+    check_model(None if resolved.model is None else Path(resolved.model))
     _check_folders(json_file, figure)
     if figure is not None and figure.suffix.lower() not in PICTURES:
         raise click.UsageError(f"--figure {figure}: use a name that ends in {' or '.join(PICTURES)}")
@@ -103,6 +105,7 @@ def generation(dataset: Path, json_file: Path | None, **settings: Any) -> None:
         chosen["given"] = _listed(chosen["given"])
     chosen |= {"model": str(chosen["model"])} if "model" in chosen else {}
     config = from_mapping(GenerationConfig, chosen)
+    check_model(None if config.model is None else Path(config.model), "adapter.json")
     _check_folders(json_file)
 
     from vidcm.evaluation.generation import evaluate_generation, summary

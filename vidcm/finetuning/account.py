@@ -21,7 +21,8 @@ def done(settings: Settings, subject: Subject, marks: Sequence[Mark], took_s: fl
         if part in subject.chosen:
             yield f"{part}: " + (f"chosen on {settings.windows} windows of training clips" if steps else NOT_CHOSEN)
         else:
-            yield f"{part}: {max(steps, default=0)} of {max(1, planned)} steps, {len(steps)} validation{'s' * (len(steps) != 1)}"
+            judged = "1 validation" if len(steps) == 1 else f"{len(steps)} validations"
+            yield f"{part}: {max(steps, default=0)} of {max(1, planned)} steps, {judged}"
 
 
 def best(run: Path, after: Mark) -> str:

@@ -9,6 +9,8 @@ from vidcm.media.pipes import is_pipe
 from vidcm.media.place import check_vacant
 from vidcm.media.sequence import ImageSequence, is_sequence
 
+INDEX = "model_index.json"
+BEST = "best"  # of the folder of a run of `vidcm finetune`
 REPORTS = (".json", ".html", ".htm", ".edl", ".fcpxml")
 
 
@@ -70,5 +72,12 @@ def check_model(folder: Path | None, *others: str) -> None:
         raise WrongUse(f"{folder} is a file: --model takes a diffusers directory of safetensors, not a checkpoint file")
     if not folder.is_dir():
         raise WrongUse(f"model directory {folder} does not exist: check the path (vidcm models lists the shipped ones)")
-    if not any((folder / name).is_file() for name in ("model_index.json", *others)):
-        raise WrongUse(f"{folder} is not a complete model directory: model_index.json is missing; copy all of it")
+    if _has_any(folder, INDEX, *others):
+        return
+    if _has_any(folder / BEST, INDEX, *others):
+        raise WrongUse(f"{folder} is a run of vidcm finetune, which keeps its best model: give --model {folder / BEST}")
+    raise WrongUse(f"{folder} is not a complete model directory: {INDEX} is missing; copy all of it")
+
+
+def _has_any(folder: Path, *names: str) -> bool:
+    return any((folder / name).is_file() for name in names)

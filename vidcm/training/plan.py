@@ -31,7 +31,7 @@ def memory_line(held: dict[str, int], device: torch.device) -> str:
     """held: what -> bytes in one process, before activations."""
     shares = " + ".join(f"{what} {sized(size)}" for what, size in held.items() if size)
     total, free = sum(held.values()), free_bytes(device)
-    line = f"memory of a process: {sized(total)} ({shares}), and what activations take"
+    line = f"memory of a process: {sized(total)} of tensors ({shares}), and what activations and libraries take"
     if free is not None:
         line += f"; {sized(free)} are free"
         if total > free:
