@@ -15,6 +15,7 @@ from vidcm.core.judged import Judged
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.edl import timecode
 from vidcm.interpolation.ledger import Ledger
+from vidcm.interpolation.page import page
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.reports import write_report
 from vidcm.interpolation.slow_motion import SlowMotion
@@ -103,6 +104,31 @@ def test_the_page_shows_the_worst_first(make_video, tmp_path):
     assert [picture.shape for picture in shown] == [(48, 64, 3)] * 3
     assert [picture.mean() / 255 for picture in shown] == pytest.approx([0.1, 0.2, 0.3], abs=0.01)
     assert "4 of those made score below 0.5" in text
+
+
+CLOCKS = {
+    "all of it": ({}, "0.250 s to 0.500 s", None),
+    "a part": ({"start_s": 0.1}, "0.150 s to 0.400 s", "begins at 0.100 s of the source; source"),
+    "slower": ({"times_slower": "5/2"}, "0.625 s to 1.250 s", "is 2.5 times slower; source"),
+    "both": (
+        {"start_s": 0.1, "times_slower": "2"},
+        "0.300 s to 0.800 s",
+        "begins at 0.100 s of the source and is 2 times slower; source",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CLOCKS)
+def test_the_page_has_one_clock_the_output_s(kind):
+    part, when, told = CLOCKS[kind]
+    report = {"target": "out.mp4", "source": "in.mp4", "frames_out": 8, "frames_in": 4, "frames_made": 3}
+    report |= {"duration_s": 1.0, "start_s": 0.0, "times_slower": "1", "problems": [], "dropped": []}
+    found = {"x": 1, "y": 2, "width": 3, "height": 4, "from_s": 0.25, "to_s": 0.5, "frames": 5}
+    with Ledger() as ledger:
+        text = "".join(page({**report, "overlays": [found], **part}, ledger))
+    assert f"<li>3x4 pixels at 1, 2: {when}, in 5 source frames</li>" in text
+    assert (f"Times are of the output, which {told} frames count from the source's first." in text) == (told is not None)
+    assert ("Times are" in text) == (told is not None)
 
 
 def test_the_page_tells_frames_that_are_not_shown_from_those_made(make_video, tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,13 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield "" if pulse is None else f" They differ from the brightness of their neighbours by {pulse:.2f} of 255."
     flashes = len(report.get("flashes", ()))
     yield f" {flashes} source frame{'s' * (flashes > 1)} lit by a flash stood aside." if flashes else ""
-    yield "</p>\n"
+    yield f"{_clock(report)}</p>\n"
     yield "<h2>Doubt along the video</h2>\n<p>Tall and red where the lowest score is low; grey lines are cuts.</p>\n"
     yield from _strip(report, ledger)
     worst = ledger.worst()
     yield "<h2>The least sure</h2>\n<p>One of each pair of source frames, the lowest first.</p>\n" if worst else ""
     yield from map(_figure, worst)
-    overlays = [_overlay(found) for found in report.get("overlays", ())]
+    overlays = [_overlay(found, report) for found in report.get("overlays", ())]
     if overlays:
         yield "<h2>Kept still</h2>\n<ul>" + "".join(f"<li>{each}</li>" for each in overlays) + "</ul>\n"
     notes = [*report["problems"], *(f"not kept: {each}" for each in report["dropped"])]
@@ -68,9 +69,20 @@ def _strip(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def _overlay(found: Mapping[str, Any]) -> str:
+def _clock(report: Mapping[str, Any]) -> str:
+    """Which the times on the page are of, where the output's is not the source's."""
+    start_s, slower = report["start_s"], Fraction(report["times_slower"])
+    begins = f" begins at {start_s:.3f} s of the source" if start_s else ""
+    lasts = f" is {float(slower):.6g} times slower" if slower != 1 else ""
+    said = " and".join(filter(None, (begins, lasts)))
+    return f" Times are of the output, which{said}; source frames count from the source's first." if said else ""
+
+
+def _overlay(found: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     size = f"{found['width']}x{found['height']} pixels at {found['x']}, {found['y']}"
-    return f"{size}: {found['from_s']:.3f} s to {found['to_s']:.3f} s, in {found['frames']} source frames"
+    slower = float(Fraction(report["times_slower"]))
+    begin, end = (slower * (found[name] - report["start_s"]) for name in ("from_s", "to_s"))
+    return f"{size}: {begin:.3f} s to {end:.3f} s, in {found['frames']} source frames"
 
 
 def _figure(picture: Picture) -> str:
