@@ -19,7 +19,7 @@ from vidcm.cli.made import Teller
 from vidcm.cli.main import cli
 from vidcm.families import get
 from vidcm.generation.jobs import Job
-from vidcm.generation.makers import Made, load_maker
+from vidcm.generation.makers import FROM_ONE, Made, load_maker
 from vidcm.generation.sheet import CAPTION, GAP, HEIGHT
 from vidcm.media.reader import open_reader
 from vidcm.models.scheduler import ConsistencyScheduler
@@ -76,6 +76,7 @@ def test_an_image_of_another_aspect_is_cropped_and_that_is_said(animating, tmp_p
     done = vidcm("-o", tmp_path / "out.mkv", "--model", animating, "--image", image, "--size", "48x32", *CLIP)
     assert done.exit_code == 0, done.output
     assert "in.png: 64x64 cropped to the clip's 48x32" in done.stderr
+    assert FROM_ONE not in done.stderr
 
 
 def test_between_two_images_without_a_model(tmp_path):
@@ -112,6 +113,7 @@ def test_one_image_without_a_model_is_animated_and_kept(clip_model, tmp_path):
     done = vidcm("-o", out, "--image", image)
     assert done.exit_code == 0, done.output
     assert "13 frames of 64x64 at 24 fps, in 2 steps" in done.stdout
+    assert done.stderr == f"{FROM_ONE}\n"
     assert np.abs(frames(out)[0].astype(int) - cv2.imread(str(image)).astype(int)).mean() < 2
 
 
@@ -119,6 +121,7 @@ def test_nothing_without_a_model_is_a_test_bed(clip_model, tmp_path):
     done = vidcm("-o", tmp_path / "out.mkv", "--num-frames", "5", "--size", "32x32")
     assert done.exit_code == 0, done.output
     assert "a test bed for the model" in done.stderr
+    assert FROM_ONE not in done.stderr
     assert frames(tmp_path / "out.mkv").shape == (5, 32, 32, 3)
 
 

@@ -26,6 +26,10 @@ from vidcm.pipelines.interpolator import as_interpolator
 
 MOTION = "FrameInterpolationPipeline"
 FROM_NOTHING = "made from nothing but noise: a test bed for the model; an image (--image) gives it a scene"
+FROM_ONE = (
+    "the shipped clip model is small: what moves dissolves after a quarter of a second, what stands still stays; "
+    "--model motion has the next few frames at full size"
+)
 BETWEEN_RATE = 24  # frames per second of what the motion model makes
 
 
@@ -78,7 +82,7 @@ def _load(model: Path | None, device: torch.device, **how: bool) -> Maker:
     where = model if name is None else shipped(name)
     if pipeline_of(read_index(where)) == MOTION:
         return BetweenMaker(Inbetweener.load(where, device))
-    return ClipMaker(_video_pipeline(where, device, **how))
+    return ClipMaker(_video_pipeline(where, device, **how), None if name is None else FROM_ONE)
 
 
 def _video_pipeline(where: Path, device: torch.device, *, low_memory: bool, quiet: bool, hushed: bool) -> Any:
@@ -133,9 +137,10 @@ class ShippedMaker:
 
 @dataclass
 class ClipMaker:
-    """Clips by a VideoGenerationPipeline."""
+    """Clips by a VideoGenerationPipeline. from_one: what to expect of a single given frame, where it is known."""
 
     pipe: Any
+    from_one: str | None = None
 
     def __call__(self, job: Job) -> Made:
         family = self.pipe.family
@@ -170,6 +175,8 @@ class ClipMaker:
         notes += [str(told.message) for told in caught if issubclass(told.category, PromptCut)]
         if job.prompt is None and not images:
             notes.append(FROM_NOTHING)
+        if self.from_one is not None and len(images) == 1:
+            notes.append(self.from_one)
         if job.sampler is None and not self.pipe.is_tuned:
             notes.append(f"these weights were not tuned for few steps: their diffusion model was followed in {steps}")
         return Made(made.frames[0], rate, settings, notes)
