@@ -14,7 +14,7 @@ from vidcm.interpolation.progress import emit
 from vidcm.interpolation.span import clock_seconds
 
 if TYPE_CHECKING:
-    from vidcm.interpolation.reroll import Rerolled
+    from vidcm.interpolation.replacing import Rerolled
 
 WIDER = 15.0  # temperature: samples are drawn towards the model's mean, and at 3 takes of calm footage are still alike
 
