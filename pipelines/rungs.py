@@ -12,7 +12,7 @@ from vidcm.families.motion_look import Looks
 from vidcm.models.motion_context import Draft, Ends
 from vidcm.models.motion_vae import rows, unrows
 from vidcm.pipelines.ends import checked
-from vidcm.pipelines.noise import keyed, sides
+from vidcm.pipelines.noise import Draw, keyed, sides
 from vidcm.pipelines.rendering import render, together
 from vidcm.sampling.ode import ode
 
@@ -50,40 +50,49 @@ class Rungs:
         if latents not in LATENTS:
             raise ValueError(f"latents must be one of {', '.join(LATENTS)}, got {latents!r}")
         ends_given, tau = checked(first, last, tau, 2, around)
-        heat = self.scheduler.config.temperature if temperature is None else temperature
         draw = keyed(tau, seed, shot, position)
         with torch.inference_mode(), self.network():
-            family = self.family
-            batch = family.pair(*self.look(first, last, around, looks), tau=tau)
-            ends, draft = family.observe(batch)
-            shape = self.latent_shape(draft, ends)
+            batch = self.family.pair(*self.look(first, last, around, looks), tau=tau)
+            ends, draft = self.family.observe(batch)
             if latents == "posterior":
                 z = self.posterior_mean(batch, truth)
             elif latents == "shuffled":
-                other_first, other_last, other_tau, other_truth = shuffle_with
-                given, other_tau = checked(other_first, other_last, other_tau, 2)
-                z = self.posterior_mean(family.pair(*self.look(*given, ALONE), tau=other_tau), other_truth)
+                z = self._posterior_of_another(*shuffle_with)
             elif latents == "believed":
-                believing, code = family.believing(draft)
-                nothing = unrows(self.vae.scale(rows(draft.doubt.new_zeros(shape))), len(tau))
-                z, draft = self.vae.unscale(rows(family.believed(nothing, code, draft))), believing
+                z, draft = self._believed(ends, draft)
             elif latents == "random":
-                z = self.vae.unscale(rows(self.scheduler.config.spread * heat * draw(1, shape)))
+                spread = self.scheduler.config.spread * self._heat(temperature)
+                z = self.vae.unscale(rows(spread * draw(1, self.latent_shape(draft, ends))))
             elif latents == "teacher":
-                believing, code = family.believing(draft, sides(self.scheduler.config.sides * heat, draw, shape))
-                mean, sample = self.teacher_latents(draw(1, shape), heat, teacher_steps, ends, draft)
-                anchor, centre = self.scheduler.config, family.believed(mean, code, draft)
-                z = self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean)))
-                draft = believing
+                z, draft = self._teachers(ends, draft, draw, self._heat(temperature), teacher_steps)
             else:
                 steps = {"draft": 0, "ect1": 1, "ect2": 2}[latents]
                 z, draft = self.latents(steps, temperature, draw, ends, draft)
             motion = self.vae.decode(z, ends, draft)
         with torch.inference_mode():
-            made = together(
-                render(self.vae.synthesis, self.precision, motion, draft.present, *ends_given), first, last, tau
-            )
-        return made[0].clone()  # an ordinary tensor
+            made = render(self.vae.synthesis, self.precision, motion, draft.present, *ends_given)
+            frames, _ = together(made, first, last, tau)
+        return frames.clone()  # an ordinary tensor
+
+    def _heat(self, temperature: float | None) -> float:
+        return self.scheduler.config.temperature if temperature is None else temperature
+
+    def _posterior_of_another(self, first: Tensor, last: Tensor, tau: Tensor, truth: Tensor) -> Tensor:
+        given, tau = checked(first, last, tau, 2)
+        return self.posterior_mean(self.family.pair(*self.look(*given, ALONE), tau=tau), truth)
+
+    def _believed(self, ends: Ends, draft: Draft) -> tuple[Tensor, Draft]:
+        believing, code = self.family.believing(draft)
+        shape = self.latent_shape(draft, ends)
+        nothing = unrows(self.vae.scale(rows(draft.doubt.new_zeros(shape))), shape[0])
+        return self.vae.unscale(rows(self.family.believed(nothing, code, draft))), believing
+
+    def _teachers(self, ends: Ends, draft: Draft, draw: Draw, heat: float, steps: int) -> tuple[Tensor, Draft]:
+        anchor, shape = self.scheduler.config, self.latent_shape(draft, ends)
+        believing, code = self.family.believing(draft, sides(anchor.sides * heat, draw, shape))
+        mean, sample = self.teacher_latents(draw(1, shape), heat, steps, ends, draft)
+        centre = self.family.believed(mean, code, draft)
+        return self.vae.unscale(rows(anchor.trust * centre + anchor.spread * (sample - mean))), believing
 
     def posterior_mean(self, batch: Batch, truth: Tensor) -> Tensor:
         ends, draft = self.family.observe(batch)

@@ -8,19 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, islice
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidcm.core.around import Around
-from vidcm.core.judged import judged
+from vidcm.interpolation.answers import Beside, answers
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.footprint import TOGETHER
 from vidcm.interpolation.in_place import held_still, uncovered
-from vidcm.interpolation.makers import FrameByFrame, Interpolator, frame_by_frame
+from vidcm.interpolation.makers import Interpolator, frame_by_frame
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import PlannedFrame
 from vidcm.interpolation.rendered import Rendered
@@ -32,20 +31,6 @@ from vidcm.models.acceleration import UNEVEN
 HALF = Fraction(1, 2)
 
 AtCuts = Literal["continue", "hold"]
-T = TypeVar("T")
-
-
-class Beside(NamedTuple):
-    """The frames next to a pair, as far as they are of its shot; lead, trail: when, see `Around`."""
-
-    before: Picture | None
-    after: Picture | None
-    lead: Fraction
-    trail: Fraction
-
-    def around(self) -> Around:
-        before, after = (None if picture is None else picture.tensor for picture in self[:2])
-        return Around(before, after, self.lead, self.trail)
 
 
 class Source(NamedTuple):
@@ -95,7 +80,7 @@ class Renderer:
         for start in range(0, len(planned), TOGETHER):
             together = iter(planned[start : start + TOGETHER])
             taus = [float(frame.tau) for frame in planned[start : start + TOGETHER]]
-            for made, scores in self._answers(ends, taus, beside, **where):
+            for made, scores in answers(self.interpolator, ends, taus, beside, **where):
                 told = [None] * made.shape[1] if scores is None else scores.tolist()
                 some = list(islice(together, len(told)))
                 sure = self.doubt.meets(told) if self.doubt else [True] * len(told)
@@ -118,27 +103,6 @@ class Renderer:
             overlays = uncovered(tensors, overlays, held)
             own = made if frame_by_frame(self.interpolator) else made.clone()  # others may give what they were given
             return held_still(own, [float(frame.tau) for frame in planned], tensors, overlays)
-
-    def _answers(
-        self, ends: Sequence[Picture | None], taus: Sequence[float], beside: Beside, **where: Any
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Frames [3, K, H, W] and their scores [K], some at a time, in order."""
-        by = frame_by_frame(self.interpolator)
-        with torch.inference_mode():
-            if by is not None:
-                beyond = [_look(picture, by) for picture in beside[:2]]
-                for picture, is_over in ((beside.before, True), (beside.after, False)):
-                    if picture is not None:
-                        picture.let_go(is_over=is_over)
-                looks = (*(_look(end, by) for end in ends), *beyond)
-            first, last = (end.tensor if end is not None else None for end in ends)
-            if by is None:
-                made = judged(self.interpolator(first, last, taus, around=beside.around(), **where))
-        if by is None:
-            yield made
-            return
-        times = Around(lead=beside.lead, trail=beside.trail)
-        yield from _in_inference(by.each(first, last, taus, looks=looks, around=times, **where))
 
     def _instead(self, planned: PlannedFrame, ends: Sequence[Picture | None], score: float | None) -> Rendered:
         """What is shown for an in-between that is not sure enough. At a cut one end is there, that of its own shot."""
@@ -180,18 +144,3 @@ def _samples(made: Tensor, taus: Sequence[float], ends: Sequence[Picture | None]
     if shown.shape[-1] == 4:
         keep_unseen(shown, taus, ends)
     return shown
-
-
-def _look(picture: Picture | None, by: FrameByFrame) -> Any:
-    return None if picture is None else picture.look(by)
-
-
-def _in_inference(pieces: Iterator[T]) -> Iterator[T]:
-    """In inference mode while they are made, and not while they are used."""
-    while True:
-        with torch.inference_mode():
-            piece = next(pieces, None)
-        if piece is None:
-            return
-        yield piece
-        del piece
