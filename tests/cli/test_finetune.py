@@ -90,7 +90,20 @@ def test_from_a_dataset_to_a_model_that_interpolates(place, monkeypatch):
     monkeypatch.setattr("vidcm.finetuning.windows.RENDERED", 1)
     monkeypatch.setattr("vidcm.finetuning.recipe.WORKERS", 0)
     makers._tiny.tiny_family().save(place / "start")
-    words = ["--model", "start", "--steps", "2", "--batch-size", "2", "--device", "cpu", "--precision", "fp32"]
+    words = [
+        "--model",
+        "start",
+        "--steps",
+        "2",
+        "--windows",
+        "1",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+    ]
     result = vidcm("finetune", "set", "-o", "run", *words)
     assert result.exit_code == 0, result.output
     assert "training scenes: 1, for batches of 2: soon known by heart" in result.stderr

@@ -227,7 +227,9 @@ def test_a_run_that_is_finished_says_so_and_judges_nothing_again(dataset, tuned,
     assert (again.best, again.report) == (folder / "best", folder / "report.md")
 
 
-def test_a_run_that_goes_on_with_other_settings_is_finished_no_more(dataset, whole, tmp_path, monkeypatch, capsys):
+def test_a_run_that_goes_on_with_other_settings_is_finished_no_more(
+    dataset, config, whole, tmp_path, monkeypatch, capsys
+):
     folder = Path(shutil.copytree(whole, tmp_path / "run"))
     with monkeypatch.context() as patch, pytest.raises(Boom):
         stop_at(patch, tuning, "keep_if_better", 1)

@@ -262,12 +262,12 @@ def test_pretrained_then_tuned_the_loss_and_the_distance_of_two_steps_fall(tmp_p
     wan().save_pretrained(tmp_path / "random")
     family = WanFamily.load(tmp_path / "random")
     greys = torch.tensor([[1.0, 1, -1, -1], [-1, -1, 1, 1]])[:, :, None, None, None]  # in each channel one of two
-    rows = LatentRows(greys.expand(2, *family.latent_shape(5, 32, 32)), family.said("a red ball", 1), size=16)
+    rows = LatentRows(greys.expand(2, *family.latent_shape(5, 32, 32)), family.said("a red ball", 1), size=8)
     learning = {"optimizer": {"lr": 1e-2, "warmup": 10, "schedule": "constant"}}
     first = {"stage": "diffusion", "lora": None, "steps": 160, **learning}
     pretrained = train(run_config("wan", "", tmp_path / "first", **first), family=family, batches=rows)
     objective = {"p_mean": 0.8, "p_std": 1.5}
-    tuning = {"steps": 150, "lora": 16, "samples_per_stage": 600, "last_stage": 2, "objective": objective}
+    tuning = {"steps": 150, "lora": 16, "samples_per_stage": 300, "last_stage": 2, "objective": objective}
     learning["optimizer"]["schedule"] = "cosine"
     config = run_config("wan", pretrained, tmp_path / "second", **tuning, **learning)
     tuned = train(config, family=open_family(config), batches=rows)
