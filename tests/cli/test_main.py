@@ -107,12 +107,19 @@ def test_a_group_without_a_command_shows_its_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [UserError("factor must be at least 2, got 1"), FileNotFoundError(2, "No such", "a.mp4")]
+    ("error", "told"),
+    [
+        (UserError("factor must be at least 2, got 1"), "factor must be at least 2, got 1"),
+        (
+            FileNotFoundError(2, "No such", "a.mp4"),
+            "a.mp4: No such: check the path and its permissions, or take another place",
+        ),
+    ],
 )
-def test_a_failure_is_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_failure_is_one_line_on_stderr(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
     run = invoke_with(monkeypatch, error)
     assert run.exit_code == 1
-    assert run.stderr == f"Error: {error}\n"
+    assert run.stderr == f"Error: {told}\n"
     assert not run.stdout
 
 
@@ -245,3 +252,22 @@ def test_it_runs_as_a_module_by_its_former_name_too(name: str) -> None:
     assert run.returncode == 0
     assert "ect" in run.stdout
     assert run.stderr == ""
+
+
+def test_a_slip_in_a_command_s_name_is_told() -> None:
+    run = CliRunner().invoke(main.cli, ["interpolat", "a.mp4"], prog_name="vidcm")
+    assert (run.exit_code, run.stderr) == (2, "Error: No such command 'interpolat'. Did you mean 'interpolate'?\n")
+    assert (
+        CliRunner().invoke(main.cli, ["bogus"], prog_name="vidcm").stderr
+        == "Error: No such command 'bogus'; see 'vidcm --help'\n"
+    )
+
+
+def test_what_a_system_refuses_is_told_with_the_file_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways_out = {
+        OSError(30, "Read-only file system", "there/ds"): "check the path and its permissions, or take another place",
+        OSError(28, "No space left on device", "there/ds"): "make room, or take another place",
+    }
+    for error, way_out in ways_out.items():
+        run = invoke_with(monkeypatch, error)
+        assert (run.exit_code, run.stderr) == (1, f"Error: there/ds: {error.strerror}: {way_out}\n")

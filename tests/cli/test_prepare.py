@@ -95,7 +95,7 @@ def test_what_an_encoder_cannot_do_is_told_without_torch(footage, tmp_path):
         (["footage"], 2, "Missing option '-o'"),
         (["footage", "-o", "set", "--min-frames", "2"], 2, "2 is not in the range x>=3"),
         (["footage", "-o", "set", "--short-side", "5"], 2, "--short-side must be at least 64 pixels, got 5"),
-        (["footage/broken.mp4", "-o", "set"], 1, "no scene of 9 moving frames or more in 1 files"),
+        (["footage/broken.mp4", "-o", "set"], 1, "no scene of 9 moving frames or more in 1 file"),
         (["empty", "-o", "set"], 1, "no videos in empty"),
         (["footage", "-o", "footage/0.mp4"], 2, "is a file: name a folder"),
         (["footage", "-o", "set", "--latents", "none"], 2, "model directory none does not exist"),

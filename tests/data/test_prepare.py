@@ -190,7 +190,7 @@ def test_what_cannot_become_a_dataset_is_refused_in_one_line(footage, tmp_path):
         with pytest.raises(UserError, match=match):
             prepare(places or [footage], folder, config)
 
-    refused("no scene of 5 moving frames or more in 1 files; 1 of them cannot be read", footage / "c.mp4")
+    refused("no scene of 5 moving frames or more in 1 file; 1 of them cannot be read", footage / "c.mp4")
     refused("does not exist", footage / "none.mp4")
     (tmp_path / "empty").mkdir()
     refused("no videos in", tmp_path / "empty")

@@ -40,6 +40,19 @@ def test_a_full_disk_ends_the_run(tmp_path):
         make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["full", "one"])
 
 
+def test_a_disk_that_is_full_for_one_job_is_full_for_the_next(tmp_path):
+    class Written(Notes):
+        def make(self, job, record):
+            try:
+                super().make(job, record)
+            except OSError as error:
+                raise UserError(f"{job}: cannot be written: {error.strerror}") from error
+
+    with pytest.raises(UserError, match="full: cannot be written: No space left") as ended:
+        make_all(Written(tmp_path / "out", tmp_path / "trace"), ["full", "one"])
+    assert ended.value.__notes__ == [f"{tmp_path / 'out'}: what is finished is kept, the same command goes on there"]
+
+
 def test_what_is_needed_is_loaded_by_the_first_job_that_comes_to_need_it(tmp_path):
     class Needing(Notes):
         def load(self):

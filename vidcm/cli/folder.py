@@ -116,7 +116,8 @@ def _end(records: "list[VideoRecord]", videos: list[Video], folder: Path, as_jso
     if as_json:
         emit("done", folder=str(folder), videos=len(records), done=len(records) - len(failed), failed=len(failed))
     else:
-        click.echo(f"{folder}: {len(records) - len(failed)} of {len(records)} videos, summary.json has each")
+        videos = "1 video" if len(records) == 1 else f"{len(records)} videos"
+        click.echo(f"{folder}: {len(records) - len(failed)} of {videos}, summary.json has each")
     for record, video in failed:
         click.echo(f"failed: {record.name}: {_reason(record, video)}", err=True)
     return bool(failed)

@@ -5,12 +5,13 @@ on stderr, and so is a failure, which says so where it is not one the user can a
 as a full disk); with `--verbose`, or VIDCM_DEBUG=1 in the environment, the traceback too.
 """
 
+import errno
 import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -77,6 +78,13 @@ class LazyGroup(click.Group):
             return None
         return import_module(f"vidcm.cli.{name}").command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0]
+        near = get_close_matches(name, [] if name in COMMANDS else COMMANDS, n=1, cutoff=CLOSE)
+        if near:
+            raise click.UsageError(f"No such command {name!r}. Did you mean {near[0]!r}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -97,7 +105,7 @@ class LazyGroup(click.Group):
         except (UserError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            failure = click.ClickException(as_typed(one_line(str(error)), self, ctx) + notes_of(error))
+            failure = click.ClickException(as_typed(one_line(told(error)), self, ctx) + notes_of(error))
             failure.exit_code = 2 if isinstance(error, WrongUse) else 1
             raise failure from error
         except (click.ClickException, click.exceptions.Exit):
@@ -127,6 +135,14 @@ def _commands(command: click.Command | None, ctx: click.Context) -> Iterator[cli
             yield from _commands(command.get_command(ctx, name), ctx)
     elif command is not None:
         yield command
+
+
+def told(error: UserError | OSError) -> str:
+    """An `OSError` that came all the way with the file it is about, and the way out."""
+    if not isinstance(error, OSError) or not error.filename or not error.strerror:
+        return str(error)
+    out = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path and its permissions"
+    return f"{error.filename}: {error.strerror}: {out}, or take another place"
 
 
 def one_line(text: str) -> str:

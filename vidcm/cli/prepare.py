@@ -1,6 +1,7 @@
 """`vidcm prepare`: from footage to a dataset for training and tuning."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,18 +158,22 @@ def _amount(files: list[Any]) -> dict[str, int]:
 
 def summary(done: "Prepared") -> list[str]:
     """The summary for people, line by line."""
-    lines = [f"{done.folder}: {len(done.files)} files, {done.new} looked at now"]
+    lines = [f"{done.folder}: {_files(done.files)}, {done.new} looked at now"]
     for split in ("train", "val"):
         files = done.of_split(split)
         amount = _amount(files)
         length = clock_time(sum(float(s.instants[-1] - s.instants[0]) for file in files for s in file.scenes))
         lines.append(
-            f"  {split:<5} {amount['scenes']} scenes, {amount['frames']} frames, {length}, from {len(files)} files"
+            f"  {split:<5} {amount['scenes']} scenes, {amount['frames']} frames, {length}, from {_files(files)}"
         )
     lines += _left_out(done)
     if not done.of_split("val"):
         lines.append("  nothing to validate on: give a second video, or a manifest.csv with columns file and split")
     return [*lines, f"  look at {done.folder / 'contact.png'}; what was left out where is in {done.folder / 'sources'}"]
+
+
+def _files(files: Sequence[Any]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
 def _left_out(done: "Prepared") -> list[str]:

@@ -182,7 +182,7 @@ def _nothing(files: Sequence[SourceFile], config: PrepareConfig) -> str:
     bad = [file for file in files if file.problems]
     said = f"; {len(bad)} of them cannot be read in whole, such as {bad[0].file}: {bad[0].problems[0]}" if bad else ""
     return (
-        f"no scene of {config.min_frames} moving frames or more in {len(files)} files{said} "
+        f"no scene of {config.min_frames} moving frames or more in {len(files)} file{'s' * (len(files) > 1)}{said} "
         "(give more footage, or a smaller --min-frames)"
     )
 

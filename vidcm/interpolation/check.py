@@ -26,6 +26,8 @@ def check_paths(source: Path, target: Path, goes_on: bool = False) -> None:
 
 def check_report(report: Path, source: Path, target: Path) -> None:
     """Raises UserError unless a report can be written there without touching a video."""
+    if report.is_dir():
+        raise WrongUse(f"--report {report} is a folder: name a file in it, such as {report / 'report.html'}")
     check_target(report)
     for video in (source, target):
         if report.absolute() == video.absolute() or (report.exists() and video.exists() and report.samefile(video)):

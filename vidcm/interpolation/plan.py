@@ -64,7 +64,9 @@ class Factor:
 
     def __post_init__(self) -> None:
         if not 2 <= self.factor <= MAX_FACTOR:
-            raise UserError(f"--factor must be between 2 and {MAX_FACTOR}, got {self.factor} (--fps takes any rate)")
+            raise UserError(
+                f"--factor must be between 2 and {MAX_FACTOR}, got {float(self.factor):g} (--fps takes any rate)"
+            )
         object.__setattr__(self, "factor", Fraction(self.factor))  # a Python caller's 2, too, is divided exactly
 
     @property
@@ -96,7 +98,9 @@ class Rate:
 
     def __post_init__(self) -> None:
         if not 0 < self.rate <= MAX_RATE:
-            raise UserError(f"--fps must be above 0 and at most {MAX_RATE}, got {self.rate} (try 60 or 24000/1001)")
+            raise UserError(
+                f"--fps must be above 0 and at most {MAX_RATE}, got {float(self.rate):g} (try 60 or 24000/1001)"
+            )
         object.__setattr__(self, "rate", Fraction(self.rate))
 
     @property

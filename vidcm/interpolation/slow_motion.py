@@ -26,7 +26,9 @@ class SlowMotion:
 
     def __post_init__(self) -> None:
         if not 1 < self.times <= MAX_FACTOR:
-            raise UserError(f"--slow-motion must be above 1 and at most {MAX_FACTOR}, got {self.times} (try 2 or 2.5)")
+            raise UserError(
+                f"--slow-motion must be above 1 and at most {MAX_FACTOR}, got {float(self.times):g} (try 2 or 2.5)"
+            )
         object.__setattr__(self, "times", Fraction(self.times))
 
     @property

@@ -45,8 +45,8 @@ def check_whole(info: VideoInfo, *, allow_truncated: bool = False) -> Found:
         raise UserError(f"{info.path}: {found.short}; copy it again, or take what is there with --allow-truncated")
     if found.frames == 1:
         raise UserError(
-            f"{info.path}: holds a single frame: interpolation needs at least two (what follows one makes vidcm "
-            f"generate --image); of a row of pictures give the pattern ('{row_of(info.path)}' --input-fps 24)"
+            f"{info.path}: holds a single frame: interpolation needs at least two (vidcm generate --image makes "
+            f"what follows one); of a row of pictures give the pattern ('{row_of(info.path)}' --input-fps 24)"
         )
     return found
 

@@ -134,7 +134,9 @@ def find_sequence(path: Path, rate: Fraction) -> ImageSequence:
     assert pattern is not None
     numbers = pattern.numbers(names)
     if not numbers:
-        raise UserError(f"{path}: no such picture is in {folder}, {pattern.name(1)} for one: check the name")
+        raise UserError(
+            f"{path}: no picture of this pattern, such as {pattern.name(1)}, is in {folder}: check the name"
+        )
     holes = _holes(numbers)
     if holes:
         raise UserError(f"{folder / str(pattern)}: of {numbers[0]}-{numbers[-1]}, {holes}: put them there, or renumber")

@@ -145,8 +145,9 @@ def told_how_to_go_on(folder: Path) -> Iterator[None]:
     """To whoever ends a run, or has no room for the rest of it."""
     try:
         yield
-    except (KeyboardInterrupt, OSError) as ending:
-        ending.add_note(f"{folder}: what is finished is kept, the same command goes on there")
+    except (KeyboardInterrupt, OSError, UserError) as ending:
+        if not isinstance(ending, UserError) or has_no_room(ending.__cause__):
+            ending.add_note(f"{folder}: what is finished is kept, the same command goes on there")
         raise
 
 
@@ -201,16 +202,23 @@ def attempt(batch: Batch[J, R], job: J, record: R) -> None:
             write_aside(place, before)  # what an earlier run made of it stands
         raise missing.__cause__ or missing from None
     except UserError as refused:
+        if has_no_room(refused.__cause__):
+            raise
         record.error = str(refused)
     except Exception as unexpected:
-        if isinstance(unexpected, OSError) and unexpected.errno in NO_ROOM:
-            raise  # the next job would meet it too
+        if has_no_room(unexpected):
+            raise
         is_memory = isinstance(unexpected, MemoryError) or "OutOfMemory" in type(unexpected).__name__
         hint = f"; out of memory: {batch.smaller}" if is_memory else ""
         record.error = f"unexpected {type(unexpected).__name__}: {' '.join(str(unexpected).split())}{hint}"
     else:
         record.status = "done"
         record.bytes, record.mtime_ns = stamp(target)
+
+
+def has_no_room(error: BaseException | None) -> bool:
+    """The next job would meet it too."""
+    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 def is_made(record: Record, target: Path) -> bool:
