@@ -19,7 +19,7 @@ from vidcm.interpolation.stream import interpolate_file
 from vidcm.interpolation.tree import videos_below
 from vidcm.media.reader import open_reader
 from vidcm.media.shots import CutDetector
-from vidcm.work.batch import make_all
+from vidcm.work.batch import CHANGED, make_all
 
 DOUBLE = Factor(Fraction(2))
 RULES = {
@@ -184,22 +184,26 @@ def test_a_folder_keeps_what_was_made_again(make_video, tmp_path):
     make_video(count=20).rename(folder / "a.mp4")
     videos = videos_below(folder, tmp_path / "out")
 
-    def run() -> str:
+    def run() -> tuple[str, str | None]:
         make = lambda source, target: interpolate_file(source, target, rule=DOUBLE, interpolator=fade).as_dict()  # noqa: E731
         told = []
-        make_all(Folder(tmp_path / "out", lambda: make, {}), videos, tell=lambda record, *_: told.append(record.status))
+        make_all(
+            Folder(tmp_path / "out", lambda: make, {}),
+            videos,
+            tell=lambda record, *_: told.append((record.status, record.remark)),
+        )
         return told[0]
 
-    assert [run(), run()] == ["done", "kept"]
+    assert [run(), run()] == [("done", None), ("kept", None)]
     target = tmp_path / "out" / "a.mp4"
     before = target.read_bytes()
     reroll(folder / "a.mp4", target, Fraction(1, 3), rule=DOUBLE, interpolator=white)
     taken = target.read_bytes()
-    assert run() == "kept"
+    assert run() == ("kept", None)
     assert target.read_bytes() == taken != before
-    target.write_bytes(before)  # changed by somebody else, it is made again, and no reroll makes it count
+    target.write_bytes(before)  # changed by somebody else, and no reroll makes it ours
     reroll(folder / "a.mp4", target, Fraction(1, 3), rule=DOUBLE, interpolator=white)
-    assert run() == "done"
+    assert run() == ("kept", CHANGED)
 
 
 def test_what_cannot_be_made_again_is_refused_and_the_output_stays(make_video, tmp_path):
