@@ -22,7 +22,13 @@ def checked(
     given = first if first is not None else last
     if given is None:
         raise ValueError("first and last are both None: give at least one frame")
-    frames = [x for x in (first, last, around.before, around.after) if x is not None]
+    _check_frames([x for x in (first, last, around.before, around.after) if x is not None])
+    if steps < 0:
+        raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
+    return (given if first is None else first, given if last is None else last), _instants(tau, given)
+
+
+def _check_frames(frames: Sequence[Tensor]) -> None:
     strangers = [type(x).__name__ for x in frames if not isinstance(x, Tensor)]
     if strangers:
         raise ValueError(f"first, last and around must be float32 tensors [B, 3, H, W] in 0..1, got {strangers[0]}")
@@ -37,8 +43,10 @@ def checked(
             raise ValueError(f"first, last and around must be float32 whatever the weights are, got {frame.dtype}")
         if not math.isfinite(least + most):
             raise ValueError("first, last and around must be numbers in 0..1, got values that are not finite")
-    if steps < 0:
-        raise ValueError(f"num_inference_steps must be at least 0, got {steps}")
+
+
+def _instants(tau: Tensor | Sequence[float], given: Tensor) -> Tensor:
+    """[B, K], on the device of a given end."""
     if isinstance(tau, Sequence):
         tau = torch.tensor([float(t) for t in tau], dtype=torch.float64)
     if not isinstance(tau, Tensor):
@@ -46,8 +54,7 @@ def checked(
     tau = tau.expand(len(given), -1) if tau.ndim == 1 else tau
     if tau.ndim != 2 or len(tau) != len(given) or tau.shape[1] == 0 or not ((tau > 0) & (tau < 1)).all():
         raise ValueError(f"tau must be instants strictly between 0 and 1, [K] or [B, K], got {tau.tolist()}")
-    tau = tau.float().clamp(NEAREST, 1 - NEAREST).to(given.device)  # an instant next to an end may round to it
-    return (given if first is None else first, given if last is None else last), tau
+    return tau.float().clamp(NEAREST, 1 - NEAREST).to(given.device)  # an instant next to an end may round to it
 
 
 def extremes(x: Tensor) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from vidcm.core.devices import own_device
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.processes import ALONE, Processes, launched
 from vidcm.generation.fitting import check_fits
-from vidcm.generation.jobs import FITS, SAMPLERS, Job, check, read_manifest
+from vidcm.generation.jobs import FITS, SAMPLERS, Job, Line, check, read_manifest
 from vidcm.generation.shipped import check_shipped, named
 from vidcm.interpolation.check import check_model, check_target
 from vidcm.media.encoders import check_codec
@@ -178,19 +178,7 @@ def _many(
     sheet: Path | None,
 ) -> None:
     """options: see `_loading`; on_ray, workers: see `make_all_on_ray`."""
-    for key in ("image", "last_image"):
-        if key in given:
-            raise click.UsageError(f"--{key.replace('_', '-')} is for one clip: name the image in each line of {batch}")
-    lines = read_manifest(batch, given)
-    for line in lines:
-        try:
-            _check_for(line.job, model)
-        except UserError as error:
-            raise UserError(f"{batch}, line {line.number}: {error}") from error
-    if folder.exists() and not folder.is_dir():
-        raise WrongUse(f"{folder} is a file: with --batch, -o names a folder")
-    if not folder.absolute().parent.is_dir():
-        raise WrongUse(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
+    lines = _lines(folder, batch, model, given)
     from vidcm.generation.makers import identity
     from vidcm.generation.run import Manifest
     from vidcm.work.batch import make_all
@@ -215,6 +203,24 @@ def _many(
         if sheet is not None:
             sheet_of_jobs(sheet, records, folder)
         end(ctx, records, manifest.summary(records), folder, as_json)
+
+
+def _lines(folder: Path, batch: Path, model: Path | None, given: dict[str, Any]) -> list[Line]:
+    """The jobs of the manifest. Raises UserError where one of them, or the folder, cannot be."""
+    for key in ("image", "last_image"):
+        if key in given:
+            raise click.UsageError(f"--{key.replace('_', '-')} is for one clip: name the image in each line of {batch}")
+    lines = read_manifest(batch, given)
+    for line in lines:
+        try:
+            _check_for(line.job, model)
+        except UserError as error:
+            raise UserError(f"{batch}, line {line.number}: {error}") from error
+    if folder.exists() and not folder.is_dir():
+        raise WrongUse(f"{folder} is a file: with --batch, -o names a folder")
+    if not folder.absolute().parent.is_dir():
+        raise WrongUse(f"the folder {folder.absolute().parent} does not exist: create it first, or write elsewhere")
+    return lines
 
 
 def _check_for(job: Job, model: Path | None) -> None:
