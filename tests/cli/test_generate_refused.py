@@ -26,7 +26,7 @@ WAN = ["--model", "wan", "--prompt", "x"]
 WRONG = {
     "no such image": (["--image", "b.png"], 2, "--image b.png is not there"),
     "a folder as image": (["--image", "."], 2, "--image . is not there"),
-    "no image": (["--image", "text.png"], 1, "text.png is no image that can be read"),
+    "no image": (["--image", "text.png"], 1, "text.png is not an image that can be read"),
     "frames of clip": (["--num-frames", "7"], 2, "--num-frames must be 1 + a multiple of 4 for this VAE, got 7 (try 5"),
     "a size of clip": (["--size", "33x64"], 2, "multiples of 8 for this model, got 33x64 (try 32x64)"),
     "a smaller one": (["--size", "16x16"], 2, "--size must be at least 32x32"),

@@ -124,7 +124,7 @@ def test_the_rate_that_is_there_already_is_told(source: Path, out: Path, model: 
 def test_going_on_from_nothing_is_said_and_begins(source: Path, out: Path, model: Path) -> None:
     asked = [source, "-o", out, "--factor", "2", "--model", model, "--steps", "0", "--resume"]
     run = interpolate(*asked)
-    assert run.stderr == f"{out}: nothing of it is there to go on with, so it is made from the beginning\n"
+    assert run.stderr == f"{out}: there is nothing of it to go on with, so it is made from the beginning\n"
     assert run.stdout.startswith(f"{out}: 8 frames from 4 (3 made), ")
     out.unlink()
     told = [json.loads(line) for line in interpolate(*asked, "--json").stdout.splitlines()]
@@ -208,7 +208,7 @@ def test_a_run_that_is_refused_does_not_say_that_it_begins(source: Path, out: Pa
 
 def test_a_part_behind_the_end_is_refused_before_torch_is_imported(source: Path, out: Path) -> None:
     told, modules = told_with_modules(source, "-o", out, "--factor", "2", "--range", "5-")
-    assert "--range 5- begins behind the end of" in told
+    assert "--range 5- begins after the end of" in told
     assert "torch" not in modules
     assert list(out.parent.iterdir()) == []
 

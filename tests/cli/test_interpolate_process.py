@@ -66,7 +66,7 @@ def test_an_interrupted_run_that_has_come_some_way_says_so_and_goes_on(source: P
     _, stderr = process.communicate(timeout=300)
     assert parts
     assert process.returncode == 130
-    expected = f"Interrupted. ({out}: what is whole of it is kept, the same command with --resume goes on there)"
+    expected = f"Interrupted. ({out}: what is whole of it is kept; the same command with --resume goes on from there)"
     assert stderr.splitlines()[-1:] == [expected]
     refused = interpolate(*asked, "-o", out, "--resume", "--seed", "3")
     assert f"{out}: --resume cannot go on, the interrupted run was another one: --seed was 0, now 3" in refused.stderr

@@ -32,7 +32,9 @@ PLAIN = {
     ("found", "said"),
     [
         ({}, ""),
-        ({"cuts": [7, 19]}, ", cuts at source frame 7, 19"),
+        ({"cuts": [7, 19]}, ", cuts at source frames 7, 19"),
+        ({"cuts": [7]}, ", cut at source frame 7"),
+        ({"repeats": 1}, ", 1 repeat replaced"),
         ({"flashes": [3]}, ", 1 flashed frame shown alone"),
         ({"overlays": [{}]}, ", 1 place kept still as overlays (not with --overlays off)"),
         ({"overlays": [{}, {}]}, ", 2 places kept still as overlays (not with --overlays off)"),

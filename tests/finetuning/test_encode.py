@@ -191,7 +191,7 @@ def test_the_command_encodes_and_says_so(footage, tmp_path):
     clips = ClipCache.open(tmp_path / "set").split("train")
     assert all(rows_in(shard_of(tmp_path / "set", clip)) for clip in clips)
     for wrong, code, told in (
-        (["--size", "64x64"], 2, "--num-frames and --size are of clips for --latents MODEL"),
+        (["--size", "64x64"], 2, "--num-frames and --size describe clips for --latents MODEL"),
         (["--latents", tmp_path / "none"], 2, "none does not exist"),
         (["--latents", model, "--num-frames", 6, "--device", "cpu"], 2, "got 6 (try 5 or 9)"),
         (["--latents", model, "--num-frames", 9, "--device", "cpu"], 1, "not of 9 frames of 64x64"),

@@ -55,7 +55,7 @@ def test_of_an_image_that_is_cut_short_nobody_else_speaks(ending, part, tmp_path
     path = tmp_path / f"a{ending}"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    with pytest.raises(UserError, match="is no image that can be read"):
+    with pytest.raises(UserError, match="is not an image that can be read"):
         read_image(path)
     assert capfd.readouterr() == ("", "")
 

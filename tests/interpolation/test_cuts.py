@@ -87,9 +87,9 @@ def test_timecodes_count_frames(timecode, rate, count):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("0.25\nhalf\n", "line 2: 'half' is no time such as"),
-        ("0.25 0.5\n", "line 1: '0.25 0.5' is no time"),
-        (CSV.replace("0.250,12", "x,12"), "line 4: 'x' is no time"),
+        ("0.25\nhalf\n", "line 2: 'half' is not a time such as"),
+        ("0.25 0.5\n", "line 1: '0.25 0.5' is not a time"),
+        (CSV.replace("0.250,12", "x,12"), "line 4: 'x' is not a time"),
         ("001 AX A C 00:00:00:00 00:00:00:06 01:00:00:00 01:00:00:06", "no events on a video track"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_line_that_is_wrong_is_named(tmp_path, text, reason):
 
 def test_what_is_no_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(bytes(range(128, 256)))
-    with pytest.raises(UserError, match="is no text: it must be a list of times"):
+    with pytest.raises(UserError, match="is not text: it must be a list of times"):
         read_cuts(tmp_path / "a.txt")
 
 

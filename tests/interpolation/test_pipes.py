@@ -143,7 +143,7 @@ def test_a_reader_that_leaves_ends_the_work_without_a_word(tmp_path, crossfade):
 
 def test_what_needs_a_file_is_refused(tmp_path, crossfade, piped, capfdbinary):
     piped(y4m(lossless(tmp_path / "in.mkv", "yuv420p"), crossfade, capfdbinary))
-    with pytest.raises(UserError, match="comes but once: leave --range, --preview, --repair"):
+    with pytest.raises(UserError, match="can be read only once: leave --range, --preview, --repair"):
         interpolate_file(PIPE, PIPE, rule=DOUBLE, interpolator=crossfade, span=parse_range("0-1"))
 
 
@@ -163,7 +163,7 @@ def test_a_terminal_is_no_pipe(place, monkeypatch):
     ("words", "told"),
     [
         (["in.mkv", "-o", "-", "--json"], "--json writes where the pictures go"),
-        (["-", "-o", "out.mkv", "--resume"], "what is piped cannot be gone on with"),
+        (["-", "-o", "out.mkv", "--resume"], "what is piped cannot be resumed"),
     ],
 )
 def test_options_that_pipes_cannot_have_are_named(words, told, place):

@@ -96,7 +96,7 @@ def test_it_is_the_middle_or_where_the_range_begins(span, length, start, end, ma
 
 def test_a_range_behind_the_end_is_still_told_as_one(make_video, crossfade, tmp_path):
     how = {"rule": TWICE, "interpolator": crossfade, "preview": Fraction(1), "span": parse_range("9-")}
-    with pytest.raises(UserError, match="--range 9- begins behind the end"):
+    with pytest.raises(UserError, match="--range 9- begins after the end"):
         interpolate_file(make_video(), tmp_path / "out.mp4", **how)
 
 

@@ -284,7 +284,7 @@ def test_a_full_disk_keeps_what_is_whole_and_says_how_to_go_on(make_video, tmp_p
     monkeypatch.setattr(PartWriter, "finish", full)
     with pytest.raises(UserError, match="cannot be written: No space left on device") as caught:
         interpolate_file(source, target, rule=DOUBLE, interpolator=Maker(), settings=lambda: SETTINGS)
-    assert "the same command with --resume goes on there" in caught.value.__notes__[0]
+    assert "the same command with --resume goes on from there" in caught.value.__notes__[0]
     monkeypatch.setattr(PartWriter, "finish", finish)
     report, _ = resumed(source, target, rule=DOUBLE)
     assert report.frames_kept == 16
@@ -315,7 +315,7 @@ def test_how_to_go_on_is_said_by_whoever_was_asked_for_the_file(make_video, tmp_
             interpolate_file(source, target, rule=DOUBLE, interpolator=Maker(12), settings=lambda: SETTINGS, resume=how)
         notes[how] = getattr(stopped.value, "__notes__", [])
         assert folder_of(target).exists()
-    told = "what is whole of it is kept, the same command with --resume goes on there"
+    told = "what is whole of it is kept; the same command with --resume goes on from there"
     assert notes == {ANEW: [f"{tmp_path / 'anew.mp4'}: {told}"], IF_IT_FITS: []}
 
 

@@ -191,7 +191,7 @@ def test_a_part_may_reach_the_end_with_all_of_the_sound(make_video, crossfade, t
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("2-3", "--range 2-3 begins behind the end of .*in.mp4, which lasts 1.000 s"),
+        ("2-3", "--range 2-3 begins after the end of .*in.mp4, which lasts 1.000 s"),
         ("0.51-0.52", "--range 0.51-0.52 is within one frame of .*make it longer than 0.042 s"),
     ],
 )

@@ -18,7 +18,9 @@ def test_a_job_is_known_as_begun_before_it_is_made(tmp_path):
     killed = Killed(tmp_path / "out", tmp_path / "trace")
     with pytest.raises(KeyboardInterrupt) as ended:
         make_all(killed, ["one"])
-    assert ended.value.__notes__ == [f"{tmp_path / 'out'}: what is finished is kept, the same command goes on there"]
+    assert ended.value.__notes__ == [
+        f"{tmp_path / 'out'}: what is finished is kept; the same command goes on from there"
+    ]
     assert read(killed, "one").status == "begun"
     killed.target("one").write_text("renamed into place, and nobody noted it")
     records = make_all(Notes(tmp_path / "out", tmp_path / "trace"), ["one"])
@@ -50,7 +52,9 @@ def test_a_disk_that_is_full_for_one_job_is_full_for_the_next(tmp_path):
 
     with pytest.raises(UserError, match="full: cannot be written: No space left") as ended:
         make_all(Written(tmp_path / "out", tmp_path / "trace"), ["full", "one"])
-    assert ended.value.__notes__ == [f"{tmp_path / 'out'}: what is finished is kept, the same command goes on there"]
+    assert ended.value.__notes__ == [
+        f"{tmp_path / 'out'}: what is finished is kept; the same command goes on from there"
+    ]
 
 
 def test_what_is_needed_is_loaded_by_the_first_job_that_comes_to_need_it(tmp_path):

@@ -135,4 +135,4 @@ def check_pipes(source: Path, target: Path, as_json: bool, again: bool) -> None:
     if (is_pipe(source) or is_pipe(target)) and launched().count > 1:
         raise UserError("what is piped goes through one process: start the command once, without torchrun")
     if (is_pipe(source) or is_pipe(target)) and again:
-        raise UserError("what is piped cannot be gone on with: leave --resume and --reroll out, or name files")
+        raise UserError("what is piped cannot be resumed: leave --resume and --reroll out, or name files")

@@ -153,7 +153,7 @@ def command(ctx: click.Context, model: str | None, as_json: bool, **clip: Any) -
         return
     given = [f"--{name.replace('_', '-')}" for name in ("size", "num_frames", "dtype") if clip[name] is not None]
     if given or as_json:
-        raise click.UsageError(f"{(given or ['--json'])[0]} is of a clip: name its --model, too")
+        raise click.UsageError(f"{(given or ['--json'])[0]} describes a clip: name its --model, too")
     examine(ctx)
 
 

@@ -206,7 +206,7 @@ def command(
             ctx.exit(2)
         return
     if suffix is not None:
-        raise click.UsageError(f"--suffix {suffix} is for a folder: end the name of the output in it")
+        raise click.UsageError(f"--suffix {suffix} is for a folder: let the name of the output end in it")
     judged(check_pipes, source, target, as_json, resume or again_at is not None)
     if again_at is not None:
         interpolate_again(source, target, again_at, shared)

@@ -1,6 +1,7 @@
 """What `vidcm interpolate` says of a file: what it will take, and what became of it."""
 
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ def tell_that_it_begins(target: Path, as_json: bool) -> None:
     if as_json:
         emit("begin", target=str(target))
     else:
-        click.echo(f"{target}: nothing of it is there to go on with, so it is made from the beginning", err=True)
+        click.echo(f"{target}: there is nothing of it to go on with, so it is made from the beginning", err=True)
 
 
 def tell_that_it_is_finished(target: Path, as_json: bool) -> None:
@@ -63,10 +64,11 @@ def tell(report: "Report", as_json: bool) -> None:
     rate = f"{float(Fraction(report.rate)):.6g} fps" if report.rate else average
     slower = "" if report.times_slower == "1" else f", {float(Fraction(report.times_slower)):.6g} times slower"
     kept = f", {report.frames_kept} of them there before" if report.frames_kept else ""
-    repeats = f", {report.repeats} repeats replaced" if report.repeats else ""
-    filled = f", {len(report.filled)} damaged or missing" if report.filled else ""
+    repeats = f", {report.repeats} repeat{'s' * (report.repeats > 1)} replaced" if report.repeats else ""
+    lost = len(report.filled)
+    filled = f", {lost} damaged or missing frame{'s' * (lost > 1)} replaced" if lost else ""
     unsure = f", {report.frames_unsure} below --min-confidence replaced" if report.frames_unsure else ""
-    cuts = f", cuts at source frame {', '.join(map(str, report.cuts))}" if report.cuts else ""
+    cuts = f", {_cuts(report.cuts)}" if report.cuts else ""
     lit = len(report.flashes)
     flashes = f", {lit} flashed frame{'s' * (lit > 1)} shown alone" if lit else ""
     places = len(report.overlays)
@@ -77,3 +79,8 @@ def tell(report: "Report", as_json: bool) -> None:
         f"in {clock_time(report.wall_s)}",
         err=report.target == "-",  # where the pictures went
     )
+
+
+def _cuts(frames: Sequence[int]) -> str:
+    several = "s" * (len(frames) > 1)
+    return f"cut{several} at source frame{several} {', '.join(map(str, frames))}"

@@ -75,7 +75,9 @@ def command(
     is new. Tune on it with `vidcm finetune DATASET -o RUN`, train with `vidcm train CONFIG.yaml data.cache=DATASET`.
     """
     if model is None and (num_frames or size):
-        raise click.UsageError("--num-frames and --size are of clips for --latents MODEL: give it, or leave them out")
+        raise click.UsageError(
+            "--num-frames and --size describe clips for --latents MODEL: give that, or leave them out"
+        )
     encoding = FinetuneConfig(num_frames=num_frames, size=size, device=device)
     digest = None if model is None else checked(folder, model, encoding)
 

@@ -21,7 +21,7 @@ def read_image(path: str | Path) -> np.ndarray:
     with stderr_shut():  # of one that is cut short OpenCV and libpng speak, too
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if decoded is None:
-        raise UserError(f"{path} is no image that can be read: give a whole PNG, JPEG or WebP")
+        raise UserError(f"{path} is not an image that can be read: give a whole PNG, JPEG or WebP")
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 

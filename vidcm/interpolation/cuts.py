@@ -57,7 +57,7 @@ def read_cuts(path: Path) -> Cuts:
     except OSError as error:
         raise UserError(f"--cuts {path}: cannot be read ({error.strerror}): give auto, off or a file") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"--cuts {path}: is no text: it must be {KINDS}") from error
+        raise UserError(f"--cuts {path}: is not text: it must be {KINDS}") from error
     if any(EVENT.match(line) for line in lines):
         return Cuts(path, events=tuple(_events(path, lines)))
     header = next((at for at, line in enumerate(lines) if _columns(line) & {SECONDS, CLOCK}), None)
@@ -98,7 +98,9 @@ def _events(path: Path, lines: list[str]) -> list[Timecode]:
 def _time(path: Path, number: int, text: str) -> Fraction:
     seconds = clock_seconds(text)
     if seconds is None:
-        raise UserError(f"--cuts {path}, line {number}: {text[:40]!r} is no time such as 12.5 or 0:01:30.250 ({KINDS})")
+        raise UserError(
+            f"--cuts {path}, line {number}: {text[:40]!r} is not a time such as 12.5 or 0:01:30.250 ({KINDS})"
+        )
     return seconds
 
 

@@ -49,7 +49,7 @@ class Journal:
         before = None if how == ANEW else read_head(self.folder)
         if how == GO_ON and before is None and _is_of_another_version(self.folder):
             raise UserError(
-                f"{self._target}: what is whole of it was made by another version of vidcm: go on with that one, or "
+                f"{self._target}: what there is of it was made by another version of vidcm: go on with that one, or "
                 "leave --resume out to start anew"
             )
         if how == GO_ON and before is None and self._target.exists():
@@ -199,7 +199,7 @@ def journal_of(
         yield journal
     except BaseException as error:
         if journal.is_kept and how != IF_IT_FITS:  # which whoever asks for that says of all that there is
-            error.add_note(f"{target}: what is whole of it is kept, the same command with --resume goes on there")
+            error.add_note(f"{target}: what is whole of it is kept; the same command with --resume goes on from there")
         elif not journal.is_kept:
             journal.remove()
         raise

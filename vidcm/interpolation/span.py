@@ -77,7 +77,7 @@ def part_of(span: Span, reader: "VideoReader", rule: "Rule") -> Part:
     timeline, origin = reader.timeline, reader.info.start
     if origin + span.start >= timeline.end:
         raise WrongUse(
-            f"--range {span.text} begins behind the end of {reader.info.path}, which lasts "
+            f"--range {span.text} begins after the end of {reader.info.path}, which lasts "
             f"{float(timeline.end - origin):.3f} s: give an earlier time"
         )
     first = reader.index_at(origin + span.start)

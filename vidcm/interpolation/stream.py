@@ -105,7 +105,9 @@ def interpolate_file(
     source, target, started = as_path(source), Path(target), time.monotonic()
     check_paths(source, target, resume != ANEW)
     if is_pipe(source) and (span or preview or repair or cuts):
-        raise WrongUse("what is piped in comes but once: leave --range, --preview, --repair and a file of cuts out")
+        raise WrongUse(
+            "what is piped in can be read only once: leave --range, --preview, --repair and a file of cuts out"
+        )
     with open_reader(source, rotate=False, threads=None if memory is None else DECODERS) as reader:
         check_interlaced(reader.info, interlaced)
         shape = reader.info if preview is None else doubled(reader.info)

@@ -58,7 +58,7 @@ class PyAVReader(VideoReader):
 
     def seek(self, instant: Fraction) -> VideoFrame:
         if is_pipe(self._path):
-            raise UserError("what is piped in comes but once: leave --range, --preview and --repair out")
+            raise UserError("what is piped in can be read only once: leave --range, --preview and --repair out")
         index = self.index_at(instant)
         target = self.timeline.instants[index]
         for reach in () if self._times.are_counted else REACHES:

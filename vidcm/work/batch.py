@@ -147,7 +147,7 @@ def told_how_to_go_on(folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, OSError, UserError) as ending:
         if not isinstance(ending, UserError) or has_no_room(ending.__cause__):
-            ending.add_note(f"{folder}: what is finished is kept, the same command goes on there")
+            ending.add_note(f"{folder}: what is finished is kept; the same command goes on from there")
         raise
 
 
