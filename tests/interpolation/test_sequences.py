@@ -195,6 +195,7 @@ def test_a_sequence_keeps_what_it_is_from_process_to_process(shots):
         (["f_0001.png", "-o", "out.mp4", "--input-fps", "24"], 2, "is one picture: give the pattern of a row, 'f_%04d"),
         (["f_0001.png", "-o", "out.mp4"], 1, "give the pattern ('f_%04d.png' --input-fps 24)"),
         (["f_%04d.png", "-o", "out.png", "--input-fps", "24"], 2, "give a pattern, such as out_%04d.png"),
+        (["f_%04d.png", "-o", "o_%d_%d.png", "--input-fps", "24"], 2, "give a pattern, such as o_%04d.png"),
         (["f_%04d.png", "-o", "f_%04d.png", "--input-fps", "24"], 1, "2 such pictures are there"),
         ([".", "-o", "../out"], 1, "of numbered pictures say the rate with --input-fps"),
     ],

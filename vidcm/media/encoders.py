@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vidcm.core.errors import UserError
 from vidcm.media.pipes import is_pipe
-from vidcm.media.sequence import pattern_of
+from vidcm.media.sequence import PLACE, pattern_of
 
 QUALITIES = ("low", "medium", "high", "best")
 HIGH = QUALITIES.index("high")
@@ -187,7 +187,8 @@ def container_for(path: Path) -> Container:
         return Y4M
     if suffix in SEQUENCES:
         if pattern_of(path) is None:
-            example = path.with_name(f"{path.stem}_%04d{suffix}")
+            name = PLACE.sub("", path.stem).strip("_") or "f"  # of several places none is the number's
+            example = path.with_name(f"{name}_%04d{suffix}")
             raise UserError(f"{path}: each frame becomes a picture of its own: give a pattern, such as {example}")
         return SEQUENCES[suffix]
     if suffix not in CONTAINERS:
