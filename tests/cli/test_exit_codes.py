@@ -155,7 +155,10 @@ def test_what_files_hold_ends_with_1_and_leaves_nothing(words: str, place: Path)
         ("generate -o out.mp4 --image none.png", "--image none.png is not there"),
         ("prepare clip.mp4 -o out --short-side 5", "--short-side must be at least 64 pixels, got 5"),
         ("finetune folder -o out --lr -1", "--lr must be a number above 0, got -1.0"),
-        ("finetune folder -o out --model clip --lora 4", "--lora is for networks of diffusers (Wan, LTX, CogVideoX)"),
+        (
+            "finetune folder -o out --model clip --lora 4",
+            "--lora is for networks of diffusers (Wan, LTX, CogVideoX), and clip ",
+        ),
         ("finetune folder -o out --num-frames 17", "--num-frames is for generators"),
         ("finetune folder -o out --parts sound", "--parts must be some of settings, pictures, motion, got sound"),
         ("evaluate interpolation clip.mp4 --size 4x4", "--size must be at least 32x32"),

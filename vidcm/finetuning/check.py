@@ -32,7 +32,7 @@ def check_kind(model: Path, config: FinetuneConfig) -> None:
             said = name.replace("_", "-")
             raise WrongUse(f"{said} is for generators (--model DIR of {GENERATORS}): leave it out")
     if config.lora and takes_adapter(model) is False:
-        raise WrongUse(f"lora is for networks of diffusers ({GENERATORS}), which {model} has not: leave it out")
+        raise WrongUse(f"lora is for networks of diffusers ({GENERATORS}), and {model.name} has none: leave it out")
 
 
 def check_clips(model: Path, config: FinetuneConfig) -> None:
