@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from tests.interpolation.rendering import Tally, rendering
 from vidcm.interpolation import in_place, relay
 from vidcm.interpolation.in_place import held_still
-from vidcm.interpolation.overlays import AHEAD, Overlays, overlay_in
+from vidcm.interpolation.overlays import AHEAD, Overlays
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.relay import begin_for
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
-from vidcm.media.overlays import Evidence, OverlayFinder
+from vidcm.media.overlays import OverlayFinder
 from vidcm.media.reader import read_clip
 
 from .titles import RATE, STEP, fades, frames_of, ground, letters, moves, picture, write
@@ -251,16 +251,18 @@ def test_before_ground_at_rest_a_line_is_shown_until_the_next_one_too(still):
     assert made(frames_of(pictures), None, fades)[Fraction(23, 2)][TEXT][letter].mean() < 220
 
 
-def test_a_few_places_that_lie_still_are_chance():
-    """Three by three sure ones, and four by four, in the same frames."""
-    nothing = np.zeros((60, 80), np.float32)
-    votes = nothing.copy()
-    votes[20:23, 20:23] = votes[40:44, 60:64] = 6
-    evidence = Evidence(votes, nothing + 20, nothing == 0, nothing + 20, nothing + 1, nothing + 6)
-    known = overlay_in([evidence] * 7)
-    assert known is not None
-    assert known[41:43, 61:63].min() == 1
-    assert known[:30].max() == 0
+def test_ground_between_two_that_move_is_none_before_or_after_one_passes_in_front():
+    """As between a juggler's arm and body."""
+
+    def shown(index: int) -> np.ndarray:
+        edge, picture, moving = 88 + min(12, max(0, 4 * (index - 13))), ground(0).copy(), ground(300)
+        for place in (np.s_[:, 40:edge], np.s_[:, 112:160]):
+            picture[place] = np.roll(moving, 3 * index, axis=0)[place]
+        return picture.round().clip(0, 255).astype(np.uint8)
+
+    overlays = Overlays()
+    for frame in overlays.watch(frames_of([shown(index) for index in range(24)])):
+        assert overlays.of(frame) is None
 
 
 def test_what_is_held_from_a_frame_on_is_not_held_until_it():

@@ -91,3 +91,34 @@ def test_a_thin_line_as_bright_as_the_ground_is_found_by_its_colour(with_colour,
     sure = known.sureness > 0.5
     assert least <= sure[line > 0].mean() <= most
     assert sure[cv2.dilate(line, np.ones((9, 9))) == 0].mean() < 0.002
+
+
+def test_most_votes_for_letters_have_change_on_both_sides_and_those_for_wide_ground_do_not():
+    def share(picture) -> float:
+        finder = OverlayFinder()
+        for index in range(12):
+            known = finder.add(picture(index).round().clip(0, 255).astype(np.uint8))
+        sure = known.sureness > 0.5
+        assert sure.sum() > 50
+        return float(known.between[sure].sum() / known.votes[sure].sum())
+
+    def wide(index: int) -> np.ndarray:
+        shown = ground(3 * index)
+        shown[60:90, 80:110] = ground(0, seed=1)[60:90, 80:110]
+        return shown
+
+    assert share(lambda index: titled(ground(3 * index))) > 0.3
+    assert share(wide) < 0.1
+
+
+def test_detail_at_rest_that_something_passes_in_front_of_is_gone_and_what_moves_is_not():
+    finder = OverlayFinder()
+    for index in range(12):
+        shown = 2 * ground(0) - 128
+        shown[:60] = ground(3 * index, seed=1)[:60]
+        shown[80:120, 60 : 60 + 40 * (index >= 10)] = 250
+        shown = shown.clip(0, 255)
+        known = finder.add(shown.round().astype(np.uint8))
+    assert (known.gone[82:118, 62:98] == 1).mean() > 0.3
+    assert known.gone[:56].min() == np.inf
+    assert known.gone[90:110, 110:].min() == np.inf

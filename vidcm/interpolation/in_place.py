@@ -2,19 +2,14 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from vidcm.models.synthesis import grown_rows
 
 SURE = 0.5  # of a place that wholly belongs to an overlay: an edge that is half in it is not to be moved either
 SHINES, REPLACED = 0.15, 0.25  # of 0..1, in any channel: more than what shines through changes by, and surely another
-# Places between parts of one, such as the letters of a word; of what is too wide for the stroke of a letter that one
-# end does not know; of a blurred edge.
-JOINED, SOLID, GROWN = 5, 9, 5
 BAND = 2**18  # pixels that are held at once: a few more pictures in floats would be most of what 4K has
 
 
@@ -63,32 +58,3 @@ def weight_of(overlay: np.ndarray | None, like: Tensor, top: int, end: int) -> T
         return torch.zeros((end - top, width), device=like.device)
     small = torch.from_numpy(overlay)[None, None].to(like.device)
     return (grown_rows(small, (height, width), top, end)[0, 0] / SURE).clamp(max=1)
-
-
-def uncovered(
-    ends: tuple[Tensor | None, Tensor | None], overlays: Sequence[np.ndarray | None], held: np.ndarray | None
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """What `held_still` is to take for the overlays of both ends [3, H, W]: less what something moves in front of.
-
-    overlays: float32 0..1 [h, w] of both; held: of the first one, with what switches. Nothing passes before an overlay,
-    so where an end shows something solid in less than half of one, that is ground which was taken for it; a line that
-    goes goes whole.
-    """
-    first, last = ends
-    before, after = overlays
-    if first is None or last is None or before is None or after is None or before.shape != after.shape:
-        return held, after
-    assert held is not None  # it is `before`, and more
-    either = np.maximum(before, after) > SURE
-    one = either & (np.minimum(before, after) <= SURE)
-    _, groups = cv2.connectedComponents(cv2.dilate(either.astype(np.uint8), np.ones((JOINED, JOINED))))
-    count = np.maximum(np.bincount(groups[either], minlength=groups.max() + 1), 1)
-    part = np.bincount(groups[one], minlength=len(count)) < 0.5 * count
-    small = (interpolate(each[None], before.shape, mode="bilinear")[0] for each in (first, last))
-    differ = torch.sub(*small).abs().amax(dim=0).cpu().numpy() > REPLACED
-    other = cv2.dilate((one & part[groups] & differ).astype(np.uint8), np.ones((3, 3)))
-    solid = np.unique(groups[cv2.erode(other, np.ones((SOLID, SOLID))) > 0])  # of such a group all that is another
-    covered = cv2.dilate(other * np.isin(groups, solid[solid > 0]), np.ones((GROWN, GROWN))) > 0
-    if not covered.any():
-        return held, after
-    return np.where(covered & (held <= before), 0, held), np.where(covered, 0, after)

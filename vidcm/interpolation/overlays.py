@@ -5,29 +5,24 @@ known of a frame rests on those before it, back to a fixed one: never on where a
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain, takewhile
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-import cv2
 import numpy as np
 
-from vidcm.interpolation.found import JOINED, Found, Log
+from vidcm.interpolation.found import Found, Log
+from vidcm.interpolation.groups import AHEAD, overlay_in
 from vidcm.interpolation.relay import Relay, begin_for
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import whole_pictures
 from vidcm.media.luma import chroma_of, luma_of
-from vidcm.media.overlays import DETAIL, Evidence
+from vidcm.media.overlays import Evidence
 from vidcm.media.reader import VideoFrame, open_reader
 from vidcm.media.switches import Moment, moment_of, switched
 
-AHEAD = 6  # frames: what stays for fewer is not known for an overlay
-FEW = 12  # sure places within JOINED of one another: fewer are chance, too
-NEAR = 17  # pixels around what is known for sure in which what only stays is taken for the same,
-STIRRED = 2.0  # where things moved around it for so many of the last frames
-ALONE = 0.1  # share of its surroundings of 5 pixels: fewer sure places are chance
 Past = Callable[[Fraction], Iterable[VideoFrame]]
 
 
@@ -133,36 +128,3 @@ def _known(waiting: Iterable[_Seen], before: Moment | None) -> _Known:
     overlay, switch = overlay_in(evidence), switched(before, moments)
     both = [each for each in (overlay, switch) if each is not None]
     return _Known(overlay, np.maximum.reduce(both) if both else None)
-
-
-def overlay_in(evidence: Sequence[Evidence]) -> np.ndarray | None:
-    """evidence: of a frame and of those after it, of one size. See `Overlays.of`."""
-    now, *later = evidence
-    sure, stays = now.sureness * now.is_there, now.is_there & (now.age > AHEAD) & (now.detail > DETAIL)
-    rests, stir = now.rest > AHEAD, now.stir
-    ahead, before = 0, now
-    for then in later:
-        if then.age.shape != now.age.shape:
-            break
-        ahead, before = ahead + (then is not before), then  # pictures: one that is shown again is no other
-        is_same = then.age > ahead
-        sure = np.maximum(sure, then.sureness * is_same)
-        stays |= is_same & (then.age > AHEAD) & (then.detail > DETAIL)
-        rests |= (then.rest > ahead) & (then.rest > AHEAD)
-        stir = np.maximum(stir, then.stir)
-    seeds = (sure > 0.5).astype(np.float32)
-    seeds = _in_company(seeds * (cv2.blur(seeds, (5, 5)) > ALONE))
-    if not seeds.any():
-        return None
-    window = np.ones((NEAR, NEAR))
-    near, between = cv2.dilate(seeds, window), cv2.morphologyEx(seeds, cv2.MORPH_CLOSE, window)
-    core = np.maximum(seeds, (near * stays + between * rests > 0) & (stir > STIRRED)).astype(np.float32)
-    return cv2.blur(core, (3, 3))
-
-
-def _in_company(seeds: np.ndarray) -> np.ndarray:
-    """Those of groups that are large enough: a corner of cloth that is held while the rest slides makes a few."""
-    _, groups = cv2.connectedComponents(cv2.dilate(seeds, np.ones((JOINED, JOINED))).astype(np.uint8))
-    large = np.bincount(groups.ravel(), weights=seeds.ravel()) >= FEW
-    large[0] = False
-    return seeds * large[groups]

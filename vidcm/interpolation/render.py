@@ -18,7 +18,7 @@ from vidcm.interpolation.answers import Beside, answers
 from vidcm.interpolation.doubt import CROSSFADE, HOLD, Doubt
 from vidcm.interpolation.filling import StandIn
 from vidcm.interpolation.footprint import TOGETHER
-from vidcm.interpolation.in_place import held_still, uncovered
+from vidcm.interpolation.in_place import held_still
 from vidcm.interpolation.makers import Interpolator, frame_by_frame
 from vidcm.interpolation.pictures import Picture, to_bytes, to_floats
 from vidcm.interpolation.plan import PlannedFrame
@@ -94,13 +94,12 @@ class Renderer:
 
     def _in_place(self, made: Tensor, planned: list[PlannedFrame], ends: Sequence[Picture | None]) -> Tensor:
         """With what stands still in front of the ends as it is in them."""
-        overlays = tuple(None if end is None else end.overlay for end in ends)
-        held = None if ends[0] is None else ends[0].held
-        if held is None and overlays[1] is None:
+        first, last = ends
+        overlays = None if first is None else first.held, None if last is None else last.overlay
+        if overlays[0] is None and overlays[1] is None:
             return made
-        tensors = tuple(None if end is None else end.tensor for end in ends)
+        tensors = None if first is None else first.tensor, None if last is None else last.tensor
         with torch.inference_mode():
-            overlays = uncovered(tensors, overlays, held)
             own = made if frame_by_frame(self.interpolator) else made.clone()  # others may give what they were given
             return held_still(own, [float(frame.tau) for frame in planned], tensors, overlays)
 

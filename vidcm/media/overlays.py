@@ -31,6 +31,9 @@ MOVED = 0.6  # share of the detail by which it must differ where it would have m
 MOVING, AREA = 0.7, 0.4  # share of the detail around that has to move, and of the surroundings that have to change
 REMEMBERED = 0.85  # of the votes until then: what is beside something that moves has some now and then
 DOUBTED, SURE = 2.0, 4.0  # votes
+SIDE, BESIDE = 4, 5  # pixels from a place to the middle of what is beside it, and of that
+LONG, JUMPS = 6, 20.0  # frames at rest, and grey levels all at once: detail that something passes in front of;
+LIGHT = 0.25  # but where so much of a picture jumps it is a cut, or light
 KNOWN_BY = 8  # frames of which a place's detail is the mean
 
 
@@ -39,7 +42,8 @@ class Evidence(NamedTuple):
 
     votes: so many for an overlay; age: frames since its detail is what it is; is_there: whether the frame shows that
     detail; detail: how much of it, grey levels; rest: frames since its level is what it is; stir: for how many of
-    the last frames things moved around it.
+    the last frames things moved around it; between: the votes that were cast with change on both sides; gone: frames
+    since detail that had long been at rest gave way all at once, inf: never.
     """
 
     votes: np.ndarray
@@ -48,6 +52,8 @@ class Evidence(NamedTuple):
     detail: np.ndarray
     rest: np.ndarray
     stir: np.ndarray
+    between: np.ndarray
+    gone: np.ndarray
 
     @property
     def sureness(self) -> np.ndarray:
@@ -82,12 +88,14 @@ class OverlayFinder:
         else:
             self._compare(self._last, seen)
         self._last = seen
-        return Evidence(self._votes, self._age, self._misses == 0, self._amount, self._rest, self._stir)
+        known = self._votes, self._age, self._misses == 0, self._amount, self._rest, self._stir
+        return Evidence(*known, self._between, self._gone)
 
     def _begin(self, seen: _Look) -> None:
         self._detail, self._amount = seen.detail, seen.amount
-        self._votes = self._misses = self._stir = np.zeros_like(seen.level)
+        self._votes = self._misses = self._stir = self._between = np.zeros_like(seen.level)
         self._age = self._rest = np.ones_like(seen.level)
+        self._gone = np.full_like(seen.level, np.inf)
 
     def _compare(self, last: _Look, seen: _Look) -> None:
         most = np.maximum(last.amount, seen.amount)
@@ -99,8 +107,8 @@ class OverlayFinder:
         resting = (is_detail & ~has_changed & ~moves).astype(np.float32)
         share = _mean(moving, WIDE)
         step = _mean(np.abs(seen.level - last.level), PATCH)
-        area = _mean((moving.astype(bool) | (step > FLICKERS)).astype(np.float32), WIDE)
-        could_move = moves & (share > MOVING * (share + _mean(resting, WIDE) + 1e-3)) & (area > AREA)
+        changes = (moving.astype(bool) | (step > FLICKERS)).astype(np.float32)
+        could_move = moves & (share > MOVING * (share + _mean(resting, WIDE) + 1e-3)) & (_mean(changes, WIDE) > AREA)
 
         is_same = _apart(seen.detail, self._detail) <= np.maximum(LEAST, STAYED * self._amount)
         votes = (seen.amount > CLEAR) & ~has_changed & is_same & could_move
@@ -108,17 +116,23 @@ class OverlayFinder:
             along = _apart(seen.detail, _moved(last.detail, x, y))
             is_for = votes & (along > MOVED * seen.amount) & (along > 2 * change)
             votes = is_for.astype(np.float32) - (votes & ~is_for)
-        rests = step < FLICKERS
-        self._rest = np.where(rests, self._rest + 1, 1).astype(np.float32)
+        jumps = step > JUMPS
+        gives_way = jumps & (self._rest >= LONG) & (last.amount > CLEAR) & (jumps.mean() < LIGHT)
+        self._gone = np.where(gives_way, 0, self._gone + 1).astype(np.float32)
+        self._rest = np.where(step < FLICKERS, self._rest + 1, 1).astype(np.float32)
         self._stir = REMEMBERED * self._stir + could_move.astype(np.float32)
-        self._remember(seen, is_same, has_changed, votes)
+        self._remember(seen, is_same, has_changed, votes, _has_both_sides(changes))
 
-    def _remember(self, seen: _Look, is_same: np.ndarray, has_changed: np.ndarray, votes: np.ndarray) -> None:
+    def _remember(
+        self, seen: _Look, is_same: np.ndarray, has_changed: np.ndarray, votes: np.ndarray, is_between: np.ndarray
+    ) -> None:
         """Two frames in a row that show something else begin anew: one may be damaged, or shine through."""
         misses = np.where(is_same, 0, self._misses + 1).astype(np.float32)
         is_new = misses >= 2
         self._age = np.where(is_new, np.where(has_changed, 1, 2), self._age + 1).astype(np.float32)
         self._votes = np.where(is_new, 0, (REMEMBERED * self._votes + votes).clip(0)).astype(np.float32)
+        between = REMEMBERED * self._between + (is_between & (votes > 0))
+        self._between = np.where(is_new, 0, between).astype(np.float32)
         weight = np.where(is_new, 1, is_same / np.minimum(self._age, KNOWN_BY)).astype(np.float32)
         self._detail = self._detail + weight * (seen.detail - self._detail)
         self._amount = self._amount + weight * (seen.amount - self._amount)
@@ -144,6 +158,15 @@ def _motion_around(last: _Look, seen: _Look, moving: np.ndarray) -> tuple[np.nda
     flow = dis_flow(seen.small, last.small, "fast")
     x, y = (cv2.resize(_mean(each * weight, AROUND) / total, size) for each in flow)
     return x * (size[0] / small[0]), y * (size[1] / small[1])
+
+
+def _has_both_sides(places: np.ndarray) -> np.ndarray:
+    """Where most are such places, 0 or 1, both to the left and to the right, or above and below: bool [h, w]."""
+    far, (height, width) = SIDE, places.shape
+    share = cv2.copyMakeBorder(_mean(places, BESIDE), far, far, far, far, cv2.BORDER_REPLICATE) > 0.5
+    down, across = slice(far, far + height), slice(far, far + width)
+    is_beside = share[down, :width] & share[down, 2 * far :]
+    return is_beside | (share[:height, across] & share[2 * far :, across])
 
 
 def _apart(detail: np.ndarray, other: np.ndarray) -> np.ndarray:
