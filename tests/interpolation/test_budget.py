@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -16,12 +17,12 @@ from vidcm.core.ahead import ahead
 from vidcm.core.errors import UserError, WrongUse
 from vidcm.core.memory import MIB, Memory, parse_memory
 from vidcm.interpolation import budget, footprint, segments
-from vidcm.interpolation.budget import AS_USUAL, fitting, ways
+from vidcm.interpolation.budget import AS_USUAL, fitting, together_by, ways
 from vidcm.interpolation.footprint import Run, bytes_of, run_of
 from vidcm.interpolation.journal import GO_ON, folder_of
 from vidcm.interpolation.lazily import Lazily
 from vidcm.interpolation.makers import in_strips
-from vidcm.interpolation.plan import Factor
+from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.media.choice import choose
 from vidcm.media.encoders import ENCODERS
@@ -88,9 +89,11 @@ def test_a_picture_of_4k_is_not_thought_to_be_free():
 @pytest.mark.parametrize(
     ("run", "measured"),
     [
-        (with_size(UHD, 1920, 1080), 1145),
-        (UHD, 2058),
-        (replace(UHD, codec="hevc", native=3.0, written=3.0, bytes_written=2), 3519),
+        (with_size(UHD, 448, 256), 488),
+        (with_size(UHD, 1280, 720), 865),
+        (with_size(UHD, 1920, 1080), 1006),
+        (UHD, 1730),
+        (replace(UHD, codec="hevc", native=3.0, written=3.0, bytes_written=2), 3114),
         (with_size(FFV1, 7680, 4320), 4319),
     ],
 )
@@ -98,6 +101,19 @@ def test_the_least_is_above_what_was_measured_with_it_and_not_far(run, measured)
     """MiB at the peak of files of eight bits, an overlay in the first two; pictures that go beyond white take more."""
     beyond_white = bytes_of(run, list(ways())[-1]) - bytes_of(replace(run, is_deep=False), list(ways())[-1])
     assert 1.03 * measured * MIB < least_for(run) < 1.15 * measured * MIB + beyond_white
+
+
+@pytest.mark.parametrize(("size", "measured"), [((448, 256), 846), ((1280, 720), 1824)])
+def test_what_is_found_together_of_a_gap_is_counted_at_working_size(size, measured):
+    """MiB at the peak with --factor 9: eight at once."""
+    assert measured * MIB < least_for(replace(with_size(UHD, *size), together=8, readers=2)) < 1.2 * measured * MIB
+
+
+def test_a_rate_that_varies_takes_more_at_once_by_the_second_alone():
+    steady, varying = (SimpleNamespace(rate=rate, average_rate=Fraction(24)) for rate in (Fraction(24), None))
+    rules = DOUBLE, Factor(Fraction(5, 2)), Factor(Fraction(12)), Rate(Fraction(48))
+    assert [together_by(rule, steady) for rule in rules] == [1, 2, 8, 1]
+    assert [together_by(rule, varying) for rule in rules] == [1, 2, 8, 8]
 
 
 def test_what_is_coded_picture_by_picture_refers_to_none(make_video):

@@ -3,11 +3,12 @@ output."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 from vidcm.core.errors import WrongUse
 from vidcm.core.memory import Memory, as_text
 from vidcm.interpolation.footprint import TOGETHER, Run, Way, bytes_of, run_of
-from vidcm.interpolation.plan import Rule
+from vidcm.interpolation.plan import Gap, Rule
 from vidcm.media.choice import Choice
 from vidcm.media.hardware import named
 from vidcm.media.info import VideoInfo
@@ -44,10 +45,16 @@ def way_within(
             f"--memory {memory.text} is for encoders in software, what {choice.encoder.name} takes is not known: leave "
             "one of them out"
         )
-    steady = info.rate is not None and not is_repaired
-    together = min(TOGETHER, max(1, rule.count(1, info.average_rate) - 1)) if steady else TOGETHER
+    together = TOGETHER if is_repaired else together_by(rule, info)
     readers = 2 if is_part or is_repaired else 1
     return fitting(memory, run_of(info, shape, choice, together=together, overlays=overlays, readers=readers))
+
+
+def together_by(rule: Rule, info: VideoInfo) -> int:
+    """In-betweens of a pair whose motion is found at once. Where the rate varies, source frames may lie far apart."""
+    apart = (TOGETHER if info.rate is None else 1) / info.average_rate
+    planned = rule.frames(Gap(0, Fraction(0), apart, Fraction(0)))
+    return min(TOGETHER, max(1, sum(each.tau > 0 for each in planned)))
 
 
 def fitting(memory: Memory, run: Run) -> Way:

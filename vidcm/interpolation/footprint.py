@@ -15,11 +15,11 @@ from vidcm.media.info import VideoInfo
 from vidcm.media.light import is_light
 from vidcm.media.names import is_rgb
 
-# Python, torch and the weights, whatever the pictures' own size: `benchmarks.large`.
-BASE, EACH_AT_ONCE = 608 * MIB, 16 * MIB  # the second for every in-between of a pair that is made with the first
-ARENAS = 192 * MIB  # what the allocator keeps between blocks that live on; large ones go back to the system
-NETWORK = 64 * MIB  # at its working size, before there is anything at full size
-SEEN = 21  # bytes of a pixel at working size: what the network saw of a pair's last frame, kept for the next pair
+BASE = 416 * MIB  # Python, torch and the weights, whatever the pictures' own size: `benchmarks.large`
+NETWORK = 900  # bytes of a pixel at working size: at work, with what the allocator keeps between its blocks,
+EACH_AT_ONCE = 450  # for every in-between of a pair whose motion is found with that of the first,
+SEEN = 21  # and what it saw of a pair's last frame, kept for the next pair
+KEPT = 0.6  # the share of NETWORK that the allocator keeps after it, and gives to smaller blocks again
 TOGETHER = 8  # in-between frames of a pair per call: bounds the memory of a long gap
 WATCHED = 7  # source frames that wait where overlays are looked for, see `overlays.AHEAD`
 STRIP = 2**18  # pixels that are made at once without asking, see `models.synthesis`
@@ -117,9 +117,8 @@ def bytes_of_pixel(pix_fmt: str) -> float:
 
 def bytes_of(run: Run, way: Way) -> int:
     """Resident at the peak of a run."""
-    parts = decoding(run), held(run, way), making(run, way), showing(run, way), encoding(run, way)
-    seen = SEEN * math.prod(working_size(run.height, run.width))
-    return round(BASE + ARENAS + seen + EACH_AT_ONCE * (run.together - 1) + sum(parts))
+    parts = decoding(run), held(run, way), working(run, way), encoding(run, way)
+    return round(BASE + sum(parts))
 
 
 def decoding(run: Run) -> float:
@@ -136,10 +135,18 @@ def held(run: Run, way: Way) -> float:
     return (native + frames * (3 + FLOAT * run.planes)) * run.pixels
 
 
-def making(run: Run, way: Way) -> float:
-    """Both ends in floats, and the network at work or what is made of them: a frame, how sure it is, a strip."""
-    strip = OF_A_STRIP * min(way.strip or STRIP, run.pixels)
-    return 2 * FLOAT * run.planes * run.pixels + max(NETWORK, FLOAT * (run.planes + 2) * run.pixels + strip)
+def working(run: Run, way: Way) -> float:
+    """Both ends in floats, and the network at work or, behind it, what is made of them and shown. With nothing ahead
+    nothing is shown while the network works."""
+    small = math.prod(working_size(run.height, run.width))
+    network, kept = (NETWORK + EACH_AT_ONCE * (run.together - 1)) * small, KEPT * NETWORK * small
+    ends, meanwhile = 2 * FLOAT * run.planes * run.pixels, showing(run, way) if way.frames_ahead else 0
+    return SEEN * small + ends + max(network + meanwhile, making(run, way, kept) + showing(run, way))
+
+
+def making(run: Run, way: Way, kept: float) -> float:
+    """A frame, how sure it is, and a strip, which takes of what is kept."""
+    return FLOAT * (run.planes + 2) * run.pixels + max(kept, OF_A_STRIP * min(way.strip or STRIP, run.pixels))
 
 
 def showing(run: Run, way: Way) -> float:
