@@ -3,7 +3,9 @@
 Titles are drawn on clips (`benchmarks/titles.py`), opaque, half transparent and as thin coloured lines, and each frame
 is compressed; every second one is dropped and rebuilt, with overlays looked for and without. PSNR in dB inside of the
 titles, within RING pixels around them, and elsewhere. Where a subtitle comes or goes nobody can know when: its place is
-judged by the nearer of both answers. The clips as they are show what is found where nothing is, and what it costs.
+judged by the nearer of both answers. The clips as they are show what is found where nothing is, and what it costs;
+`--claims` tells of each clip, at its own size and rate, for how long anything is taken for an overlay, without frames
+being made.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from vidcm.interpolation.render import Interpolator, Renderer
 from vidcm.interpolation.rendered import Shown, Tally
 from vidcm.interpolation.shots import CutDetector
 from vidcm.interpolation.works import Planner
-from vidcm.media.reader import VideoFrame, read_clip
+from vidcm.media.reader import VideoFrame, open_reader, read_clip
 
 Layers = Sequence[Drawn]
 KINDS: dict[str, tuple[float, Layers]] = {  # opacity, and what is drawn
@@ -138,6 +140,27 @@ def measure(path: Path, kind: str, interpolate: Interpolator, pairs: int) -> dic
     return {"clip": path.name, "kind": kind, "held": float(np.mean(held)), "psnr": told}
 
 
+def claims(path: Path) -> tuple[float, float, float]:
+    """Seconds for which something is taken for an overlay, the clip's own, and the share of its pictures that is."""
+    overlays, held, shown = Overlays(), list[float](), Fraction(0)
+    with open_reader(path) as reader:
+        for frame in overlays.watch(reader):
+            overlay, shown = overlays.of(frame), shown + frame.duration
+            held.append(0.0 if overlay is None else float((overlay > 0.5).mean()))
+    seconds = float(shown)
+    return seconds * np.count_nonzero(held) / len(held), seconds, float(np.mean(held))
+
+
+def tell_claims(paths: Sequence[Path]) -> None:
+    told = [claims(path) for path in paths]
+    for path, (claimed, seconds, held) in zip(paths, told, strict=True):
+        if claimed:
+            print(f"{path.name:<28}{claimed:.2f} of {seconds:.2f} s  held {held:.5f}")
+    claimed, seconds, held_s = np.sum([(each[0], each[1], each[2] * each[1]) for each in told], axis=0)
+    some = sum(each[0] > 0 for each in told)
+    print(f"{some} of {len(told)} clips, {claimed:.1f} of {seconds:.1f} s, {held_s:.3f} s times the share that is held")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("clips", type=Path, nargs="+", help="files, or folders with a manifest.csv")
@@ -146,7 +169,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=4, help="rebuilt frames of each clip")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
     parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--claims", action="store_true", help="only tell for how long anything is taken for an overlay")
     options = parser.parse_args()
+    if options.claims:
+        tell_claims(list(clips(options.clips)))
+        return
     interpolate, rows = interpolator_of(options.method, options.model), []
     for kind in options.kinds.split(","):
         for path in clips(options.clips):
