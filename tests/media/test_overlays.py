@@ -122,3 +122,14 @@ def test_detail_at_rest_that_something_passes_in_front_of_is_gone_and_what_moves
     assert (known.gone[82:118, 62:98] == 1).mean() > 0.3
     assert known.gone[:56].min() == np.inf
     assert known.gone[90:110, 110:].min() == np.inf
+
+
+def test_beyond_the_edge_of_the_picture_anything_may_change():
+    """Else black bars beside a picture would have change on one side alone."""
+    finder = OverlayFinder()
+    for index in range(12):
+        shown = ground(3 * index)
+        shown[:, :6] = 16
+        known = finder.add(shown.round().clip(0, 255).astype(np.uint8))
+    bar = known.sureness[:, :7] > 0.5
+    assert known.between[:, :7][bar].sum() > 0.3 * known.votes[:, :7][bar].sum() > 30

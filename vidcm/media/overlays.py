@@ -161,9 +161,11 @@ def _motion_around(last: _Look, seen: _Look, moving: np.ndarray) -> tuple[np.nda
 
 
 def _has_both_sides(places: np.ndarray) -> np.ndarray:
-    """Where most are such places, 0 or 1, both to the left and to the right, or above and below: bool [h, w]."""
+    """Where most are such places, 0 or 1, both to the left and to the right, or above and below: bool [h, w].
+
+    Beyond the picture all are."""
     far, (height, width) = SIDE, places.shape
-    share = cv2.copyMakeBorder(_mean(places, BESIDE), far, far, far, far, cv2.BORDER_REPLICATE) > 0.5
+    share = cv2.copyMakeBorder(_mean(places, BESIDE), far, far, far, far, cv2.BORDER_CONSTANT, value=1) > 0.5
     down, across = slice(far, far + height), slice(far, far + width)
     is_beside = share[down, :width] & share[down, 2 * far :]
     return is_beside | (share[:height, across] & share[2 * far :, across])
