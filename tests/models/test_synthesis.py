@@ -39,7 +39,7 @@ def test_rows_of_what_grows_are_those_of_the_whole(size, order):
     torch.testing.assert_close(flow, resize_flow(x[:, :2], size)[:, :, 3:19], atol=1e-4, rtol=0)  # up to 50 pixels long
 
 
-@pytest.mark.parametrize("rows", [2, 16, 40, 1000])  # 16 is the least there is
+@pytest.mark.parametrize("rows", [2, 16, 40, 1000])  # 20 is the least there is
 def test_a_large_picture_is_what_it_would_be_at_once(synthesis, motion, rows, monkeypatch):
     """Flows reach over several strips: 40 pixels and more."""
     ends = [grown_rows(rand(1, 3, 67, 99, seed=seed).sigmoid(), SIZE, 0, SIZE[0]) for seed in (5, 6)]
@@ -65,7 +65,9 @@ def test_the_blend_is_what_the_weights_say(synthesis, planes, present, order):
     """Written out with the squares as PyTorch orders them."""
     first, last = (rand(2, planes, 12, 20, seed=seed).sigmoid().contiguous(memory_format=order) for seed in (5, 6))
     mask, hidden, there = rand(2, 1, 12, 20), rand(2, 16, 6, 10), torch.tensor([present] * 2)
-    found, doubt = synthesis.blend(first, last, mask, hidden, there)
+    moving = torch.zeros_like(first), torch.ones_like(first)  # in their places: nothing of it stands still
+    flows = rand(2, 2, 12, 20), rand(2, 2, 12, 20, seed=1)
+    found, doubt = synthesis.blend((first, last), moving, flows, mask, hidden, there)
 
     last = last if present[1] else first
     seen = torch.cat((first[:, :3] - 0.5, last[:, :3] - 0.5, mask / 4), dim=1)

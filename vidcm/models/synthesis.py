@@ -12,10 +12,11 @@ from vidcm.core.large import is_large
 from vidcm.models.layers import Residual, conv, silent_head
 from vidcm.models.motion_decoder import Motion
 from vidcm.models.planes import moved
+from vidcm.models.stillness import REACH, Pair, rested
 from vidcm.models.warp import enlarged, is_interleaved, resize_flow
 
 STRIP = 2**18  # pixels that are made at once: the network's features at full size would need more than all the rest
-HALO = 8  # rows around a strip that its convolutions see: four of 3x3 at half size
+HALO = max(8, REACH)  # rows around a strip that its convolutions, four of 3x3 at half size, and stillness see
 LEAST_ROWS = 2 * HALO  # of a strip: with fewer most of the work would be for what is around it
 # Channels of the weights, whose squares of two by two pixels are (plane, row, column), in the order of the pictures.
 FOLDED = [4 * p + square for planes in ((0, 1, 2), (3, 4, 5), (6,)) for square in range(4) for p in planes]
@@ -33,15 +34,15 @@ class Grown:
             self._hidden = F.interpolate(motion.hidden, size=half, mode="bilinear", align_corners=False)
             self._flows = [resize_flow(flow, size) for flow in motion.flows]
 
-    def rows(self, top: int, end: int) -> tuple[list[Tensor], Tensor, Tensor]:
+    def rows(self, top: int, end: int) -> tuple[Pair, Tensor, Tensor]:
         """Flows and mask of the rows top..end, and hidden features of half as many; both even."""
         if not self._is_large:
-            flows = [flow[:, :, top:end] for flow in self._flows]
-            return flows, self._mask[:, :, top:end], self._hidden[:, :, top // 2 : end // 2]
+            to_first, to_last = (flow[:, :, top:end] for flow in self._flows)
+            return (to_first, to_last), self._mask[:, :, top:end], self._hidden[:, :, top // 2 : end // 2]
         height, width = self._size
-        flows = [grown_flow(flow, self._size, top, end) for flow in self._motion.flows]
+        to_first, to_last = (grown_flow(flow, self._size, top, end) for flow in self._motion.flows)
         mask = grown_rows(self._motion.mask, self._size, top, end)
-        return flows, mask, grown_rows(self._motion.hidden, (height // 2, width // 2), top // 2, end // 2)
+        return (to_first, to_last), mask, grown_rows(self._motion.hidden, (height // 2, width // 2), top // 2, end // 2)
 
 
 def grown_flow(flow: Tensor, size: tuple[int, int], top: int, end: int) -> Tensor:
@@ -80,7 +81,8 @@ def warp_in_strips(image: Tensor, flow: Tensor, strip: int = STRIP) -> Tensor:
 
 
 class Synthesis(nn.Module):
-    """Warp both full-size ends, choose between them, and add a residual that vanishes where both agree."""
+    """Warp both full-size ends but for what is at rest, choose between them, and add a residual that vanishes where
+    both agree."""
 
     def __init__(self, hidden: int = 16, width: int = 32):
         super().__init__()
@@ -102,10 +104,12 @@ class Synthesis(nn.Module):
         for start in range(0, height, rows):
             top, end = max(0, start - HALO), min(height, start + rows + HALO)
             flows, mask, hidden = grown.rows(top, end)
-            warped = (moved(image, flow, top) for image, flow in zip((first, last), flows, strict=True))
-            made = [x[:, :, start - top : start - top + rows] for x in self.blend(*warped, mask, hidden, present)]
+            there = first[:, :, top:end], last[:, :, top:end]
+            warped = moved(first, flows[0], top), moved(last, flows[1], top)
+            made = self.blend(warped, there, flows, mask, hidden, present)
+            made = tuple(x[:, :, start - top : start - top + rows] for x in made)
             if rows >= height:
-                return made[0], made[1]
+                return made
             if frame is None or doubt is None:  # one picture, written to in turn: joined ones would be there twice
                 frame, doubt = (x.new_empty(*x.shape[:2], height, width) for x in made)
             frame[:, :, start : start + rows], doubt[:, :, start : start + rows] = made
@@ -113,19 +117,19 @@ class Synthesis(nn.Module):
         assert doubt is not None
         return frame, doubt
 
-    def blend(
-        self, first: Tensor, last: Tensor, mask: Tensor, hidden: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """first, last: the ends, warped [N, 3 or more, h, w]; mask [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
+    def blend(self, along: Pair, there: Pair, flows: Pair, mask: Tensor, hidden: Tensor, present: Tensor) -> Pair:
+        """along, there: the ends, warped along `flows` [N, 2, h, w] and in their places [N, 3 or more, h, w]; mask
+        [N, 1, h, w]; hidden [N, C, h/2, w/2]."""
+        first, last = along
         to_ask_is_to_wait = present.device.type != "cpu" or torch.compiler.is_compiling()
         if to_ask_is_to_wait or not present.all():
-            there = present[:, :, None, None, None].to(first.dtype)
+            known = present[:, :, None, None, None].to(first.dtype)
             first, last = (
-                there[:, 0] * first + (1 - there[:, 0]) * last,
-                there[:, 1] * last + (1 - there[:, 1]) * first,
+                known[:, 0] * first + (1 - known[:, 0]) * last,
+                known[:, 1] * last + (1 - known[:, 1]) * first,
             )
         change = self.change(first[:, :3], last[:, :3], mask, hidden)
-        first, last = first.contiguous(), last.contiguous()  # plane by plane from here on
+        first, last = rested((first.contiguous(), last.contiguous()), there, flows, present)  # planes from here on
         gap = (first[:, :3] - last[:, :3]).abs().amax(1, keepdim=True)
         choice = torch.sigmoid(mask + change[:, 3:])
         frame = torch.lerp(last, first, choice)

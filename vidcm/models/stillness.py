@@ -1,0 +1,50 @@
+"""What stands still is taken from where it stands: motion that was measured there, a fraction of a pixel, is noise.
+
+A place is at rest where the ends agree in it better than along the motion that was found, or as well where that is next
+to none; and well enough for noise. Ground that a moving thing drags along is among it, and what a fixed camera shows
+behind all that moves. A fence that has moved on by a post agrees, too, but no better than along its motion.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NOISE = 14 / 255  # difference of the ends, the mean around a place: all of it at half of that, nothing beyond
+SLACK = 1 / 255  # by which they have to agree better in place, or may agree worse where motion is slow
+SLOW = 1.0  # pixels; nothing of that slack is left at twice as much
+AROUND = 3  # squares of two by two pixels: over so many they are compared, and so many at once have to be at rest
+REACH = 2 * (4 * (AROUND // 2) + 1)  # pixels: compared, shrunk, grown again, smoothed, and between squares
+
+Pair = tuple[Tensor, Tensor]
+
+
+def rested(along: Pair, there: Pair, flows: Pair, present: Tensor) -> Pair:
+    """`along` with what is at rest replaced by what is `there`: the ends [N, C, h, w], along the motion `flows`
+    [N, 2, h, w] and in their places; h, w even. present [N, 2]: without both ends nothing is known to be at rest."""
+    rest = at_rest(along, there, flows) * present.prod(1).view(-1, 1, 1, 1)
+    first, last = (torch.lerp(moved, still, rest) for moved, still in zip(along, there, strict=True))
+    return first, last
+
+
+def at_rest(along: Pair, there: Pair, flows: Pair) -> Tensor:
+    """How much each place is, 0..1 [N, 1, h, w]. Depends on REACH pixels around it at the most."""
+    moving, still = around(apart(*along)), around(apart(*there))
+    slow = (2 - F.avg_pool2d(torch.maximum(*map(torch.abs, flows)).amax(1, keepdim=True), 2) / SLOW).clamp(0, 1)
+    rest = ((moving - still) / SLACK + slow).clamp(0, 1) * (2 - 2 * still / NOISE).clamp(0, 1)
+    rest = around(grown(-grown(-rest)))
+    return F.interpolate(rest, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def apart(first: Tensor, last: Tensor) -> Tensor:
+    """How much they differ in squares of two by two pixels, [N, 1, h/2, w/2], in the plane that differs most."""
+    return F.avg_pool2d((first - last).abs().amax(1, keepdim=True), 2)
+
+
+def around(x: Tensor) -> Tensor:
+    """The mean."""
+    return F.avg_pool2d(x, AROUND, 1, AROUND // 2, count_include_pad=False)
+
+
+def grown(x: Tensor) -> Tensor:
+    """The most around each place; of -x the least."""
+    return F.max_pool2d(x, AROUND, 1, AROUND // 2)
