@@ -59,6 +59,20 @@ def test_a_fence_that_moved_on_by_a_post_is_no_ground_that_stood():
     assert at_rest((fence, fence), (fence, fence), (even(0.1), even(-0.1))).min() == 1
 
 
+@pytest.mark.parametrize("light", [0, 5])  # levels by which the ball changes
+@pytest.mark.parametrize("tau", [0.5, 0.6])
+def test_a_small_ball_is_not_taken_away_from_where_neither_end_shows_it(tau, light):
+    """Ground that is level agrees best there, as it does all along the way of the ball."""
+    ground = torch.full((1, 3, *SIZE), 0.5)
+    along = ground.clone(), ground.clone()
+    for shown, level in zip(along, (0.9, 0.9 - light / 255), strict=True):
+        shown[:, :, 20:26, 28:34] = level
+    along[1][:, :, 19:27, 27:35] += 4 / 255  # its rim
+    there = shifted(along[0], round(-20 * tau)), shifted(along[1], round(20 * (1 - tau)))
+    rest = at_rest(along, there, (even(-20 * tau), even(20 * (1 - tau))))
+    assert rest[:, :, 20:26, 28:34].max() == 0
+
+
 @pytest.mark.parametrize(("level", "rest"), [(6, 1.0), (10.5, 0.5), (15, 0.0)])
 def test_what_differs_by_more_than_noise_is_not_at_rest(level, rest):
     """Light that changes, say: along the motion it is no better."""

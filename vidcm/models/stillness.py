@@ -2,7 +2,8 @@
 
 A place is at rest where the ends agree in it better than along the motion that was found, or as well where that is next
 to none; and well enough for noise. Ground that a moving thing drags along is among it, and what a fixed camera shows
-behind all that moves. A fence that has moved on by a post agrees, too, but no better than along its motion.
+behind all that moves. A fence that has moved on by a post agrees, too, but no better than along its motion. And ground
+agrees exactly where a ball is half-way, which neither end shows there: it is no rest what both show along the motion.
 """
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 NOISE = 14 / 255  # difference of the ends, the mean around a place: all of it at half of that, nothing beyond
 SLACK = 1 / 255  # by which they have to agree better in place, or may agree worse where motion is slow
 SLOW = 1.0  # pixels; nothing of that slack is left at twice as much
+PASSING = 0.5  # of what is along the motion and not in its place: by so much better, too, where motion is not slow
 AROUND = 3  # squares of two by two pixels: over so many they are compared, and so many at once have to be at rest
 REACH = 2 * (4 * (AROUND // 2) + 1)  # pixels: compared, shrunk, grown again, smoothed, and between squares
 
@@ -28,9 +30,10 @@ def rested(along: Pair, there: Pair, flows: Pair, present: Tensor) -> Pair:
 
 def at_rest(along: Pair, there: Pair, flows: Pair) -> Tensor:
     """How much each place is, 0..1 [N, 1, h, w]. Depends on REACH pixels around it at the most."""
-    moving, still = around(apart(*along)), around(apart(*there))
+    moving, still, passing = (around(apart(*pair)) for pair in (along, there, (middle(along), middle(there))))
     slow = (2 - F.avg_pool2d(torch.maximum(*map(torch.abs, flows)).amax(1, keepdim=True), 2) / SLOW).clamp(0, 1)
-    rest = ((moving - still) / SLACK + slow).clamp(0, 1) * (2 - 2 * still / NOISE).clamp(0, 1)
+    better = moving - still - (1 - slow) * PASSING * passing
+    rest = (better / SLACK + slow).clamp(0, 1) * (2 - 2 * still / NOISE).clamp(0, 1)
     rest = around(grown(-grown(-rest)))
     return F.interpolate(rest, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -38,6 +41,10 @@ def at_rest(along: Pair, there: Pair, flows: Pair) -> Tensor:
 def apart(first: Tensor, last: Tensor) -> Tensor:
     """How much they differ in squares of two by two pixels, [N, 1, h/2, w/2], in the plane that differs most."""
     return F.avg_pool2d((first - last).abs().amax(1, keepdim=True), 2)
+
+
+def middle(pair: Pair) -> Tensor:
+    return (pair[0] + pair[1]) / 2
 
 
 def around(x: Tensor) -> Tensor:
