@@ -151,9 +151,10 @@ class Terminal:
     isatty = staticmethod(lambda: True)
 
 
-def test_a_terminal_is_no_pipe(place, monkeypatch):
+@pytest.mark.parametrize("stream", [Terminal, None], ids=["a terminal", "a closed stream"])
+def test_neither_is_a_pipe(stream, place, monkeypatch):
     odd.video(place / "in.mkv", 3)
-    monkeypatch.setattr("vidcm.cli.asked.sys", SimpleNamespace(stdin=Terminal, stdout=Terminal))
+    monkeypatch.setattr("vidcm.cli.asked.sys", SimpleNamespace(stdin=stream, stdout=stream))
     for source, target, told in (("-", "out.mkv", "nothing is piped in: pipe"), ("in.mkv", "-", "is a terminal")):
         run = CliRunner().invoke(cli, ["interpolate", source, "-o", target, "--factor", "2"])
         assert (run.exit_code, told in run.stderr) == (2, True)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -126,13 +126,18 @@ def check_reports(reports: tuple[Path, ...], source: Path, target: Path) -> None
 
 def check_pipes(source: Path, target: Path, as_json: bool, again: bool) -> None:
     """again: what is there of OUT is gone on with, or made again in part."""
-    if is_pipe(source) and sys.stdin.isatty():
+    if is_pipe(source) and is_no_pipe(sys.stdin):
         raise UserError(f"IN is -, and nothing is piped in: {PIPED_IN}")
-    if is_pipe(target) and sys.stdout.isatty():
-        raise UserError("OUT is -, which is a terminal: pipe it into what reads YUV4MPEG2, or name a file")
+    if is_pipe(target) and is_no_pipe(sys.stdout):
+        raise UserError("OUT is -, which is a terminal or closed: pipe it into what reads YUV4MPEG2, or name a file")
     if is_pipe(target) and as_json:
         raise UserError("--json writes where the pictures go, to standard output: leave it out, or name a file with -o")
     if (is_pipe(source) or is_pipe(target)) and launched().count > 1:
         raise UserError("what is piped goes through one process: start the command once, without torchrun")
     if (is_pipe(source) or is_pipe(target)) and again:
         raise UserError("what is piped cannot be resumed: leave --resume and --reroll out, or name files")
+
+
+def is_no_pipe(stream: TextIO | None) -> bool:
+    """Of a standard stream: None is one that was closed."""
+    return stream is None or stream.isatty()
