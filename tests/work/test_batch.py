@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vidcm.core.errors import UserError
-from vidcm.work.batch import as_json, make_all, needed, read
+from vidcm.work.batch import CHANGED, as_json, make_all, needed, read
 
 from .jobs import Notes
 
@@ -35,6 +35,19 @@ def test_a_record_that_cannot_be_read_still_says_that_the_file_is_ours(tmp_path)
     notes.place("two").unlink()
     assert [record.status for record in make_all(notes, ["one", "two"])] == ["done", "failed"]
     assert notes.seen("end") == ["one", "two", "one"]
+
+
+def test_what_was_changed_is_kept_though_its_input_could_not_be_read_meanwhile(tmp_path):
+    class Unreadable(Notes):
+        def fingerprint(self, job):
+            raise PermissionError(13, "Permission denied", job)
+
+    places = tmp_path / "out", tmp_path / "trace"
+    make_all(Notes(*places), ["one"])
+    Notes(*places).target("one").write_text("graded")
+    told = [make_all(kind(*places), ["one"])[0].error for kind in (Unreadable, Notes)]
+    assert told == ["one cannot be read: Permission denied", f"{Notes(*places).target('one')} {CHANGED}"]
+    assert Notes(*places).target("one").read_text() == "graded"
 
 
 def test_a_full_disk_ends_the_run(tmp_path):

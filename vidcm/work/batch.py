@@ -166,17 +166,16 @@ def sum_up(batch: Batch[J, R], jobs: Sequence[J], *, is_first: bool = True) -> l
 def judge(batch: Batch[J, R], job: J) -> R:
     """What is to be done: "kept" is finished, "failed" cannot be begun, "begun" is next."""
     before, target = read(batch, job), batch.target(job)
-    file = target.relative_to(batch.folder).as_posix()
+    file, there = target.relative_to(batch.folder).as_posix(), {"bytes": before.bytes, "mtime_ns": before.mtime_ns}
     try:
         fingerprint = batch.fingerprint(job)
     except OSError as error:
         told = f"{error.filename} cannot be read: {error.strerror}"
-        return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told)
+        return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told, **there)
     changed = is_changed(before, target)
     if before.fingerprint == fingerprint and before.status == "done" and (changed or is_made(before, target)):
         before.status, before.remark = "kept", CHANGED if changed else None
         return before
-    there = {"bytes": before.bytes, "mtime_ns": before.mtime_ns}
     if changed:
         told = f"{target} {CHANGED}"
         return batch.record(job, status="failed", fingerprint=before.fingerprint, file=file, error=told, **there)
