@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.methods import interpolator_of
-from benchmarks.titles import LAYERS, THIN, Drawn, lasts, opacity_at, subtitles, titled
+from benchmarks.titles import HAIR, LAYERS, THIN, Drawn, lasts, opacity_at, subtitles, titled
 from vidcm.interpolation.overlays import Overlays
 from vidcm.interpolation.plan import Factor
 from vidcm.interpolation.render import Interpolator, Renderer
@@ -35,6 +35,8 @@ KINDS: dict[str, tuple[float, Layers]] = {  # opacity, and what is drawn
     "opaque": (1.0, LAYERS),
     "half": (0.5, LAYERS),
     "thin": (1.0, THIN),
+    "hair": (1.0, HAIR),
+    "half hair": (0.5, HAIR),
 }
 RING = 12  # pixels
 LARGEST = 480  # pixels of the short side: larger clips are halved
@@ -95,7 +97,7 @@ def rebuilt(
     made, held = dict[int, np.ndarray](), list[float]()
     for work in planner.works(overlays.watch(frames) if overlays else frames, Tally()):
         first = work.step.first
-        held.append(0.0 if first.held is None else float((first.held > 0.5).mean()))
+        held.append(0.0 if first.until is None else float((first.until > 0.5).mean()))
         places = {round(48 * each.instant) for each in work.planned}
         if places & set(wanted) and work.step.last is not None:
             shown = [each for each in renderer.render(work) if each.planned.tau]

@@ -67,8 +67,18 @@ def scale_lines(height: int, width: int, index: int) -> Layer:
     return np.full((height, width, 3), (0, 140, 190), np.float32), _opacity(mask)
 
 
+def hairlines(height: int, width: int, index: int) -> Layer:
+    """A frame rectangle and cross hairs, white."""
+    mask, x, y = _plane(height, width), width // 2 + 1, height // 2 + 1
+    cv2.rectangle(mask, (width // 10, height // 10), (width - 1 - width // 10, height - 1 - height // 10), 255, 1)
+    cv2.line(mask, (width // 4, y), (3 * width // 4, y), 255, 1)
+    cv2.line(mask, (x, height // 4), (x, 3 * height // 4), 255, 1)
+    return np.full((height, width, 3), 255, np.float32), _opacity(mask)
+
+
 LAYERS = (logo, hud, subtitles)
 THIN = (reticle, frame_lines, scale_lines)  # one or two pixels wide, at any size
+HAIR = (hairlines,)  # one pixel wide
 
 
 def titled(picture: np.ndarray, index: int, opacity: float, layers: Sequence[Drawn] = LAYERS) -> np.ndarray:

@@ -269,7 +269,7 @@ def test_what_is_held_from_a_frame_on_is_not_held_until_it():
     """Else the ground around a line that is about to go would stop a frame early."""
 
     class Known(Overlays):
-        def held(self, frame):
+        def until(self, frame):
             return np.ones((12, 20), np.float32) if frame.index == 5 else None
 
     frames = frames_of([ground(STEP * index).round().astype(np.uint8) for index in range(12)])
@@ -277,3 +277,19 @@ def test_what_is_held_from_a_frame_on_is_not_held_until_it():
     np.testing.assert_array_equal(shown[Fraction(11, 2)], frames[5].rgb)
     for place in (Fraction(9, 2), Fraction(13, 2)):
         np.testing.assert_array_equal(shown[place], plain[place])
+
+
+@pytest.mark.parametrize("opacity", [0.5, 1.0])
+def test_a_thin_line_stays_in_its_place_where_something_passes_behind_it_under_a_fixed_camera(opacity):
+    passes = slice(50, 65)
+
+    def lined(index: int) -> np.ndarray:
+        shown = ground(0)
+        shown[passes] = 1.5 * ground(STEP * index)[passes] - 60
+        shown[10:110, 100] += opacity * (250 - shown[10:110, 100])
+        return shown.clip(0, 255).round().astype(np.uint8)
+
+    pictures = [lined(index) for index in range(12)]
+    for place, shown in made(frames_of(pictures), Overlays()).items():
+        ends = (pictures[round(float(place) + by)][passes, 100, 0] / 2 for by in (-0.5, 0.5))
+        assert np.abs(shown[passes, 100, 0] - sum(ends)).mean() < 3

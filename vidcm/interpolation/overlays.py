@@ -18,6 +18,7 @@ from vidcm.interpolation.groups import AHEAD, overlay_in
 from vidcm.interpolation.relay import Relay, begin_for
 from vidcm.media.info import VideoInfo
 from vidcm.media.interlace import whole_pictures
+from vidcm.media.lines import Traced, still_lines, traced
 from vidcm.media.luma import chroma_of, luma_of
 from vidcm.media.overlays import Evidence
 from vidcm.media.reader import VideoFrame, open_reader
@@ -46,16 +47,26 @@ class _Seen(NamedTuple):
     frame: VideoFrame
     evidence: Evidence
     moment: Moment
+    trace: Traced
 
 
 class _Known(NamedTuple):
-    """See `Overlays.of` and `Overlays.held`."""
+    """See `Overlays`. lines: those that stay until the next frame."""
 
-    overlay: np.ndarray | None
-    held: np.ndarray | None
+    overlay: np.ndarray | None = None
+    since: np.ndarray | None = None
+    until: np.ndarray | None = None
+    lines: np.ndarray | None = None
 
 
-NOTHING = _Known(None, None)
+NOTHING = _Known()
+
+
+class _Past(NamedTuple):
+    """What of the frame before counts for the next."""
+
+    moment: Moment | None = None
+    lines: np.ndarray | None = None
 
 
 class Overlays:
@@ -91,9 +102,13 @@ class Overlays:
         """How much each place belongs to an overlay, float32 0..1 [h, w], smaller than the frame; None: nothing."""
         return self._known.get(frame, NOTHING).overlay
 
-    def held(self, frame: VideoFrame) -> np.ndarray | None:
-        """The same with what switches before the next frame: how much each place is not to be moved until then."""
-        return self._known.get(frame, NOTHING).held
+    def since(self, frame: VideoFrame) -> np.ndarray | None:
+        """The same with lines that stayed from the frame before: how much each place was not to be moved since then."""
+        return self._known.get(frame, NOTHING).since
+
+    def until(self, frame: VideoFrame) -> np.ndarray | None:
+        """The same with lines that stay until the next frame, and what switches before it."""
+        return self._known.get(frame, NOTHING).until
 
     def found(self, origin: Fraction) -> list[Found]:
         """All that were seen so far. origin: instant of the first frame of the file."""
@@ -104,17 +119,20 @@ class Overlays:
 
     def _judged(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, _Known]]:
         waiting: deque[_Seen] = deque()
-        before: Moment | None = None
+        before = _Past()
         for frame in frames:
             luma = luma_of(frame)
             moment = moment_of(luma, waiting[-1].moment if waiting else None)
-            waiting.append(_Seen(frame, self._relay.add(frame.index, luma, *chroma_of(frame)), moment))
+            trace = traced(luma, waiting[-1].trace if waiting else None)
+            waiting.append(_Seen(frame, self._relay.add(frame.index, luma, *chroma_of(frame)), moment, trace))
             if len(waiting) > AHEAD:
-                yield waiting[0].frame, _known(waiting, before)
-                before = waiting.popleft().moment
+                known = _known(waiting, before)
+                yield waiting[0].frame, known
+                before = _Past(waiting.popleft().moment, known.lines)
         while waiting:
-            yield waiting[0].frame, _known(waiting, before)
-            before = waiting.popleft().moment
+            known = _known(waiting, before)
+            yield waiting[0].frame, known
+            before = _Past(waiting.popleft().moment, known.lines)
 
     def _note(self, frame: VideoFrame, overlay: np.ndarray) -> None:
         if self._log is None or self._log.frames.shape != overlay.shape:
@@ -122,9 +140,14 @@ class Overlays:
         self._log.add(frame.instant, overlay)
 
 
-def _known(waiting: Iterable[_Seen], before: Moment | None) -> _Known:
+def _known(waiting: Iterable[_Seen], before: _Past) -> _Known:
     """Of the first that waits."""
-    _, evidence, moments = zip(*waiting, strict=True)
-    overlay, switch = overlay_in(evidence), switched(before, moments)
-    both = [each for each in (overlay, switch) if each is not None]
-    return _Known(overlay, np.maximum.reduce(both) if both else None)
+    _, evidence, moments, traces = zip(*waiting, strict=True)
+    overlay, switch = overlay_in(evidence), switched(before.moment, moments)
+    lines = still_lines(traces, moments[1].step) if len(moments) > 1 else None
+    return _Known(overlay, _joined(overlay, before.lines), _joined(overlay, switch, lines), lines)
+
+
+def _joined(*places: np.ndarray | None) -> np.ndarray | None:
+    there = [each for each in places if each is not None]
+    return np.maximum.reduce(there) if there else None

@@ -26,21 +26,21 @@ BAND = 2**20  # values that are brought to samples at once
 class Picture(Looked):
     """A source frame, with its tensor once somebody asks. is_deep: whether eight bits would lose something.
 
-    with_alpha: whether that is moved along, where there is any. overlay, held: what stands still in front of it, and
-    what of it stays until the next one, see `Overlays`. is_lean: no more is held of it than of a large one.
+    with_alpha: whether that is moved along, where there is any. since, until: what stands still in front of it since
+    the one before and until the next one, see `Overlays`. is_lean: no more is held of it than of a large one.
     starts_shot: told by whoever looks for cuts."""
 
     def __init__(
         self,
         frame: VideoFrame,
         with_alpha: bool = False,
-        overlay: np.ndarray | None = None,
-        held: np.ndarray | None = None,
+        since: np.ndarray | None = None,
+        until: np.ndarray | None = None,
         is_lean: bool = False,
     ) -> None:
         super().__init__(frame)
         self.instant, self.duration, self.starts_shot = frame.instant, frame.duration, False
-        self.overlay, self.held = overlay, held
+        self.since, self.until = since, until
         self._tensor: Tensor | None = None
         self._look: Any = None
         self._is_compared = False

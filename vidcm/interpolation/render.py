@@ -95,7 +95,7 @@ class Renderer:
     def _in_place(self, made: Tensor, planned: list[PlannedFrame], ends: Sequence[Picture | None]) -> Tensor:
         """With what stands still in front of the ends as it is in them."""
         first, last = ends
-        overlays = None if first is None else first.held, None if last is None else last.overlay
+        overlays = None if first is None else first.until, None if last is None else last.since
         if overlays[0] is None and overlays[1] is None:
             return made
         tensors = None if first is None else first.tensor, None if last is None else last.tensor

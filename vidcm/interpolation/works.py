@@ -116,8 +116,9 @@ class Planner:
         return before, chain((opening.pop() for _ in opening[:]), pictures)  # a list would keep the first frame
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        overlay, held = (None, None) if self.overlays is None else (self.overlays.of(frame), self.overlays.held(frame))
-        return Picture(frame, self.with_alpha, overlay, held, self.is_lean)
+        known = self.overlays
+        since, until = (None, None) if known is None else (known.since(frame), known.until(frame))
+        return Picture(frame, self.with_alpha, since, until, self.is_lean)
 
     def _steps(self, pictures: Iterable[Picture]) -> Iterator[Step]:
         for gap, first, last in gaps(self._in_shots(pictures), self.origin, self.number):
