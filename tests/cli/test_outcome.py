@@ -15,7 +15,7 @@ PLAIN = {
     "frames_out": 50,
     "frames_made": 25,
     "frames_kept": 0,
-    "frames_unsure": 0,
+    "frames_replaced": 0,
     "rate": "50",
     "duration_s": 1.0,
     "times_slower": "1",

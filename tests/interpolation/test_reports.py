@@ -85,6 +85,16 @@ def test_what_was_held_is_told_with_the_score_that_was_too_low(make_video, tmp_p
     assert [frame["kind"] == "crossfade" for frame in frames] == [score < 0.5 for score in SCORES]
 
 
+@pytest.mark.parametrize(("doubt", "unsure", "replaced"), [(None, 4, 0), (Doubt(0.25), 2, 2)])
+def test_what_is_unsure_is_so_by_one_score_in_all_reports(doubt, unsure, replaced, make_video, tmp_path):
+    ledger = Ledger() if doubt is None else Ledger(doubt.least)
+    names = ["out.json", "out.html"]
+    text, page = told(make_video(count=8), tmp_path, names, ledger=ledger, doubt=doubt)
+    report = json.loads(text)
+    assert (report["frames_unsure"], report["frames_replaced"]) == (unsure, replaced)
+    assert f"{unsure} {'others' if replaced else 'of those made'} score below {ledger.doubtful:g}" in page
+
+
 def test_frames_held_at_a_cut_are_told(make_video, tmp_path):
     from vidcm.interpolation.cuts import read_cuts
 

@@ -67,7 +67,7 @@ def tell(report: "Report", as_json: bool) -> None:
     repeats = f", {report.repeats} repeat{'s' * (report.repeats > 1)} replaced" if report.repeats else ""
     lost = len(report.filled)
     filled = f", {lost} damaged or missing frame{'s' * (lost > 1)} replaced" if lost else ""
-    unsure = f", {report.frames_unsure} below --min-confidence replaced" if report.frames_unsure else ""
+    unsure = f", {report.frames_replaced} below --min-confidence replaced" if report.frames_replaced else ""
     cuts = f", {_cuts(report.cuts)}" if report.cuts else ""
     lit = len(report.flashes)
     flashes = f", {lit} flashed frame{'s' * (lit > 1)} shown alone" if lit else ""

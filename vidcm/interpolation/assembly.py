@@ -29,8 +29,8 @@ class Assembly:
     """Takes what `segments.rendered` gives, in order. A context, which closes what a failure leaves open.
 
     info: of the source, from the first frame that is shown on; stretch: how much longer the output lasts; ledger: is
-    told of every frame; put: what becomes of a picture before it is encoded. frames_out, frames_made, frames_unsure: so
-    far; sizes: of what was encoded in this run.
+    told of every frame; put: what becomes of a picture before it is encoded. frames_out, frames_made, frames_replaced:
+    so far; sizes: of what was encoded in this run.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Assembly:
         ledger: Ledger | None,
         put: Put,
     ) -> None:
-        self.frames_out = self.frames_made = self.frames_unsure = self.frames_kept = 0
+        self.frames_out = self.frames_made = self.frames_replaced = self.frames_kept = 0
         self.sizes = Sizes()
         self._writer, self._journal, self._info, self._stretch = writer, journal, info, stretch
         self._ledger, self._put = ledger, put
@@ -83,7 +83,7 @@ class Assembly:
         self._close()
         self._journal.processes.wait()
         if self._is_shared and self._journal.processes.is_first and self._begin is not None:
-            self.frames_out = self.frames_made = self.frames_unsure = 0
+            self.frames_out = self.frames_made = self.frames_replaced = 0
             for index in range(self._begin.segment + 1):
                 self._join(index, self._counted(index))
         elif self._is_shared:
@@ -155,4 +155,4 @@ class Assembly:
     def _count(self, frame: "Rendered | Entry") -> None:
         self.frames_out += 1
         self.frames_made += frame.is_made
-        self.frames_unsure += frame.kind in FALLBACKS
+        self.frames_replaced += frame.kind in FALLBACKS

@@ -30,7 +30,7 @@ class Report:
     frames_in: int
     frames_out: int
     frames_made: int  # frames_out less the source frames shown
-    frames_unsure: int  # those in whose place `doubt` has something else shown
+    frames_replaced: int  # those in whose place `doubt` has something else shown
     repeats: int  # source frames that showed the one before again, and gave way to in-betweens
     filled: list[float]  # where damaged or missing ones did so, or the nearest is held; seconds from the first frame on
     frames_kept: int  # of frames_out, those that an interrupted run had made
@@ -72,7 +72,7 @@ def report_of(
         frames_in=tally.frames_in,
         frames_out=assembly.frames_out,
         frames_made=assembly.frames_made,
-        frames_unsure=assembly.frames_unsure,
+        frames_replaced=assembly.frames_replaced,
         repeats=tally.repeats,
         filled=[round(float(instant - info.start + info.skipped), 6) for instant in tally.filled],
         frames_kept=assembly.frames_kept,

@@ -27,7 +27,7 @@ def page(report: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     yield f"{escape(Path(report['source']).name)}, {report['frames_made']} made, {report['duration_s']:.3f} s. "
     below = f"score below {ledger.doubtful:g}"
     are_shown = f"{ledger.doubtful_count} of those made {below}."
-    yield f"{ledger.doubtful_count} others {below} and are not shown." if report.get("frames_unsure") else are_shown
+    yield f"{ledger.doubtful_count} others {below} and are not shown." if report.get("frames_replaced") else are_shown
     from vidcm.interpolation.brightness import flicker  # numpy, which wrong use need not wait for
 
     pulse = flicker(ledger.entries())

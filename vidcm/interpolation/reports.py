@@ -36,7 +36,7 @@ def as_json(report: Report, ledger: Ledger) -> Iterator[str]:
     from vidcm.interpolation.brightness import flicker  # numpy, which wrong use need not wait for
 
     pulse = flicker(ledger.entries())
-    told = {**report, "flicker": None if pulse is None else round(pulse, 4)}
+    told = {**report, "frames_unsure": ledger.doubtful_count, "flicker": None if pulse is None else round(pulse, 4)}
     yield json.dumps(told, indent=2, allow_nan=False)[:-2] + ',\n  "frames": ['
     before = "\n    "
     for entry in ledger.entries():
