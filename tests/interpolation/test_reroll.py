@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation import segments
 from vidcm.interpolation.batch import Folder
 from vidcm.interpolation.differing import Difference, difference, overall
 from vidcm.interpolation.plan import Factor, Rate
 from vidcm.interpolation.reroll import reroll
 from vidcm.interpolation.slow_motion import SlowMotion
+from vidcm.interpolation.span import parse_range
 from vidcm.interpolation.stream import interpolate_file
 from vidcm.interpolation.tree import videos_below
 from vidcm.media.reader import open_reader
@@ -204,6 +205,30 @@ def test_a_folder_keeps_what_was_made_again(make_video, tmp_path):
     target.write_bytes(before)  # changed by somebody else, and no reroll makes it ours
     reroll(folder / "a.mp4", target, Fraction(1, 3), rule=DOUBLE, interpolator=white)
     assert run() == ("kept", CHANGED)
+
+
+PART, BESIDE = {"span": parse_range("0.25-")}, {"preview": Fraction(1, 2)}
+
+
+@pytest.mark.parametrize(("at", "rule"), [(Fraction(1, 10), DOUBLE), (Fraction(9, 25), RULES["to 60"])])
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ({"given": {"pictures": range(40, 60)}}, "another picture than .*in.mp4 there: make it whole"),
+        ({"how": PART}, "another picture than .*in.mp4 there: make it whole"),
+        ({"given": {"size": (48, 64)}}, "has 48x64 pixels, and made of .*in.mp4 64x48: make it whole"),
+        ({"how": BESIDE}, "has 128x48 pixels, and made of .*in.mp4 64x48: make it whole"),
+    ],
+    ids=["another video", "a part", "another size", "a preview"],
+)
+def test_an_output_that_was_not_made_of_this_is_refused_and_stays(made, told, at, rule, make_video, tmp_path):
+    source, target = make_video(count=20), tmp_path / "out.mp4"
+    other = make_video("other.mp4", count=20, **made["given"]) if "given" in made else source
+    interpolate_file(other, target, rule=rule, interpolator=fade, **made.get("how", {}))
+    before = target.read_bytes()
+    with pytest.raises(WrongUse, match=told):
+        reroll(source, target, at, rule=rule, interpolator=white)
+    assert target.read_bytes() == before
 
 
 def test_what_cannot_be_made_again_is_refused_and_the_output_stays(make_video, tmp_path):

@@ -20,6 +20,8 @@ WIDER = 15.0  # temperature: samples are drawn towards the model's mean, and at 
 
 # Options that make another file, or none at all, of what is there.
 OTHERWISE = ("span", "preview", "resume", "reports", "repair", "suffix", "input_fps", "allow_truncated", "memory")
+# Those of them that outputs to be made again in part were made without.
+WITHOUT = ("--range", "--preview", "--repair", "--input-fps", "--allow-truncated")
 # What both takes must have in common.
 KEPT = ("rule", "codec", "quality", "encoder", "doubt", "cuts", "at_cuts", "interlaced", "overlays")
 
@@ -45,17 +47,28 @@ def check_reroll(ctx: click.Context, source: Path, target: Path, at: str) -> Fra
         raise click.UsageError(f"--reroll does not go with {names[other]}: leave one of them out")
     if ctx.get_parameter_source("seed") is click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--reroll needs --seed: another one than OUT was made with")
+    if reason := _sameness(ctx.params["steps"], ctx.params["temperature"]):
+        raise click.UsageError(f"--reroll has nothing to draw: {reason}")
     if not target.is_file():
         raise click.UsageError(f"--reroll makes a part of {target} again, which is not there: make it first")
     return judged(_parse, at)
 
 
+def _sameness(steps: int, temperature: float | None) -> str:
+    """Why every seed gives the same, and the way out; empty where it does not."""
+    if steps <= 1:  # noise comes in with the second step
+        return f"with --steps {steps} every seed gives the same, leave it out"
+    return "with --temperature 0 every seed gives the same, leave it out" if temperature == 0 else ""
+
+
 def interpolate_again(source: Path, target: Path, at: Fraction, shared: Shared) -> None:
     if shared.processes.count > 1:
         raise click.UsageError("--reroll is for one process: start it without torchrun")
+    from vidcm.interpolation.finished import check_without
     from vidcm.interpolation.lazily import Lazily
     from vidcm.interpolation.reroll import reroll
 
+    check_without(target, WITHOUT, shared.options)
     how = {name: shared.how[name] for name in KEPT}
     interpolator = Lazily(shared.loader())
     done = reroll(source, target, at, interpolator=interpolator, detector=shared.detector(), **how)
@@ -79,11 +92,7 @@ def _tell(done: "Rerolled", shared: Shared) -> None:
 
 def _why(shared: Shared) -> str:
     """And the way out."""
-    steps, temperature = shared.sampling["steps"], shared.sampling["temperature"]
-    if steps <= 1:  # noise comes in with the second step
-        return f"with --steps {steps} nothing is drawn, and every seed gives the same: leave it out"
-    if temperature == 0:
-        return "with --temperature 0 nothing is drawn, and every seed gives the same: leave it out"
+    temperature = shared.sampling["temperature"]
     wider = WIDER if temperature is None or temperature < WIDER else 2 * temperature
     return (
         "the model is sure of what lies between these source frames, or --seed is the one it was made with; "

@@ -6,7 +6,6 @@ EDL are none either, since pictures are mixed there anyway.
 
 import csv
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,7 +44,7 @@ class Cuts:
                     f"--cuts {self.path}: {float(time):.3f} s is not in {reader.info.path}, which lasts "
                     f"{float(timeline.end - origin):.3f} s: is it the list of another video?"
                 )
-        return frozenset(_nearest(reader, origin + time) for time in times) - {0}
+        return frozenset(reader.nearest(origin + time) for time in times) - {0}
 
 
 def read_cuts(path: Path) -> Cuts:
@@ -106,11 +105,3 @@ def _time(path: Path, number: int, text: str) -> Fraction:
 
 def _columns(line: str) -> set[str]:
     return {cell.strip().lower() for cell in line.split(",")}
-
-
-def _nearest(reader: "VideoReader", instant: Fraction) -> int:
-    """Index of the frame that begins nearest to an instant: times in lists are rounded."""
-    instants = reader.timeline.instants
-    after = min(bisect_left(instants, instant), len(instants) - 1)
-    before = max(0, after - 1)
-    return before if instant - instants[before] < instants[after] - instant else after

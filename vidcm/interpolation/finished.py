@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vidcm.core.errors import UserError
+from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation.journal import Settings, differences, folder_of, read_head
 
 NAME, FORMAT = "user.vidcm.made", "vidcm output 1"
@@ -49,6 +49,17 @@ def is_finished(target: Path, settings: Settings, reports: Iterable[Path] = ()) 
             f"{target} is finished, and --resume cannot go on with it: {differing}; leave --resume out to make it again"
         )
     return True
+
+
+def check_without(target: Path, names: Iterable[str], options: Mapping[str, str]) -> None:
+    """options: of this run, which gives none of these names. Raises WrongUse where the file is known to have been made
+    with one of them."""
+    before = dict((_told(target) or {}).get("settings", {}))
+    for name in names:
+        if before.get(name, options[name]) != options[name]:
+            raise WrongUse(
+                f"{target}: was made with {name} {before[name]}, --reroll is for outputs made without: make it so first"
+            )
 
 
 def _told(target: Path) -> Mapping[str, Any] | None:

@@ -15,6 +15,7 @@ from vidcm.core.errors import UserError, WrongUse
 from vidcm.interpolation.cuts import Cuts
 from vidcm.interpolation.doubt import Doubt
 from vidcm.interpolation.job import tick_of
+from vidcm.interpolation.made_of import check_made_of
 from vidcm.interpolation.plan import Rule
 from vidcm.interpolation.replacing import Rerolled, replace_pictures
 from vidcm.interpolation.whole import check_whole
@@ -60,7 +61,7 @@ def reroll(
         check_interlaced(reader.info, interlaced)
         reader.info = check_whole(reader.info).info
         gap = _gap_at(reader, at, rule)
-        output = _info_of(target)
+        output = _output_of(target, reader, gap, rule)
         known = cuts.indices(reader) if cuts else frozenset()
         how = {"with_alpha": has_alpha(output.pix_fmt), "interlaced": interlaced, "overlays": overlays}
         works = _works_in(reader, gap, rule, detector, known, **how)
@@ -87,9 +88,10 @@ def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
     return reader.index_at(instant)
 
 
-def _info_of(path: Path) -> VideoInfo:
-    with open_reader(path, rotate=False) as reader:
-        return reader.info
+def _output_of(target: Path, source: VideoReader, gap: int, rule: Rule) -> VideoInfo:
+    with open_reader(target, rotate=False) as output:
+        check_made_of(output, source, gap, rule, has_alpha(output.info.pix_fmt))
+        return output.info
 
 
 def _works_in(

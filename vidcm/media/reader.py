@@ -145,6 +145,13 @@ class VideoReader(ABC):
         """Index of the frame shown at `instant`, by the timeline."""
         return max(0, bisect_right(self.timeline.instants, instant) - 1)
 
+    def nearest(self, instant: Fraction) -> int:
+        """Index of the frame that begins nearest to an instant: times in lists and files are rounded."""
+        instants = self.timeline.instants
+        after = min(bisect_left(instants, instant), len(instants) - 1)
+        before = max(0, after - 1)
+        return before if instant - instants[before] < instants[after] - instant else after
+
     def __enter__(self) -> Self:
         return self
 
