@@ -61,7 +61,7 @@ def reroll(
         check_interlaced(reader.info, interlaced)
         reader.info = check_whole(reader.info).info
         gap = _gap_at(reader, at, rule)
-        output = _output_of(target, reader, gap, rule)
+        output = _output_of(target, reader, gap, rule, interlaced)
         known = cuts.indices(reader) if cuts else frozenset()
         how = {"with_alpha": has_alpha(output.pix_fmt), "interlaced": interlaced, "overlays": overlays}
         works = _works_in(reader, gap, rule, detector, known, **how)
@@ -88,9 +88,9 @@ def _gap_at(reader: VideoReader, at: Fraction, rule: Rule) -> int:
     return reader.index_at(instant)
 
 
-def _output_of(target: Path, source: VideoReader, gap: int, rule: Rule) -> VideoInfo:
+def _output_of(target: Path, source: VideoReader, gap: int, rule: Rule, interlaced: str) -> VideoInfo:
     with open_reader(target, rotate=False) as output:
-        check_made_of(output, source, gap, rule, has_alpha(output.info.pix_fmt))
+        check_made_of(output, source, gap, rule, interlaced)
         return output.info
 
 
