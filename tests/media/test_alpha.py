@@ -96,13 +96,6 @@ def test_the_codec_that_keeps_alpha_comes_first(info, name, codec, source, writt
     assert told == ([] if choice.has_alpha else [f"alpha: {written[0]} pictures are written without it ({ways})"])
 
 
-@pytest.mark.parametrize(("pix_fmt", "codec", "lost"), [("yuva444p12le", "prores", 0), ("yuva444p12le", "ffv1", 1)])
-def test_twelve_bits_that_only_the_decoder_of_prores_makes_are_not_told_as_lost(info, pix_fmt, codec, lost):
-    choice = choose(Path("a.mov"), info(pix_fmt, codec=codec), None)
-    told = ["depth: prores with alpha is written with 10 bits, the input has 12"]
-    assert list(choice.notes) == told[:lost]
-
-
 @pytest.mark.parametrize(("name", "codec", "holds"), [("a.webm", "vp9", 8), ("a.mov", "prores", 10)])
 def test_what_alpha_costs_of_the_depth_is_named(info, name, codec, holds):
     notes = choose(Path(name), info("yuva444p12le")).notes

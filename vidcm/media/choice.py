@@ -217,8 +217,7 @@ def _notes(codec: str, info: VideoInfo, pix_fmt: str) -> list[str]:
     if codec == "exr":
         return ["OpenEXR attributes, and channels other than R, G, B and A: FFmpeg does not write them"]
     notes = [f"alpha: {codec} pictures are written without it ({ALPHA_WAYS})"] if _loses_alpha(source, pix_fmt) else []
-    is_widened = codec == info.codec == "prores"  # 4444 is decoded as twelve bits, whatever was written
-    if depth_of(pix_fmt) < info.bit_depth and not is_widened:
+    if depth_of(pix_fmt) < info.bit_depth:
         what = f"{codec} with alpha" if has_alpha(pix_fmt) else codec
         notes.append(f"depth: {what} is written with {depth_of(pix_fmt)} bits, the input has {info.bit_depth}")
     before, after = av.VideoFormat(opaque_yuv(source)), av.VideoFormat(pix_fmt)
