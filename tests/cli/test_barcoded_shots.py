@@ -110,7 +110,7 @@ def test_a_preview_has_the_source_held_on_its_left_and_what_is_made_on_its_right
 def test_another_take_of_one_moment_leaves_every_other_frame(tmp_path):
     source, target = write(tmp_path / "in.mp4", map(picture, range(8))), tmp_path / "out.mp4"
     before = made(source, target, "--factor", "2")
-    run = interpolate(source, "-o", target, "--factor", "2", "--reroll", "0.1", "--seed", "3", "--steps", "1")
+    run = interpolate(source, "-o", target, "--factor", "2", "--reroll", "0.1", "--seed", "3")
     assert run.exit_code == 0, run.output
     after = read(target)
     assert [(seen.instant, seen.is_clear) for seen in after[::2]] == [(seen.instant, True) for seen in before[::2]]
