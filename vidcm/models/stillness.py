@@ -3,7 +3,8 @@
 A place is at rest where the ends agree in it better than along the motion that was found, or as well where that is next
 to none; and well enough for noise. Ground that a moving thing drags along is among it, and what a fixed camera shows
 behind all that moves. A fence that has moved on by a post agrees, too, but no better than along its motion. And ground
-agrees exactly where a ball is half-way, which neither end shows there: it is no rest what both show along the motion.
+agrees exactly where a ball is half-way, which neither end shows there: what both show along fast motion, and not in its
+place, speaks against rest.
 """
 
 from functools import reduce
@@ -50,14 +51,14 @@ def middle(pair: Pair) -> Tensor:
 
 
 def halved(x: Tensor) -> Tensor:
-    """Means of squares of two by two. Slices are added, here and below: a CPU pools ten times slower."""
+    """Means of squares of two by two. Slices are added, here and below: a CPU pools several times slower."""
     return (x[..., ::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, ::2] + x[..., 1::2, 1::2]) / 4
 
 
 def around(x: Tensor) -> Tensor:
     """The mean."""
     for axis in (-1, -2):
-        x = sum(beside(x, axis), torch.zeros_like(x)) / AROUND
+        x = reduce(torch.add, beside(x, axis)) / AROUND
     return x
 
 
